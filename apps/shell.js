@@ -1,0 +1,346 @@
+// The shell around the pages: navigation, search, colours, messages and the state of the connection. It runs
+// before the widget libraries have arrived, so the window is usable at once; `bridge.js` connects it to Python.
+window.djPanelShell = (() => {
+  "use strict"
+  const $ = (id) => document.getElementById(id)
+  const body = document.body
+  const siteTitle = document.title
+  const links = [...document.querySelectorAll(".nav a")]
+  const stored = (key, value) => {
+    try {
+      if (value !== undefined) localStorage.setItem(key, value)
+      return localStorage.getItem(key)
+    } catch { return null }          // storage may be forbidden; then nothing is remembered
+  }
+  const say = (text) => { $("polite").textContent = text }
+
+  let port = null                    // {send(data)}: to Python
+  let asked = 0                      // number of the latest navigation of this window
+  let shown = null                   // page and path of the view on the screen; null before the first
+  let slow = 0
+
+  // ---- where we are
+  const here = () => location.hash || "#/"
+  const place = (hash) => hash.split("?")[0]
+  const pageOf = (hash) => place(hash).split("/")[1] || "home"
+  const decoded = (text) => { try { return decodeURIComponent(text) } catch { return text } }
+
+  function setTitle(title) {
+    if ($("heading").textContent !== title) $("heading").textContent = title
+    document.title = title && title !== siteTitle ? `${title} · ${siteTitle}` : siteTitle
+  }
+
+  function markNavigation() {
+    const page = pageOf(here())
+    for (const link of links) {
+      const active = link.dataset.page === page || link.dataset.also.split(" ").includes(page)
+      if (active) link.setAttribute("aria-current", "page")
+      else link.removeAttribute("aria-current")
+    }
+  }
+
+  function startWaiting() {
+    markNavigation()
+    body.classList.add("busy")
+    $("main").setAttribute("aria-busy", "true")
+    clearTimeout(slow)
+    if (place(here()) === shown) return
+    const link = links.find((a) => place(a.hash) === place(here()))
+    const named = place(here()).split("/").slice(2).map(decoded).join(" / ")
+    setTitle(link ? link.textContent.trim() : named || $("heading").textContent)
+    slow = setTimeout(() => body.classList.add("waiting"), shown === null ? 0 : 120)
+  }
+
+  function navigate() {
+    asked += 1
+    closeDrawer()
+    startWaiting()
+    send({type: "route", hash: here(), number: asked})
+  }
+
+  function settled({number, title, focus, fills}) {
+    if (number < asked) return
+    clearTimeout(slow)
+    const first = shown === null
+    const moved = shown !== place(here())
+    shown = place(here())
+    setTitle(title)
+    body.classList.toggle("fills", fills)
+    // The new view was sent just before; two frames let it be drawn under the placeholder.
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (number < asked) return
+      // The Material page within brings a landmark of its own; a window has one.
+      for (const root of document.querySelectorAll("#stage > div > *"))
+        root.shadowRoot?.querySelector("main")?.setAttribute("role", "none")
+      body.classList.remove("busy", "waiting")
+      $("main").setAttribute("aria-busy", "false")
+      if (moved) $("main").scrollTop = 0
+      if (moved && !first && focus) $("heading").focus({preventScroll: true})
+      if (!first && moved && !focus) say(title)
+    }))
+  }
+
+  function write(hash, replace) {
+    if (hash === location.hash) return
+    if (replace) history.replaceState(null, "", hash)
+    else history.pushState(null, "", hash)
+  }
+
+  function send(data) { if (port) port.send(data) }
+
+  // ---- messages from Python
+  function receive(data) {
+    if (data.type === "settled") settled(data)
+    else if (data.type === "go") { write(data.hash, data.replace); startWaiting() }
+    else if (data.type === "record") { write(data.hash, true); shown = place(here()) }
+    else if (data.type === "title") setTitle(data.title)
+    else if (data.type === "tables") { tables = data.names; fillJump() }
+    else if (data.type === "notice") notify(data)
+  }
+
+  function attach(newPort, id) {
+    port = newPort
+    windowId = id
+    if (!isLost) show("online")
+    send({type: "hello", hash: here(), number: asked, dark: document.documentElement.dataset.theme === "dark"})
+  }
+
+  // ---- notices
+  const MAX_NOTICES = 3
+  const ICONS = {
+    info: '<circle cx="8" cy="8" r="6"/><path d="M8 7.4v3.4M8 5.2v.01"/>',
+    success: '<circle cx="8" cy="8" r="6"/><path d="M5.3 8.2l1.9 1.9 3.6-4"/>',
+    warning: '<circle cx="8" cy="8" r="6"/><path d="M8 5v3.6M8 10.9v.01"/>',
+    error: '<path d="M8 2l6.3 11.2H1.7z"/><path d="M8 6.4v3.2M8 11.4v.01"/>',
+  }
+  const svg = (paths) => {
+    const box = document.createElement("template")
+    box.innerHTML = `<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${paths}</svg>`
+    return box.content.firstChild
+  }
+  const make = (tag, props = {}, ...children) => {
+    const element = Object.assign(document.createElement(tag), props)
+    element.append(...children)
+    return element
+  }
+
+  function notify({message, severity, link, action}) {
+    const close = make("button", {type: "button", className: "icon-button"}, svg('<path d="M4 4l8 8M12 4l-8 8"/>'))
+    close.setAttribute("aria-label", "Dismiss")
+    const text = make("div", {}, message)
+    const notice = make("div", {className: "notice"}, svg(ICONS[severity]), text, close)
+    notice.dataset.severity = severity
+    notice.setAttribute("role", severity === "error" ? "alert" : "status")
+    const more = make("div", {className: "more"})
+    if (link) more.append(make("a", {href: link.hash, textContent: link.label}))
+    if (action) {
+      const button = make("button", {type: "button", className: "text-button", textContent: action.label})
+      button.onclick = () => { send({type: "action", id: action.id}); notice.remove() }
+      more.append(button)
+    }
+    if (more.children.length) text.append(more)
+    close.onclick = () => notice.remove()
+    $("notices").append(notice)
+    while ($("notices").children.length > MAX_NOTICES) $("notices").firstChild.remove()
+    if (severity !== "error") {
+      const leave = () => { if (notice.matches(":hover, :focus-within")) setTimeout(leave, 2000); else notice.remove() }
+      setTimeout(leave, more.children.length ? 30000 : 6000)
+    }
+  }
+
+  // ---- connection
+  const RETRY_MS = [500, 1000, 2000, 4000, 8000]
+  let windowId = ""                  // by which the server knows this window
+  let hurry = () => {}               // ends the pause before the next try
+  let isLost = false
+  let hideBanner = 0
+
+  function show(state) {
+    const label = {connecting: "Connecting", online: "Connected", lost: "Not connected"}[state]
+    $("status").dataset.state = state
+    $("status").lastElementChild.textContent = $("status").title = label
+  }
+  function banner(kind, text, label = "", act = null) {
+    clearTimeout(hideBanner)
+    if ($("banner-text").textContent !== text) $("banner-text").textContent = text
+    $("banner").dataset.state = kind
+    $("banner-button").textContent = label
+    $("banner-button").onclick = act
+    $("banner").hidden = false
+  }
+  const pause = (ms) => new Promise((done) => { hurry = done; setTimeout(done, ms) })
+  const isTyping = () => {
+    let element = document.activeElement
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement
+    return element !== null && (element.isContentEditable || /^(INPUT|TEXTAREA)$/.test(element.tagName))
+  }
+
+  // Bokeh would give up after a few tries, and would fill this window from a new session if its own is gone. A tablet
+  // that was asleep must come back however late, and to a new session only by loading the page.
+  async function lost(reconnect) {
+    if (isLost) return
+    isLost = true
+    show("lost")
+    for (let tries = 0; isLost; tries++) {
+      banner("lost", navigator.onLine === false
+        ? "This device is offline. Nothing is saved until it is connected again."
+        : "The connection to the server is lost. Trying again; nothing is saved until it is back.", "Try now", () => hurry())
+      let answer = null
+      try { answer = await fetch(`window/${windowId}`, {cache: "no-store"}) } catch { /* not reachable yet */ }
+      if (answer?.status === 404 || (answer?.ok && tries > 20)) return startAnew()
+      if (answer?.ok) reconnect()
+      await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)])
+    }
+  }
+  function startAnew() {
+    if (!isTyping()) return location.reload()
+    banner("lost", "The server is back, but this page must be loaded again. Copy what you have not saved.",
+      "Load again", () => location.reload())
+  }
+  function back() {
+    isLost = false
+    hurry()
+    show("online")
+    banner("back", "Connected again.")
+    hideBanner = setTimeout(() => { $("banner").hidden = true }, 4000)
+  }
+  function cannotStart() {
+    if ($("status").dataset.state !== "connecting") return
+    show("lost")
+    banner("lost", "The page could not connect to the server.", "Load again", () => location.reload())
+  }
+
+  // ---- colours
+  function setDark(dark, remember) {
+    document.documentElement.dataset.theme = dark ? "dark" : "light"
+    $("theme").setAttribute("aria-pressed", String(dark))
+    document.cookie = `dj-panel-theme=${dark ? "dark" : "light"}; SameSite=Lax; Path=/; Max-Age=31536000`
+    if (remember) { stored("dj-panel-theme", dark ? "dark" : "light"); send({type: "dark", dark}) }
+  }
+
+  // ---- drawer of a narrow window
+  const narrow = matchMedia("(max-width: 900px)")
+  function closeDrawer() {
+    const inside = $("nav").contains(document.activeElement)
+    body.classList.remove("drawer-open")
+    $("menu").setAttribute("aria-expanded", "false")
+    if (inside && narrow.matches) $("menu").focus()
+  }
+  function openDrawer() {
+    body.classList.add("drawer-open")
+    $("menu").setAttribute("aria-expanded", "true")
+    const target = links.find((a) => a.hasAttribute("aria-current")) ?? links[0]
+    target.focus()
+  }
+
+  // ---- jump to a table
+  let tables = []
+  let chosen = 0
+  function matches(text) {
+    const wanted = text.trim().toLowerCase()
+    const entries = [
+      ...links.map((a) => ({name: a.textContent.trim(), hint: "Page", hash: a.getAttribute("href")})),
+      ...tables.map((name) => ({
+        name: name.slice(name.indexOf(".") + 1), hint: name.slice(0, Math.max(name.indexOf("."), 0)), full: name,
+        hash: `#/table/${encodeURIComponent(name)}`,
+      })),
+    ]
+    if (!wanted) return entries.slice(0, 60)
+    const score = ({name, full = name}) => {
+      const short = name.toLowerCase(), long = full.toLowerCase()
+      if (short.startsWith(wanted)) return 0
+      if (short.includes(wanted)) return 1
+      if (long.includes(wanted)) return 2
+      let at = -1
+      for (const letter of wanted) if ((at = long.indexOf(letter, at + 1)) < 0) return 9
+      return 3
+    }
+    return entries.map((entry) => [score(entry), entry]).filter(([s]) => s < 9)
+      .sort(([a, x], [b, y]) => a - b || x.name.length - y.name.length).slice(0, 60).map(([, entry]) => entry)
+  }
+  function fillJump() {
+    if ($("jump-panel").hidden) return
+    const found = matches($("jump").value)
+    $("jump-list").replaceChildren(...found.map((entry, i) => {
+      const item = make("li", {id: `jump-${i}`}, make("b", {textContent: entry.name}), make("small", {textContent: entry.hint}))
+      item.setAttribute("role", "option")
+      item.onmousedown = (event) => { event.preventDefault(); leaveJump(); location.hash = entry.hash }
+      item.dataset.hash = entry.hash
+      return item
+    }))
+    $("jump-none").hidden = found.length > 0
+    choose(0)
+  }
+  function choose(index) {
+    const items = [...$("jump-list").children]
+    chosen = items.length ? (index + items.length) % items.length : 0
+    items.forEach((item, i) => item.setAttribute("aria-selected", String(i === chosen)))
+    if (items.length) $("jump").setAttribute("aria-activedescendant", items[chosen].id)
+    else $("jump").removeAttribute("aria-activedescendant")
+    items[chosen]?.scrollIntoView({block: "nearest"})
+  }
+  function openJump() {
+    if (!$("jump-panel").hidden) return
+    $("jump-panel").hidden = false
+    $("jump").setAttribute("aria-expanded", "true")
+    send({type: "tables"})
+    fillJump()
+  }
+  function leaveJump() {
+    $("jump-panel").hidden = true
+    $("jump").setAttribute("aria-expanded", "false")
+    $("jump").removeAttribute("aria-activedescendant")
+    $("jump").value = ""
+    $("jump").blur()
+  }
+  let before = null
+  function focusJump() {
+    before = document.activeElement
+    $("jump").focus()
+    openJump()
+  }
+
+  // ---- wiring
+  addEventListener("hashchange", navigate)
+  addEventListener("online", () => hurry())
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) hurry() })
+  addEventListener("pagehide", (event) => { if (!event.persisted) send({type: "leave"}) })
+  $("theme").onclick = () => setDark(document.documentElement.dataset.theme !== "dark", true)
+  $("menu").onclick = () => (body.classList.contains("drawer-open") ? closeDrawer() : openDrawer())
+  $("backdrop").onclick = closeDrawer
+  narrow.addEventListener("change", closeDrawer)
+  for (const link of links) link.addEventListener("click", closeDrawer)
+  $("skip").onclick = (event) => { event.preventDefault(); $("heading").focus(); $("main").scrollTop = 0 }
+  $("jump").onfocus = openJump
+  $("jump").oninput = () => { openJump(); fillJump() }
+  $("search").addEventListener("focusout", (event) => { if (!$("search").contains(event.relatedTarget)) leaveJump() })
+  $("jump").onkeydown = (event) => {
+    if (event.key === "ArrowDown") choose(chosen + 1)
+    else if (event.key === "ArrowUp") choose(chosen - 1)
+    else if (event.key === "Escape") { leaveJump(); before?.focus?.() }
+    else if (event.key === "Enter") {
+      const item = $("jump-list").children[chosen]
+      if (item && !event.isComposing) { const hash = item.dataset.hash; leaveJump(); location.hash = hash }
+    } else return
+    event.preventDefault()
+  }
+  $("slash").checked = stored("dj-panel-slash") !== "off"
+  $("slash").onchange = () => stored("dj-panel-slash", $("slash").checked ? "on" : "off")
+  if (/Mac|iP/.test(navigator.platform)) document.querySelector(".search > kbd").textContent = "⌘ K"
+  addEventListener("keydown", (event) => {
+    const target = event.composedPath()[0]
+    const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+      event.preventDefault()
+      focusJump()
+    } else if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey && $("slash").checked) {
+      event.preventDefault()
+      focusJump()
+    } else if (event.key === "Escape" && body.classList.contains("drawer-open")) closeDrawer()
+  })
+
+  setDark(document.documentElement.dataset.theme === "dark", false)
+  startWaiting()
+  setTimeout(cannotStart, 30000)
+  return {attach, receive, lost, back}
+})()

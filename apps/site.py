@@ -1,0 +1,286 @@
+"""The site: which pages there are, and the server that shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import logging
+import signal
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+from weakref import WeakValueDictionary
+
+import panel as pn
+from panel.io.server import Server, get_server
+from panel.viewable import Viewable
+from tornado.ioloop import IOLoop
+from tornado.web import RequestHandler
+
+from dj_panel.apps import security, shell
+from dj_panel.apps.frame import Frame
+from dj_panel.apps.page import Page
+
+log = logging.getLogger(__name__)
+
+SLEEPING_SESSION_MS = 30 * 60 * 1000
+"""How long the session of a window that stopped answering is kept: a tablet that sleeps comes back to it."""
+
+SWEEP_MS = 5_000
+"""How often ended sessions are removed."""
+
+UNOPENED_SESSION_S = 60
+"""How long a session is kept whose window never connected, such as a link preview."""
+
+TOKEN_LIFETIME_S = 7 * 24 * 3600
+"""How long a window may come back; once its session is gone it gets a new one at the same address."""
+
+# Loaded once, here: a page that is shown later finds its libraries in the window.
+pn.extension("tabulator", notifications=False)
+
+
+class Site:
+    """The pages of one pipeline.
+
+    Parameters
+    ----------
+    pages
+        Page classes by the name that their address has; ``home`` is shown at ``#/``.
+    services
+        The only door to the database, handed to every page; has a coroutine ``table_names()``.
+    title
+        Name of the pipeline, shown in the header.
+    user
+        Name of the visitor; the account that runs the server if None.
+
+    Raises
+    ------
+    ValueError
+        If no page is named ``home``.
+    """
+
+    def __init__(
+        self,
+        pages: Mapping[str, type[Page]],
+        services: Any,
+        title: str = "Pipeline",
+        *,
+        user: str | None = None,
+    ) -> None:
+        if "home" not in pages:
+            raise ValueError(f"a site needs a page named 'home'; its pages are {', '.join(pages) or 'none'}")
+        self.pages = dict(pages)
+        self.services = services
+        self.title = title
+        self.user = user or _account_name()
+        self.frames: WeakValueDictionary[str, Frame] = WeakValueDictionary()
+
+    def open_window(self) -> Viewable:
+        """Make the frame for a new visitor; Panel calls it for each load of the site."""
+        document = pn.state.curdoc
+        if document is None or document.session_context is None:
+            raise RuntimeError("a window of the site can only be opened by its server: use serve(site)")
+        frame = Frame(
+            self.pages,
+            self.services,
+            user=self.user,
+            dark=pn.state.cookies.get("dj-panel-theme") == "dark",
+            document=document,
+        )
+        self.frames[frame.window_id] = frame
+        document.on_session_destroyed(lambda _context: self._close_window(frame))
+        _drop_unless_opened(document.session_context)
+        document.template_variables.update(shell.template_variables(self.title, self.user, list(self.pages)))
+        frame.bridge.server_doc(document, title=self.title, location=False)
+        return frame.view
+
+    def close(self) -> None:
+        """Close every open page."""
+        for frame in list(self.frames.values()):
+            self._close_window(frame)
+
+    def _close_window(self, frame: Frame) -> None:
+        self.frames.pop(frame.window_id, None)
+        frame.close()
+
+
+class RunningSite:
+    """A site that is being served.
+
+    Attributes
+    ----------
+    url
+        Where a browser finds it.
+    """
+
+    def __init__(self, site: Site, server: Server, address: str, port: int) -> None:
+        self.site = site
+        self.address = address
+        self.port = port
+        self.url = f"http://{_host(address)}:{port}/"
+        self._server = server
+        self._thread: threading.Thread | None = None
+
+    def stop(self) -> None:
+        """Stop serving: pages are closed and windows told that the connection is lost. Callable from any thread."""
+        loop = self._server.io_loop
+        loop.add_callback(self._shut_down)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    async def _shut_down(self) -> None:
+        self.site.close()
+        self._server.stop(wait=False)
+        await self._server._http.close_all_connections()
+        self._server.io_loop.stop()
+
+
+def serve(
+    site: Site,
+    *,
+    port: int = 0,
+    address: str = "127.0.0.1",
+    websocket_origins: Collection[str] = (),
+    open_browser: bool = False,
+    threaded: bool = False,
+    on_ready: Callable[[RunningSite], None] | None = None,
+) -> RunningSite:
+    """Serve a site until SIGINT or SIGTERM, or in a thread until `RunningSite.stop`.
+
+    Parameters
+    ----------
+    port
+        TCP port; 0 takes a free one.
+    address
+        Address to listen on. Only this computer reaches the default.
+    websocket_origins
+        Further ``host:port`` under which browsers know the server, such as that of a proxy. A window opened at
+        any other address cannot connect.
+    open_browser
+        Whether to show the site in a browser of this computer.
+    threaded
+        Whether to return at once and serve from a thread.
+    on_ready
+        Called once the server accepts connections.
+
+    Raises
+    ------
+    OSError
+        If the port is taken.
+    ValueError
+        If an origin is ``*``, which would let every site in a visitor's browser in.
+    """
+    if any("*" in origin for origin in websocket_origins):
+        raise ValueError("websocket origins name hosts, as in 'lab.example.org:443': '*' would admit any web site")
+    ready = threading.Event()
+    outcome: list[RunningSite | BaseException] = []
+
+    def run() -> None:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        loop = IOLoop.current()
+        try:
+            running = _start(site, port, address, websocket_origins)
+        except BaseException as error:
+            outcome.append(error)
+            ready.set()
+            loop.close(all_fds=True)
+            return
+        outcome.append(running)
+        if threaded:
+            running._thread = threading.current_thread()
+        else:
+            _stop_on_signals(running)
+        print(f"dj_panel is at {running.url}", flush=True)
+        if open_browser:
+            loop.run_in_executor(None, webbrowser.open, running.url)
+        loop.add_callback(ready.set)
+        if on_ready is not None:
+            loop.add_callback(on_ready, running)
+        loop.start()
+        loop.close(all_fds=True)
+
+    if threaded:
+        threading.Thread(target=run, name="dj_panel site", daemon=True).start()
+        ready.wait()
+    else:
+        run()
+    result = outcome[0]
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _start(site: Site, port: int, address: str, origins: Collection[str]) -> RunningSite:
+    port = port or _free_port(address)
+    server = get_server(
+        {"/": site.open_window},
+        port=port,
+        address=address,
+        websocket_origin=sorted({f"{_host(address)}:{port}", f"localhost:{port}", *origins}),
+        location=False,
+        admin=False,
+        show=False,
+        start=False,
+        title=site.title,
+        session_token_expiration=TOKEN_LIFETIME_S,
+        unused_session_lifetime_milliseconds=SLEEPING_SESSION_MS,
+        check_unused_sessions_milliseconds=SWEEP_MS,
+    )
+    application = server._tornado
+    application.transforms.append(security.SecureAnswer)
+    application.add_handlers(
+        r".*", [*security.refusal_rules(), (r"/window/([\w-]{22})", _WindowProbe, {"site": site})]
+    )
+    server.start()
+    return RunningSite(site, server, address, port)
+
+
+class _WindowProbe(RequestHandler):
+    """Tells a window that lost its connection whether its session is still here: 204 or 404."""
+
+    def initialize(self, site: Site) -> None:
+        """Remember whose windows are asked for."""
+        self.site = site
+
+    def get(self, window_id: str) -> None:
+        """Answer without a body."""
+        known = window_id in self.site.frames
+        self.set_status(HTTPStatus.NO_CONTENT if known else HTTPStatus.NOT_FOUND)
+
+
+def _stop_on_signals(running: RunningSite) -> None:
+    loop = asyncio.get_event_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, running.stop)
+
+
+def _drop_unless_opened(session_context: Any) -> None:
+    """Let a session go whose window has not connected after a while."""
+
+    def look() -> None:
+        session = getattr(session_context, "session", None)
+        if session is not None and not session.destroyed and session.connection_count == 0:
+            session.request_expiration()
+
+    IOLoop.current().call_later(UNOPENED_SESSION_S, look)
+
+
+def _free_port(address: str) -> int:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _account_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as containers have
+        return "local"

@@ -1,0 +1,255 @@
+"""What the database says its tables are: headings, keys and lineage, whole schemas at a time, and cached."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from dj_panel.core.codec import resolve_dtype
+from dj_panel.core.dialect.protocol import ColumnFacts, Dialect, Query, TableFacts
+from dj_panel.core.errors import MissingTableError, UnknownCodecError
+from dj_panel.core.graph import Graph
+from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, Lineage, TableName, TableStructure
+
+__all__ = ["Catalog"]
+
+_MARKED = re.compile(r":(?P<type>[^:]+):(?P<comment>.*)", re.DOTALL)
+
+
+class Catalog:
+    """The structure of every table of the schemas that were asked for.
+
+    Parameters
+    ----------
+    dialect
+        The server's.
+    query
+        Runs a query on it.
+    """
+
+    def __init__(self, dialect: Dialect, query: Query) -> None:
+        self._dialect = dialect
+        self._query = query
+        self._schemas: dict[str, dict[str, TableStructure]] = {}
+        self._column_text: dict[tuple[str, str, str], tuple[str | None, str | None]] = {}
+        self._lock = threading.RLock()
+        self._graph: Graph | None = None
+
+    # ------------------------------------------------------------------ asking
+    def structure(self, name: TableName) -> TableStructure:
+        """Return a table's structure.
+
+        Raises
+        ------
+        MissingTableError
+            If the database has no such table.
+        """
+        found = self.find(name)
+        if found is None:
+            raise MissingTableError(f"The table {name} is not in the database. Declare it, or check the schema's name.")
+        return found
+
+    def find(self, name: TableName) -> TableStructure | None:
+        """Return a table's structure, or ``None`` if the database has no such table."""
+        return self.tables(name.schema).get(name.table)
+
+    def refreshed(self, name: TableName) -> TableStructure | None:
+        """Return a table's structure as the database has it at this moment."""
+        self.forget(name.schema)
+        return self.find(name)
+
+    def tables(self, schema: str) -> dict[str, TableStructure]:
+        """Return the tables of a schema by name; empty if there is no such schema."""
+        with self._lock:
+            if schema not in self._schemas:
+                self.load([schema])
+            return self._schemas[schema]
+
+    def character_set(self, name: TableName, attribute: str) -> tuple[str | None, str | None]:
+        """Return the character set and the collation of a text column."""
+        self.tables(name.schema)
+        return self._column_text.get((name.schema, name.table, attribute), (None, None))
+
+    def knows_attribute(self, attribute: str) -> bool:
+        """Tell whether any table that was loaded has an attribute of this name."""
+        with self._lock:
+            return any(
+                attribute in table.heading for tables in self._schemas.values() for table in tables.values()
+            )
+
+    @property
+    def graph(self) -> Graph:
+        """The foreign keys between all tables that were loaded."""
+        with self._lock:
+            if self._graph is None:
+                self._graph = Graph(t for tables in self._schemas.values() for t in tables.values())
+            return self._graph
+
+    def graph_with_children(self) -> Graph:
+        """Return the graph after loading every schema that refers to one of the loaded, and so on."""
+        with self._lock:
+            while True:
+                loaded = list(self._schemas)
+                if not loaded:
+                    return self.graph
+                more = self._dialect.referencing_schemas(self._query, loaded)
+                if not more:
+                    return self.graph
+                self.load(more)
+
+    # ------------------------------------------------------------------ loading
+    def forget(self, *schemas: str) -> None:
+        """Forget schemas, so that they are read again; all of them if none is named."""
+        with self._lock:
+            for schema in schemas or list(self._schemas):
+                self._schemas.pop(schema, None)
+            self._graph = None
+
+    def load(self, schemas: Iterable[str]) -> None:
+        """Read schemas, and those that they refer to."""
+        with self._lock:
+            wanted = [schema for schema in dict.fromkeys(schemas) if schema not in self._schemas]
+            while wanted:
+                facts = self._dialect.read_catalog(self._query, wanted)
+                for schema in wanted:
+                    self._schemas[schema] = {}
+                self._add(facts)
+                parents = {row[4] for row in facts.references}
+                wanted = [schema for schema in sorted(parents) if schema not in self._schemas]
+            self._resolve_lineage()
+            self._graph = None
+
+    def _add(self, facts: TableFacts) -> None:
+        columns: dict[TableName, list[ColumnFacts]] = defaultdict(list)
+        for column in facts.columns:
+            columns[TableName(column.schema, column.table)].append(column)
+            if column.character_set:
+                place = (column.schema, column.table, column.name)
+                self._column_text[place] = (column.character_set, column.collation)
+        keys: dict[TableName, dict[str, tuple[list[str], bool]]] = defaultdict(dict)
+        for schema, table, index, name, unique in facts.keys:
+            entry = keys[TableName(schema, table)].setdefault(index, ([], unique))
+            entry[0].append(name)
+        references: dict[TableName, dict[str, list[tuple[str, TableName, str]]]] = defaultdict(dict)
+        for schema, table, constraint, name, p_schema, p_table, p_name in facts.references:
+            child = references[TableName(schema, table)].setdefault(constraint, [])
+            child.append((name, TableName(p_schema, p_table), p_name))
+        for schema, table, comment in facts.tables:
+            place = TableName(schema, table)
+            self._schemas[schema][table] = _structure(
+                place, comment, columns[place], keys[place], references[place].values()
+            )
+
+    def _resolve_lineage(self) -> None:
+        resolved: dict[TableName, TableStructure] = {}
+
+        def resolve(name: TableName) -> TableStructure | None:
+            if name in resolved:
+                return resolved[name]
+            table = self._schemas.get(name.schema, {}).get(name.table)
+            if table is None:
+                return None
+            resolved[name] = table
+            inherited: dict[str, Attribute] = {}
+            for fk in table.foreign_keys:
+                parent = resolve(fk.parent) if fk.parent != name else None
+                for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True):
+                    found = parent.heading.attributes.get(theirs) if parent else None
+                    if found is not None:
+                        inherited.setdefault(ours, found)
+            attributes = []
+            for attribute in table.heading.all_attributes:
+                parent_attribute = inherited.get(attribute.name)
+                if parent_attribute is not None:
+                    # The parent knows the type as it was written; the child's column only as it is stored.
+                    attribute = replace(
+                        attribute,
+                        lineage=parent_attribute.lineage,
+                        type=parent_attribute.type,
+                        stored_type=parent_attribute.stored_type,
+                    )
+                elif attribute.in_key:
+                    attribute = replace(attribute, lineage=(name.schema, name.table, attribute.name))
+                attributes.append(attribute)
+            resolved[name] = replace(table, heading=Heading(tuple(attributes), table.comment))
+            return resolved[name]
+
+        for schema, tables in self._schemas.items():
+            for table in list(tables):
+                found = resolve(TableName(schema, table))
+                if found is not None:
+                    tables[table] = found
+
+
+def _structure(
+    name: TableName,
+    comment: str,
+    columns: Sequence[ColumnFacts],
+    keys: dict[str, tuple[list[str], bool]],
+    references: Iterable[list[tuple[str, TableName, str]]],
+) -> TableStructure:
+    primary = keys.get("PRIMARY", ([], True))[0]
+    attributes = [_attribute(column, in_key=column.name in primary) for column in columns]
+    by_name = {attribute.name: attribute for attribute in attributes}
+    ordered = [by_name[n] for n in primary if n in by_name]
+    ordered += [a for a in attributes if not a.in_key]
+    indexes = [Index(tuple(c), unique) for n, (c, unique) in keys.items() if n != "PRIMARY" and all(c)]
+    unique_sets = [set(index.columns) for index in indexes if index.unique]
+    foreign_keys = []
+    for rows in references:
+        ours = tuple(row[0] for row in rows)
+        foreign_keys.append(
+            ForeignKey(
+                parent=rows[0][1],
+                attributes=ours,
+                parent_attributes=tuple(row[2] for row in rows),
+                in_key=all(n in primary for n in ours),
+                nullable=any(by_name[n].nullable for n in ours if n in by_name),
+                unique=set(ours) in unique_sets,
+            )
+        )
+    positions = {attribute.name: place for place, attribute in enumerate(ordered)}
+    foreign_keys.sort(key=lambda fk: [positions.get(n, 0) for n in fk.attributes])
+    supporting = [set(fk.attributes) for fk in foreign_keys]
+    kept = [i for i in indexes if not (set(i.columns) in supporting)]
+    return TableStructure(name, Heading(tuple(ordered), comment), tuple(foreign_keys), tuple(kept))
+
+
+def _attribute(column: ColumnFacts, *, in_key: bool) -> Attribute:
+    match = _MARKED.fullmatch(column.comment)
+    kind, comment = (match["type"], match["comment"]) if match else (column.sql_type, column.comment)
+    stored = column.sql_type
+    if kind.startswith("<"):
+        name, at, store = kind[1:-1].partition("@")
+        try:
+            stored = resolve_dtype(name, store if at else None)
+        except UnknownCodecError:
+            # The table stays usable; only this attribute cannot be read until its codec is installed.
+            stored = "json" if stored in ("json", "longtext") else stored
+    elif match:
+        stored = kind
+    return Attribute(
+        name=column.name,
+        type=kind,
+        stored_type=stored,
+        in_key=in_key,
+        nullable=column.nullable,
+        default=column.default,
+        comment=comment,
+        autoincrement=column.autoincrement,
+    )
+
+
+def lineage_rows(table: TableStructure) -> list[tuple[str, str, str]]:
+    """Return the rows ``(table, attribute, lineage)`` that DataJoint keeps of a table in ``~lineage``."""
+    rows = []
+    for attribute in table.heading.all_attributes:
+        lineage: Lineage | None = attribute.lineage
+        if lineage is None and attribute.in_key:
+            lineage = (table.name.schema, table.name.table, attribute.name)
+        if lineage is not None:
+            rows.append((table.name.table, attribute.name, ".".join(lineage)))
+    return rows

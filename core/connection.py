@@ -1,0 +1,406 @@
+"""Connections: one of the driver's for each thread, transactions, and errors in our words.
+
+A :class:`Connection` may be shared by all threads of a process; underneath, each thread gets a connection of
+the driver's own, because neither driver may be used by two threads. Statements outside a transaction commit
+at once. A transaction inside another is a savepoint of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from dj_panel.core.catalog import Catalog
+from dj_panel.core.dialect import Dialect, MySQL, SQLite, Statement
+from dj_panel.core.dialect.protocol import RawConnection
+from dj_panel.core.errors import DataJointError, LostConnectionError, TransactionError, UnknownOutcomeError
+from dj_panel.core.settings import Settings
+
+__all__ = ["Connection", "Result"]
+
+logger = logging.getLogger("dj_panel")
+Answer = TypeVar("Answer")
+
+_MAX_ATTEMPTS = 8
+
+
+class Result:
+    """What a statement gave: rows that can be walked or fetched, and the number of rows that it changed."""
+
+    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[Any]], rowcount: int, lastrowid: int) -> None:
+        self.names = tuple(names)
+        self.rowcount = rowcount
+        self.lastrowid = lastrowid
+        self._rows = iter(rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._rows
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that were not taken yet."""
+        return list(self._rows)
+
+    def fetchone(self) -> Any:
+        """Return the next row, or ``None``."""
+        return next(self._rows, None)
+
+
+class _Session:
+    """One thread's connection of the driver, and how deep in transactions it is."""
+
+    def __init__(self, raw: RawConnection) -> None:
+        self.raw = raw
+        self.process = os.getpid()
+        self.depth = 0
+        self.is_deferred = False
+        self.is_dead = False
+        self.after_commit: list[Callable[[], None]] = []
+
+
+class Connection:
+    """A database, as reached with some settings.
+
+    Parameters
+    ----------
+    settings
+        Where it is and how to log in; read when a thread first connects.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.dialect: Dialect = MySQL() if settings.backend == "mysql" else SQLite()
+        self.catalog = Catalog(self.dialect, self._rows_of)
+        self.schemas: dict[str, Any] = {}
+        self._local = threading.local()
+        self._sessions: weakref.WeakKeyDictionary[threading.Thread, _Session] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        if self.dialect.name == "sqlite":
+            return f"Connection to {self.settings.sqlite_path}"
+        database = self.settings.database
+        return f"Connection to {database.user}@{database.host}:{database.port}"
+
+    # ------------------------------------------------------------------ sessions
+    def _session(self) -> _Session:
+        session: _Session | None = getattr(self._local, "session", None)
+        if session is not None and session.process == os.getpid() and not session.is_dead:
+            return session
+        if session is not None and session.is_dead and session.depth:
+            raise LostConnectionError(
+                "The connection was lost inside a transaction; nothing of it was kept. Run the whole of it again."
+            )
+        fresh = _Session(self.dialect.connect(self.settings))
+        self._local.session = fresh
+        with self._lock:
+            self._close_dead_threads()
+            self._sessions[threading.current_thread()] = fresh
+        return fresh
+
+    def _close_dead_threads(self) -> None:
+        for thread, session in list(self._sessions.items()):
+            if not thread.is_alive():
+                self._close_session(session)
+                del self._sessions[thread]
+
+    def _close_session(self, session: _Session) -> None:
+        # After a fork the socket belongs to the parent; closing it here would end the parent's session.
+        if session.process != os.getpid() or session.is_dead:
+            return
+        session.is_dead = True
+        try:
+            session.raw.close()
+        except Exception as error:  # noqa: BLE001 - a connection that is gone already cannot be closed
+            logger.debug("closing a connection: %s", error)
+
+    def close(self) -> None:
+        """Close the connections of all threads. The next statement of a thread opens a new one."""
+        with self._lock:
+            for session in list(self._sessions.values()):
+                self._close_session(session)
+                session.depth = 0
+            self._sessions = weakref.WeakKeyDictionary()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return self.dialect.is_alive(self._session().raw)
+        except DataJointError:
+            return False
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life; raise :class:`LostConnectionError` without one."""
+        self.query("SELECT 1")
+
+    @property
+    def connection_id(self) -> int:
+        """The number by which the server knows this thread's connection."""
+        return self.dialect.connection_id(self._session().raw)
+
+    def get_user(self) -> str:
+        """Return the database account, as ``user@host`` on a server."""
+        return str(self.query(f"SELECT {self.dialect.user}").fetchone()[0])
+
+    # ------------------------------------------------------------------ statements
+    def query(self, sql: str, parameters: Sequence[Any] = (), *, as_dict: bool = False) -> Any:
+        """Run one statement and return its :class:`Result` (of dicts for ``as_dict``).
+
+        Parameters
+        ----------
+        sql
+            With the driver's placeholders; everything from outside is bound, never written into it.
+        parameters
+            The values.
+
+        Raises
+        ------
+        DataJointError
+            The branch of the tree that tells what the server objects to.
+        """
+        session = self._session()
+        if session.is_deferred and not session.depth and not _only_reads(sql):
+            self._begin(session)
+        try:
+            result = self._execute(session, sql, parameters)
+        except LostConnectionError:
+            # A lone SELECT can simply be asked again. Of anything else, nobody knows whether it happened.
+            if session.depth or not self.settings.database.reconnect or not _only_reads(sql):
+                raise
+            logger.info("reconnecting after a lost connection")
+            result = self._execute(self._session(), sql, parameters)
+        if as_dict:
+            return [dict(zip(result.names, row, strict=True)) for row in result]
+        return result
+
+    def run(self, statement: Statement) -> Result:
+        """Run a rendered statement."""
+        result: Result = self.query(statement.sql, statement.parameters)
+        return result
+
+    def _rows_of(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        rows: list[Sequence[Any]] = self.query(sql, parameters).fetchall()
+        return rows
+
+    def _execute(self, session: _Session, sql: str, parameters: Sequence[Any]) -> Result:
+        cursor = session.raw.cursor()
+        try:
+            # PyMySQL reads % as a placeholder only when values are passed, so they always are.
+            cursor.execute(sql, tuple(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            rows = cursor.fetchall() if names else ()
+            return Result(names, rows, cursor.rowcount, cursor.lastrowid or 0)
+        except Exception as error:
+            translated = self.dialect.translate(error)
+            if translated is None:
+                raise
+            if isinstance(translated, LostConnectionError):
+                self._close_session(session)
+            if self.dialect.is_retryable(error):
+                translated.__dict__["is_retryable"] = True
+            raise translated from error
+        finally:
+            cursor.close()
+
+    def stream(self, statement: Statement, n_rows: int = 1000) -> Iterator[tuple[Any, ...]]:
+        """Yield rows in batches without keeping them all; closed when the iterator is."""
+        session = self._session()
+        cursor = session.raw.cursor()
+        try:
+            cursor.execute(statement.sql, tuple(statement.parameters))
+            while rows := cursor.fetchmany(n_rows):
+                yield from rows
+        except Exception as error:
+            translated = self.dialect.translate(error)
+            if translated is None:
+                raise
+            raise translated from error
+        finally:
+            cursor.close()
+
+    # ------------------------------------------------------------------ transactions
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside a transaction."""
+        session: _Session | None = getattr(self._local, "session", None)
+        return session is not None and session.depth > 0
+
+    @property
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction: all of it is kept, or, after any exception, nothing.
+
+        Raises
+        ------
+        UnknownOutcomeError
+            If the connection broke while committing: look before doing it again.
+        """
+        session = self._session()
+        if session.is_deferred and not session.depth:
+            self._begin(session)
+        if session.depth:
+            with self._savepoint(session):
+                yield self
+            return
+        try:
+            self._begin(session)
+        except LostConnectionError:
+            session = self._session()
+            self._begin(session)
+        try:
+            yield self
+        except BaseException:
+            self._abandon(session)
+            raise
+        self._commit(session)
+
+    @property
+    @contextmanager
+    def deferred_transaction(self) -> Iterator[Connection]:
+        """A transaction that begins with the first statement that writes.
+
+        What is read and computed before holds no lock: on an embedded database, where one transaction may
+        write at a time, nobody waits for a long computation.
+        """
+        session = self._session()
+        if session.depth or session.is_deferred:
+            raise TransactionError("A computation cannot run inside an open transaction. Commit that first.")
+        session.is_deferred = True
+        try:
+            yield self
+        except BaseException:
+            session.is_deferred = False
+            if session.depth:
+                self._abandon(session)
+            raise
+        session.is_deferred = False
+        if session.depth:
+            self._commit(session)
+
+    def _begin(self, session: _Session) -> None:
+        for sql in self.dialect.begin():
+            self._execute(session, sql, ())
+        session.depth = 1
+        session.after_commit = []
+
+    def _abandon(self, session: _Session) -> None:
+        session.depth = 0
+        self._roll_back(session, "ROLLBACK")
+
+    def _commit(self, session: _Session) -> None:
+        session.depth = 0
+        if session.is_dead:
+            raise LostConnectionError("The connection was lost inside a transaction; nothing of it was kept.")
+        try:
+            self._execute(session, "COMMIT", ())
+        except LostConnectionError as error:
+            raise UnknownOutcomeError(
+                "The connection was lost while saving, so it is not known whether it was saved. Look before you repeat it."
+            ) from error
+        except BaseException:
+            self._roll_back(session, "ROLLBACK")
+            raise
+        for action in session.after_commit:
+            action()
+
+    @contextmanager
+    def _savepoint(self, session: _Session) -> Iterator[None]:
+        name = f"level_{session.depth}"
+        self._execute(session, f"SAVEPOINT {name}", ())
+        session.depth += 1
+        try:
+            yield
+        except BaseException:
+            session.depth -= 1
+            self._roll_back(session, f"ROLLBACK TO SAVEPOINT {name}")
+            raise
+        session.depth -= 1
+        self._execute(session, f"RELEASE SAVEPOINT {name}", ())
+
+    def _roll_back(self, session: _Session, sql: str) -> None:
+        if session.is_dead:
+            return
+        try:
+            self._execute(session, sql, ())
+        except DataJointError as error:
+            # The server rolls back by itself when the connection ends; make sure that it does.
+            logger.warning("rolling back failed, closing the connection: %s", error)
+            self._close_session(session)
+
+    def start_transaction(self) -> None:
+        """Begin a transaction that ends with :meth:`commit_transaction` or :meth:`cancel_transaction`."""
+        if self.in_transaction:
+            raise TransactionError("A transaction is open already; transactions do not nest this way.")
+        context = Connection.transaction.fget(self)  # type: ignore[attr-defined]
+        context.__enter__()
+        self._local.manual = context
+
+    def commit_transaction(self) -> None:
+        """Keep what was done since :meth:`start_transaction`."""
+        self._local.manual.__exit__(None, None, None)
+
+    def cancel_transaction(self) -> None:
+        """Undo what was done since :meth:`start_transaction`."""
+        cancelled = _CancelledError()
+        try:
+            self._local.manual.__exit__(_CancelledError, cancelled, None)
+        except _CancelledError:
+            logger.debug("transaction cancelled")
+
+    def retried(self, action: Callable[[], Answer]) -> Answer:
+        """Run ``action`` in a transaction, and again from its beginning after a deadlock or a lock timeout.
+
+        Inside an open transaction it is run once, since only a whole transaction can be repeated.
+        """
+        if self.in_transaction:
+            with self.transaction:
+                return action()
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            try:
+                with self.transaction:
+                    return action()
+            except DataJointError as error:
+                if attempt == _MAX_ATTEMPTS or not error.__dict__.get("is_retryable"):
+                    raise
+                logger.debug("repeating a transaction: %s", error)
+                time.sleep(random.uniform(0, 0.01 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Run an action once the open transaction is kept; at once if none is open."""
+        session = self._session()
+        if session.depth:
+            session.after_commit.append(action)
+        else:
+            action()
+
+    # ------------------------------------------------------------------ DataJoint's names
+    def register(self, schema: Any) -> None:
+        """Remember a schema object of this connection."""
+        self.schemas[schema.database] = schema
+
+    @property
+    def conn_info(self) -> Mapping[str, Any]:
+        """Where this connects to, without the password."""
+        database = self.settings.database
+        return {"host": database.host, "port": database.port, "user": database.user}
+
+    @property
+    def dependencies(self) -> Any:
+        """The catalog, which knows the foreign keys."""
+        return self.catalog
+
+
+def _only_reads(sql: str) -> bool:
+    return sql.lstrip()[:6].upper() == "SELECT" and not sql.rstrip().endswith("FOR UPDATE")
+
+
+class _CancelledError(Exception):
+    """Ends a transaction that the caller cancelled."""

@@ -1,0 +1,160 @@
+"""A definition and its parents → the structure of the table to create."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dj_panel.core.codec import resolve_dtype
+from dj_panel.core.coretypes import is_core_type
+from dj_panel.core.definition import AttributeLine, Definition, ForeignKeyLine, IndexLine
+from dj_panel.core.errors import DefinitionError, UnknownAttributeError
+from dj_panel.core.settings import Settings
+from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, TableName, TableStructure
+
+__all__ = ["build_structure"]
+
+_SINGLETON = Attribute("_singleton", "bool", "bool", in_key=True, default="1", comment="singleton primary key")
+_JOB_METADATA = (
+    Attribute("_job_start_time", "datetime(3)", "datetime(3)", nullable=True),
+    Attribute("_job_duration", "float", "float", nullable=True),
+    Attribute("_job_version", "varchar(64)", "varchar(64)", default=""),
+)
+_PROVENANCE = Attribute("_prov", "json", "json", nullable=True)
+
+
+def build_structure(
+    name: TableName, definition: Definition, parents: Sequence[TableStructure], settings: Settings
+) -> TableStructure:
+    """Return the structure that a definition declares.
+
+    Parameters
+    ----------
+    name
+        Where the table will be.
+    definition
+        The parsed definition.
+    parents
+        The parents' structures, one for each foreign key of the definition, in order.
+    settings
+        Tells which hidden columns are wanted.
+
+    Raises
+    ------
+    DefinitionError
+        If the definition contradicts itself, its parents, or the rules of the table's tier.
+    """
+    if len(name.table) > 64:
+        raise DefinitionError(f"The table name '{name.table}' is longer than 64 characters. Shorten the class name.")
+    attributes: dict[str, Attribute] = {}
+    foreign_keys: list[ForeignKey] = []
+    indexes: list[Index] = []
+    waiting = list(parents)
+    for line in definition.lines:
+        if isinstance(line, ForeignKeyLine):
+            parent = waiting.pop(0)
+            fk = _foreign_key(line, parent)
+            for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True):
+                _inherit(attributes, ours, parent.heading[theirs], line)
+            foreign_keys.append(fk)
+            if fk.unique:
+                indexes.append(Index(fk.attributes, unique=True))
+        elif isinstance(line, IndexLine):
+            indexes.append(Index(line.columns, line.unique))
+        else:
+            if line.name in attributes:
+                raise DefinitionError(f"The attribute '{line.name}' comes with a foreign key already; remove its line.")
+            attributes[line.name] = _own_attribute(line)
+    _check_indexes(indexes, attributes)
+    _check_tier(name, definition, settings)
+    hidden = [] if any(a.in_key for a in attributes.values()) else [_SINGLETON]
+    if name.tier in ("Imported", "Computed") and settings.jobs.add_job_metadata:
+        hidden += _JOB_METADATA
+    if name.tier == "Manual" and settings.provenance.capture:
+        hidden.append(_PROVENANCE)
+    key_names = [a.name for a in attributes.values() if a.in_key]
+    foreign_keys = [replace(fk, in_key=all(n in key_names for n in fk.attributes)) for fk in foreign_keys]
+    heading = Heading((*attributes.values(), *hidden), definition.comment)
+    return TableStructure(name, heading, tuple(foreign_keys), tuple(indexes))
+
+
+def _own_attribute(line: AttributeLine) -> Attribute:
+    if line.comment.startswith(":"):
+        raise DefinitionError(f"The comment of '{line.name}' begins with a colon; begin it with another character.")
+    kind = line.type
+    stored = kind
+    if kind.startswith("<"):
+        name, at, store = kind[1:-1].partition("@")
+        stored = resolve_dtype(name, store if at else None)
+    autoincrement = "auto_increment" in kind.lower()
+    if autoincrement:
+        stored = kind = kind.lower().replace("auto_increment", "").strip()
+    elif is_core_type(kind) and not kind.lower().startswith("enum"):
+        stored = kind.lower()
+    return Attribute(
+        name=line.name,
+        type=kind,
+        stored_type=stored,
+        in_key=line.in_key,
+        nullable=line.nullable,
+        default=line.default,
+        comment=line.comment,
+        autoincrement=autoincrement,
+    )
+
+
+def _foreign_key(line: ForeignKeyLine, parent: TableStructure) -> ForeignKey:
+    key = [a.name for a in parent.heading.all_attributes if a.in_key]
+    new_names = {old: new for new, old in line.reference.renamed}
+    for old in new_names:
+        if old not in key:
+            raise UnknownAttributeError(old, available=key, where=f"the primary key of {line.reference.path}")
+    if any(parent.heading.attributes.get(n) is None for n in key):
+        raise DefinitionError(
+            f"{line.reference.path} has one row at most and no attribute to refer to; leave out this foreign key."
+        )
+    return ForeignKey(
+        parent=parent.name,
+        attributes=tuple(new_names.get(n, n) for n in key),
+        parent_attributes=tuple(key),
+        in_key=line.in_key,
+        nullable=line.nullable,
+        unique=line.unique,
+    )
+
+
+def _inherit(attributes: dict[str, Attribute], name: str, parent: Attribute, line: ForeignKeyLine) -> None:
+    ours = attributes.get(name)
+    if ours is None:
+        attributes[name] = Attribute(
+            name=name,
+            type=parent.type,
+            stored_type=parent.stored_type,
+            in_key=line.in_key,
+            nullable=line.nullable,
+            comment=parent.comment,
+            lineage=parent.lineage,
+        )
+    elif ours.lineage is not None and parent.lineage is not None and ours.lineage != parent.lineage:
+        raise DefinitionError(
+            f"Two foreign keys bring an attribute '{name}' of different origin ({'.'.join(ours.lineage)} and"
+            f' {".".join(parent.lineage)}). Rename one: -> {line.reference.path}.proj(new_name="{parent.name}").'
+        )
+
+
+def _check_indexes(indexes: Sequence[Index], attributes: dict[str, Attribute]) -> None:
+    for index in indexes:
+        for column in index.columns:
+            if not column.startswith("(") and column not in attributes:
+                raise UnknownAttributeError(column, available=attributes, where="the table, as its index says")
+
+
+def _check_tier(name: TableName, definition: Definition, settings: Settings) -> None:
+    if name.tier not in ("Imported", "Computed") or settings.jobs.allow_new_pk_fields_in_computed_tables:
+        return
+    for line in definition.attributes:
+        if line.in_key:
+            raise DefinitionError(
+                f"'{line.name}' cannot be part of the primary key of a table of the tier {name.tier}: its rows are"
+                " computed one for each row of its parents. Put a foreign key there, or the rows into a part table."
+            )

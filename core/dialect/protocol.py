@@ -1,0 +1,238 @@
+"""What a database server must offer, as an abstract class."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from dj_panel.core.coretypes import ColumnType
+from dj_panel.core.errors import DataJointError
+from dj_panel.core.settings import Settings
+from dj_panel.core.structure import TableName, TableStructure
+
+__all__ = ["ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
+
+
+class Statement(NamedTuple):
+    """SQL and the values bound to its placeholders."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+class RawCursor(Protocol):
+    """The part of a DBAPI cursor that we use."""
+
+    description: Any
+    rowcount: int
+    lastrowid: Any
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any: ...
+    def fetchall(self) -> Any: ...
+    def fetchmany(self, size: int = ..., /) -> Any: ...
+    def fetchone(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+class RawConnection(Protocol):
+    """The part of a DBAPI connection that we use."""
+
+    def cursor(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+class ColumnFacts(NamedTuple):
+    """One column, as a server's catalog tells it."""
+
+    schema: str
+    table: str
+    name: str
+    sql_type: str
+    nullable: bool
+    default: str | None
+    comment: str
+    autoincrement: bool
+    character_set: str | None
+    collation: str | None
+
+
+class TableFacts(NamedTuple):
+    """All of a schema's tables, as a server's catalog tells them, each kind from one query."""
+
+    tables: list[tuple[str, str, str]]
+    """(schema, table, comment)"""
+    columns: list[ColumnFacts]
+    """In the order of each table."""
+    keys: list[tuple[str, str, str, str, bool]]
+    """(schema, table, index name, column or expression, unique), in index order; the primary key is 'PRIMARY'."""
+    references: list[tuple[str, str, str, str, str, str, str]]
+    """(schema, table, constraint, column, parent schema, parent table, parent column), in order."""
+
+
+Query = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
+"""Runs a query and returns all its rows; given by the connection."""
+
+Convert = Callable[[Any], Any]
+
+
+class Dialect(ABC):
+    """One kind of database server."""
+
+    name: ClassVar[str]
+    placeholder: ClassVar[str]
+    max_parameters: ClassVar[int]
+    now: ClassVar[str]
+    """The server's clock to the millisecond, as an expression."""
+    user: ClassVar[str]
+    """The database account, as an expression."""
+    skip_hides_unique: ClassVar[bool]
+    """Whether ``on_duplicate="skip"`` also skips rows that break another unique index."""
+
+    # ---- connecting
+    @abstractmethod
+    def connect(self, settings: Settings) -> RawConnection:
+        """Open a connection in autocommit mode."""
+
+    @abstractmethod
+    def begin(self) -> Sequence[str]:
+        """Return the statements that begin a transaction which may write."""
+
+    @abstractmethod
+    def is_alive(self, raw: RawConnection) -> bool:
+        """Tell whether the server still answers on this connection."""
+
+    @abstractmethod
+    def connection_id(self, raw: RawConnection) -> int:
+        """Return a number that tells this connection from others that are open."""
+
+    @abstractmethod
+    def translate(self, error: Exception) -> DataJointError | None:
+        """Return our error for a driver's error, or ``None`` if it is not one of the database."""
+
+    @abstractmethod
+    def is_retryable(self, error: Exception) -> bool:
+        """Tell whether a whole transaction that failed with this driver's error may be run again."""
+
+    # ---- writing SQL
+    @abstractmethod
+    def quote(self, identifier: str) -> str:
+        """Return an identifier in quotes; the only way in which names get into SQL."""
+
+    @abstractmethod
+    def table(self, name: TableName) -> str:
+        """Return the quoted name of a table."""
+
+    @abstractmethod
+    def literal(self, text: str) -> str:
+        """Return a string literal, for the places of DDL in which values cannot be bound."""
+
+    def verbatim(self, sql: str) -> str:
+        """Return SQL text such that the driver does not read placeholders into it."""
+        return sql
+
+    @abstractmethod
+    def encoder(self, column: ColumnType) -> Convert | None:
+        """Return what turns a checked value into the driver's, or ``None`` where they are the same."""
+
+    @abstractmethod
+    def decoder(self, column: ColumnType) -> Convert | None:
+        """Return what turns the driver's value into Python's, or ``None`` where they are the same."""
+
+    @abstractmethod
+    def order_expression(self, sql: str, column: ColumnType) -> str:
+        """Return the expression to sort a column by, so that servers agree on the order."""
+
+    @abstractmethod
+    def json_value(self, sql: str, path: str) -> Statement:
+        """Return the expression for the scalar at a path of a JSON column, as text."""
+
+    @abstractmethod
+    def insert(
+        self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]
+    ) -> str:
+        """Return ``INSERT INTO name (columns) source``.
+
+        Parameters
+        ----------
+        source
+            ``VALUES …`` or a SELECT.
+        on_duplicate
+            ``"error"``; ``"skip"`` keeps the row there is, if the primary key is taken; ``"replace"`` puts
+            the new one in its place.
+        key
+            The primary key.
+        """
+
+    @abstractmethod
+    def one_of(self, columns: Sequence[str], n_values: int) -> str:
+        """Return the condition that these columns together equal one of ``n_values`` bound tuples."""
+
+    @abstractmethod
+    def is_null_safe_equal(self, left: str, right: str) -> str:
+        """Return the comparison for which two empty values are equal."""
+
+    @abstractmethod
+    def seconds_between(self, start: str, end: str) -> str:
+        """Return the seconds from one time expression to another."""
+
+    @abstractmethod
+    def seconds_from_now(self, seconds: float) -> Statement:
+        """Return the server's time so many seconds from now (before now, if negative)."""
+
+    # ---- structure
+    @abstractmethod
+    def create_schema(self, schema: str) -> Sequence[Statement]:
+        """Return the statements that create a schema if there is none of the name."""
+
+    @abstractmethod
+    def drop_schema(self, schema: str, tables: Iterable[TableName]) -> Sequence[Statement]:
+        """Return the statements that remove a schema; its tables are given, children first."""
+
+    @abstractmethod
+    def create_table(
+        self, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]
+    ) -> Sequence[Statement]:
+        """Return the statements that create a table.
+
+        Parameters
+        ----------
+        table
+            The table, hidden attributes included.
+        inherited
+            For attributes of foreign keys: character set and collation of the parent's column.
+        """
+
+    def record_lineage(self, schema: str, rows: Sequence[tuple[str, str, str]]) -> Sequence[Statement]:
+        """Return the statements that tell DataJoint the origin of attributes, where it shares the server.
+
+        Parameters
+        ----------
+        schema
+            The schema.
+        rows
+            Triples ``(table, attribute, "schema.table.attribute")``.
+        """
+        return ()
+
+    @abstractmethod
+    def drop_table(self, name: TableName) -> Sequence[Statement]:
+        """Return the statements that drop a table if it is there."""
+
+    @abstractmethod
+    def list_schemas(self, query: Query) -> list[str]:
+        """Return the names of all schemas that the account can see, without the server's own."""
+
+    @abstractmethod
+    def read_catalog(self, query: Query, schemas: Sequence[str]) -> TableFacts:
+        """Return all tables of these schemas, in a few queries whatever their number."""
+
+    @abstractmethod
+    def referencing_schemas(self, query: Query, schemas: Sequence[str]) -> list[str]:
+        """Return other schemas with tables that refer to tables of these."""
+
+
+def json_text(value: Any) -> str:
+    """Return the JSON text that we store: UTF-8, no NaN."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

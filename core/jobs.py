@@ -1,0 +1,386 @@
+"""Job queues: for each table that is populated, a table of what is to be done, by whom, and how it went.
+
+The tables are DataJoint's, so that workers of both programs share one queue. A reservation is a lease: its
+host, process and connection are its token, and a result is kept only if the token is still in the job's row.
+
+Source: DataJoint 2.3, `reference/specs/autopopulate`; columns as observed with 2.3.5.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from dj_panel.core.algebra import Negation, Relation, Restrict
+from dj_panel.core.catalog import lineage_rows
+from dj_panel.core.conditions import AndList
+from dj_panel.core.connection import Connection
+from dj_panel.core.declare import build_structure
+from dj_panel.core.definition import parse_definition
+from dj_panel.core.dialect import Statement
+from dj_panel.core.errors import MakeError, ReservationLostError
+from dj_panel.core.expression import QueryExpression
+from dj_panel.core.render import delete_statement, select_statement
+from dj_panel.core.structure import TableName, TableStructure
+from dj_panel.core.table import FreeTable, Table
+
+__all__ = ["Job", "create_table"]
+
+logger = logging.getLogger("dj_panel")
+_MESSAGE_LENGTH = 2047
+_TRUNCATED = "...truncated"
+STATUSES = ("pending", "reserved", "success", "error", "ignore")
+
+_COLUMNS = f"""
+---
+status : enum('pending', 'reserved', 'success', 'error', 'ignore')
+priority : int8
+created_time=CURRENT_TIMESTAMP(3) : datetime(3)
+scheduled_time=CURRENT_TIMESTAMP(3) : datetime(3)
+reserved_time=null : datetime(3)
+completed_time=null : datetime(3)
+duration=null : float64
+error_message="" : varchar({_MESSAGE_LENGTH})
+error_stack=null : <blob>
+user="" : varchar(255)
+host="" : varchar(255)
+pid=0 : int32
+connection_id=0 : int64
+version="" : varchar(64)
+index (status, priority, scheduled_time)
+"""
+
+
+def create_table(connection: Connection, structure: TableStructure, inherited: Mapping[str, Any] | None = None) -> None:
+    """Create a table, and tell DataJoint of its lineage where the server keeps such a table."""
+    dialect = connection.dialect
+    for statement in dialect.create_table(structure, dict(inherited or {})):
+        connection.run(statement)
+    for statement in dialect.record_lineage(structure.name.schema, lineage_rows(structure)):
+        connection.run(statement)
+    connection.catalog.forget(structure.name.schema)
+
+
+class Job(Table):
+    """The queue of one table.
+
+    Parameters
+    ----------
+    target
+        The Imported or Computed table.
+    key_source
+        The query of all keys that the target should have.
+    """
+
+    def __init__(self, target: Table, key_source: QueryExpression) -> None:
+        name = TableName(target.database, "~~" + target.table_name.lstrip("_"))
+        super().__init__(target.connection, name)
+        self._target = target
+        self._key_source = key_source
+
+    @property
+    def target(self) -> Table:
+        """The table whose queue this is."""
+        return self._target
+
+    def declare(self) -> None:
+        """Create the queue if there is none."""
+        if self.is_declared:
+            return
+        if self.connection.catalog.refreshed(self._name) is not None:
+            return
+        keyed = [n for fk in self._target.structure.foreign_keys if fk.in_key for n in fk.attributes]
+        attributes = [self._target.heading[n] for n in self._target.primary_key if n in keyed]
+        if not attributes:
+            raise MakeError(
+                f"{self._target._label} has no foreign key in its primary key, so there is nothing to queue."
+            )
+        lines = "\n".join(f"{a.name} : {a.type}" for a in attributes)
+        comment = f"# Job queue for `{self._target.database}`.`{self._target.table_name}`\n"
+        definition = parse_definition(comment + lines + _COLUMNS)
+        structure = build_structure(self._name, definition, (), self.connection.settings)
+        create_table(self.connection, structure)
+
+    # ------------------------------------------------------------------ looking
+    def _with_status(self, status: str) -> Job:
+        return self & {"status": status}
+
+    @property
+    def pending(self) -> Job:
+        """The jobs that wait."""
+        return self._with_status("pending")
+
+    @property
+    def reserved(self) -> Job:
+        """The jobs that are being done."""
+        return self._with_status("reserved")
+
+    @property
+    def errors(self) -> Job:
+        """The jobs that failed."""
+        return self._with_status("error")
+
+    @property
+    def completed(self) -> Job:
+        """The jobs that succeeded, where such records are kept."""
+        return self._with_status("success")
+
+    @property
+    def ignored(self) -> Job:
+        """The jobs that are not to be done."""
+        return self._with_status("ignore")
+
+    def progress(self) -> dict[str, int]:
+        """Return how many jobs have each status, and how many there are."""
+        counts = dict.fromkeys(STATUSES, 0)
+        if self.is_declared:
+            dialect = self.connection.dialect
+            status = dialect.quote("status")
+            sql = f"SELECT {status}, COUNT(*) FROM {dialect.table(self._name)} GROUP BY {status}"
+            counts.update({str(s): int(n) for s, n in self.connection.query(sql)})
+        return {**counts, "total": sum(counts.values())}
+
+    # ------------------------------------------------------------------ filling
+    def refresh(
+        self,
+        *restrictions: Any,
+        delay: float = 0,
+        priority: int | None = None,
+        stale_timeout: float | None = None,
+        orphan_timeout: float | None = None,
+    ) -> dict[str, int]:
+        """Bring the queue up to date with the key source and the target.
+
+        Parameters
+        ----------
+        *restrictions
+            Which keys of the key source to add.
+        delay
+            Seconds until the added jobs may be done.
+        priority
+            Theirs; lower is more urgent. ``config.jobs.default_priority`` if not given.
+        stale_timeout
+            Age in seconds after which pending jobs that are not in the key source any more are removed;
+            ``config.jobs.stale_timeout`` if not given, 0 for never.
+        orphan_timeout
+            Age in seconds after which a reservation counts as abandoned; never, if not given.
+
+        Returns
+        -------
+        dict
+            The numbers ``added``, ``removed``, ``orphaned`` and ``re_pended``.
+        """
+        self.declare()
+        jobs = self.connection.settings.jobs
+        priority = jobs.default_priority if priority is None else priority
+        stale_timeout = jobs.stale_timeout if stale_timeout is None else stale_timeout
+        everything = self._key_source.proj()
+        wanted = everything & AndList(restrictions) if restrictions else everything
+        result = {"added": self._add(wanted, priority, delay), "removed": 0, "orphaned": 0, "re_pended": 0}
+        if jobs.keep_completed:
+            undone = self.completed.restrict(everything, semantic_check=False)
+            result["re_pended"] = self._set_pending(undone._except(self._target), priority)
+        vanished = self._except(everything)
+        finished = vanished & {"status": ["success", "error"]}
+        result["removed"] += finished._except(self._target)._delete()
+        if stale_timeout > 0:
+            old = vanished._older("created_time", stale_timeout)
+            result["removed"] += (old - {"status": "ignore"})._delete()
+        if orphan_timeout:
+            orphans = self.reserved._older("reserved_time", orphan_timeout)
+            result["orphaned"] = self._set_pending(orphans, priority)
+        return result
+
+    def _except(self, other: Any) -> Job:
+        """Return the jobs whose key another query lacks; origins differ, since a queue has no foreign keys."""
+        return self._restricted(Restrict(self.node, Negation(self._condition(other.proj(), False))))
+
+    def _add(self, wanted: QueryExpression, priority: int, delay: float) -> int:
+        missing = wanted - self._target.proj()
+        in_queue = missing._condition(self._whole().proj(), False)
+        missing = missing._restricted(Restrict(missing.node, Negation(in_queue)))
+        names = [n for n in self.primary_key if n in missing.heading]
+        dialect = self.connection.dialect
+        select = select_statement(missing.node, dialect, names)
+        columns = ", ".join(f"k.{dialect.quote(n)}" for n in names)
+        schedule = dialect.seconds_from_now(delay)
+        mark = dialect.placeholder
+        source = f"SELECT {columns}, 'pending', {mark}, {schedule.sql} FROM ({select.sql}) AS k"
+        sql = dialect.insert(self._name, [*names, "status", "priority", "scheduled_time"], source, "skip", names)
+        parameters = (priority, *schedule.parameters, *select.parameters)
+        return int(self.connection.retried(lambda: self.connection.query(sql, parameters)).rowcount)
+
+    def _older(self, column: str, seconds: float) -> Job:
+        limit = self.connection.dialect.seconds_from_now(-seconds)
+        moment = self.connection.run(Statement(f"SELECT {limit.sql}", limit.parameters)).fetchone()[0]
+        return self & f"{column} < '{moment}'"
+
+    def _where(self, node: Any) -> Statement:
+        relation = Relation(self._name, self.structure.heading)
+        whole = delete_statement(node, relation, self.connection.dialect)
+        clause = whole.sql.partition(" WHERE ")[2]
+        return Statement(clause or "1 = 1", whole.parameters)
+
+    def _delete(self) -> int:
+        relation = Relation(self._name, self.structure.heading)
+        statement = delete_statement(self.node, relation, self.connection.dialect)
+        return self.connection.retried(lambda: self.connection.run(statement)).rowcount
+
+    def _update(self, node: Any, values: Mapping[str, Any], expressions: Mapping[str, Statement]) -> int:
+        """Change jobs and return how many there were."""
+        dialect = self.connection.dialect
+        where = self._where(node)
+        sets = [f"{dialect.quote(n)} = {dialect.placeholder}" for n in values]
+        sets += [f"{dialect.quote(n)} = {e.sql}" for n, e in expressions.items()]
+        sql = f"UPDATE {dialect.table(self._name)} SET {', '.join(sets)} WHERE {where.sql}"
+        bound = [*values.values(), *(v for e in expressions.values() for v in e.parameters), *where.parameters]
+        return int(self.connection.retried(lambda: self.connection.query(sql, bound)).rowcount)
+
+    def _set_pending(self, jobs: Job, priority: int) -> int:
+        now = Statement(self.connection.dialect.now)
+        empty = Statement("NULL")
+        return self._update(
+            jobs.node,
+            {"status": "pending", "priority": priority, "error_message": ""},
+            {"scheduled_time": now, "reserved_time": empty, "completed_time": empty, "error_stack": empty},
+        )
+
+    # ------------------------------------------------------------------ one job
+    def _key(self, key: Mapping[str, Any]) -> dict[str, Any]:
+        return {n: key[n] for n in self.primary_key if n in key}
+
+    def reserve(self, key: Mapping[str, Any]) -> bool:
+        """Take a job, if it is still pending and due; return whether it is ours now."""
+        return self.take(key) is not None
+
+    def take(self, key: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Take a job as :meth:`reserve` does; return the token of the reservation, or ``None``."""
+        token = {"host": platform.node(), "pid": os.getpid(), "connection_id": self.connection.connection_id}
+        values = {
+            "status": "reserved",
+            **token,
+            "user": self.connection.get_user(),
+            "version": job_version(self.connection.settings.jobs.version_method),
+        }
+        node = (self._whole_job() & self._key(key) & {"status": "pending"} & self._due).node
+        taken = self._update(node, values, {"reserved_time": Statement(self.connection.dialect.now)})
+        return token if taken == 1 else None
+
+    def _whole_job(self) -> Job:
+        return Job(self._target, self._key_source)
+
+    @property
+    def _due(self) -> str:
+        moment = self.connection.run(Statement(f"SELECT {self.connection.dialect.now}")).fetchone()[0]
+        return f"scheduled_time <= '{moment}'"
+
+    def due_keys(self, restriction: QueryExpression | None, priority: int | None, limit: int | None) -> list[dict[str, Any]]:
+        """Return keys of pending jobs that may be done now, the most urgent first."""
+        due = self.pending & self._due
+        if restriction is not None:
+            due = due.restrict(restriction, semantic_check=False)
+        if priority is not None:
+            due = due & f"priority <= {int(priority)}"
+        found: list[dict[str, Any]] = due.to_dicts(*self.primary_key, order_by=["priority", "scheduled_time", "KEY"], limit=limit)
+        return found
+
+    def complete(
+        self, key: Mapping[str, Any], duration: float | None = None, token: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record success: remove the job, or mark it where ``config.jobs.keep_completed`` says so.
+
+        Parameters
+        ----------
+        key
+            The job's.
+        duration
+            Of the computation, in seconds.
+        token
+            Of the reservation. Inside the transaction that writes the result this makes sure that the
+            result is kept only if the job is still ours.
+
+        Raises
+        ------
+        ReservationLostError
+            If another worker has taken the job over.
+        """
+        node = (self._whole_job() & self._key(key) & dict(token or {})).node
+        if token is not None:
+            node = (self._whole_job() & self._key(key) & dict(token) & {"status": "reserved"}).node
+        if self.connection.settings.jobs.keep_completed:
+            number = self._update(
+                node,
+                {"status": "success", "duration": duration, "error_message": ""},
+                {"completed_time": Statement(self.connection.dialect.now)},
+            )
+        else:
+            number = self._whole_job()._restricted(node)._delete()
+        if token is not None and number != 1:
+            raise ReservationLostError(f"Another worker has taken over {self._key(key)} of {self._target._label}.")
+
+    def error(
+        self,
+        key: Mapping[str, Any],
+        error_message: str,
+        error_stack: str | None = None,
+        duration: float | None = None,
+        token: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Record a failure with its message and traceback; return whether the job was still ours."""
+        if len(error_message) > _MESSAGE_LENGTH:
+            error_message = error_message[: _MESSAGE_LENGTH - len(_TRUNCATED)] + _TRUNCATED
+        values: dict[str, Any] = {"status": "error", "error_message": error_message, "duration": duration}
+        if error_stack is not None:
+            values["error_stack"] = self.encoded_stack(error_stack)
+        node = (self._whole_job() & self._key(key) & dict(token or {})).node
+        return self._update(node, values, {"completed_time": Statement(self.connection.dialect.now)}) == 1
+
+    def encoded_stack(self, text: str) -> Any:
+        """Return a traceback as the column takes it."""
+        encoder = self._row_encoder()
+        return encoder.value(self.structure.heading["error_stack"], text, {})
+
+    def release(self, key: Mapping[str, Any], token: Mapping[str, Any]) -> None:
+        """Give a job back that was not done, as when a worker is asked to stop."""
+        node = (self._whole_job() & self._key(key) & dict(token) & {"status": "reserved"}).node
+        self._update(node, {"status": "pending"}, {"reserved_time": Statement("NULL")})
+
+    def ignore(self, key: Mapping[str, Any]) -> None:
+        """Mark a job as not to be done, whether or not it is in the queue."""
+        key = self._key(key)
+        node = (self._whole_job() & key).node
+        if not self._update(node, {"status": "ignore"}, {}):
+            self.insert1({**key, "status": "ignore", "priority": self.connection.settings.jobs.default_priority})
+
+    def retry(self, restriction: Any = True) -> int:
+        """Make failed jobs pending again and return how many there were."""
+        failed = self.errors & restriction
+        return self._set_pending(failed, self.connection.settings.jobs.default_priority)
+
+    # ------------------------------------------------------------------ removing
+    def delete(self, *args: Any, **options: Any) -> int:
+        """Remove these jobs without asking."""
+        return self._delete()
+
+    def drop(self, *args: Any, **options: Any) -> None:
+        """Drop the queue without asking."""
+        if self.is_declared:
+            FreeTable(self.connection, self._name).drop_quick()
+
+
+def job_version(method: str | None) -> str:
+    """Return the version of the code that jobs record: a commit, or nothing."""
+    if method != "git":
+        return ""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        logger.warning("the version of the code is not known: %s", error)
+        return ""
+    return answer.stdout.strip()[:64]

@@ -1,0 +1,382 @@
+"""Settings: what was set in code, else the environment, else `datajoint.json`, else `.secrets/`.
+
+The names are DataJoint's, so one `datajoint.json` serves both programs. Two rules differ on purpose:
+without a host the embedded SQLite database is used, and an unknown setting is an error with a suggestion.
+
+Source: DataJoint 2.3, `reference/configuration`, and the behaviour of its published package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import param
+
+from dj_panel.core.errors import SettingsError, StoreError, did_you_mean
+
+CONFIG_FILENAME = "datajoint.json"
+SYSTEM_SECRETS = Path("/run/secrets/datajoint")
+
+_ENVIRONMENT = {
+    "database.host": "DJ_HOST",
+    "database.user": "DJ_USER",
+    "database.password": "DJ_PASS",
+    "database.backend": "DJ_BACKEND",
+    "database.port": "DJ_PORT",
+    "database.name": "DJ_DATABASE_NAME",
+    "database.use_tls": "DJ_USE_TLS",
+    "database.create_tables": "DJ_CREATE_TABLES",
+    "display.diagram_direction": "DJ_DIAGRAM_DIRECTION",
+    "display.diagram_theme": "DJ_DIAGRAM_THEME",
+    "jobs.auto_refresh": "DJ_JOBS_AUTO_REFRESH",
+    "jobs.keep_completed": "DJ_JOBS_KEEP_COMPLETED",
+    "jobs.stale_timeout": "DJ_JOBS_STALE_TIMEOUT",
+    "jobs.default_priority": "DJ_JOBS_DEFAULT_PRIORITY",
+    "jobs.version_method": "DJ_JOBS_VERSION_METHOD",
+    "jobs.add_job_metadata": "DJ_JOBS_ADD_JOB_METADATA",
+    "provenance.capture": "DJ_PROVENANCE_CAPTURE",
+    "loglevel": "DJ_LOG_LEVEL",
+    "stores": "DJ_STORES",
+}
+
+_STORE_DEFAULTS: dict[str, Any] = {
+    "hash_prefix": "_hash",
+    "schema_prefix": "_schema",
+    "filepath_prefix": None,
+    "subfolding": None,
+    "partition_pattern": None,
+    "token_length": 8,
+}
+
+
+class Database(param.Parameterized):
+    """How to reach the database."""
+
+    host = param.String(None, allow_None=True, doc="Server; none means the embedded SQLite database.")
+    user = param.String(None, allow_None=True, doc="Account on the server.")
+    password = param.String(None, allow_None=True, doc="Its password; never shown.")
+    port = param.Integer(3306, bounds=(1, 65535), doc="TCP port of the server.")
+    backend = param.Selector(
+        default=None, objects=[None, "mysql", "sqlite"], doc="'mysql' (also MariaDB) or 'sqlite'."
+    )
+    name = param.String("", constant=False, doc="SQLite: the database file, else ./pipeline.db.")
+    use_tls = param.Parameter(None, doc="True demands TLS, False refuses it, None takes what there is.")
+    reconnect = param.Boolean(True, doc="Connect again after a lost connection, outside transactions.")
+    create_tables = param.Boolean(True, doc="Declare tables that are missing.")
+    database_prefix = param.String("", doc="Deprecated in DataJoint; kept so that its files load.")
+
+    def __init__(self) -> None:
+        # param would call the object "Database00001"; here `name` is a setting of DataJoint's.
+        super().__init__(name="")
+
+
+class Connecting(param.Parameterized):
+    """How connections behave."""
+
+    charset = param.String("", doc="Kept for DataJoint's files; connections always speak utf8mb4.")
+
+
+class Display(param.Parameterized):
+    """How queries and diagrams are printed."""
+
+    limit = param.Integer(12, bounds=(1, None), doc="Rows shown of a query.")
+    width = param.Integer(14, bounds=(4, None), doc="Characters shown of a column.")
+    show_tuple_count = param.Boolean(True, doc="Print the number of rows under a query.")
+    diagram_direction = param.Selector(default="LR", objects=["TB", "LR"], doc="Direction of diagrams.")
+    diagram_theme = param.Selector(default="auto", objects=["light", "dark", "auto"], doc="Their colours.")
+
+
+class Jobs(param.Parameterized):
+    """How job queues behave."""
+
+    auto_refresh = param.Boolean(True, doc="Fill the queue before populating.")
+    keep_completed = param.Boolean(False, doc="Keep a record of each success.")
+    stale_timeout = param.Integer(3600, bounds=(0, None), doc="Seconds before a pending job is rechecked.")
+    default_priority = param.Integer(5, bounds=(0, 127), doc="Lower is more urgent.")
+    version_method = param.Selector(default=None, objects=[None, "git", "none"], doc="Source of job versions.")
+    allow_new_pk_fields_in_computed_tables = param.Boolean(False, doc="Admit keys that are not foreign.")
+    add_job_metadata = param.Boolean(False, doc="Add hidden columns on when and how a row was computed.")
+
+
+class Provenance(param.Parameterized):
+    """What is recorded about where entries came from."""
+
+    capture = param.Boolean(False, doc="Add the hidden `_prov` column to Manual tables.")
+    source = param.Dict({}, doc="Recorded with every entry.")
+
+
+class Settings(param.Parameterized):
+    """All settings of one process or one instance.
+
+    Read and set them by attribute (``config.database.host``) or by DataJoint's dotted names
+    (``config["database.host"]``).
+
+    Examples
+    --------
+    >>> settings = Settings()
+    >>> settings["display.limit"] = 5
+    >>> settings.display.limit
+    5
+    >>> with settings.override(safemode=False, display__limit=3):
+    ...     settings["display.limit"], settings.safemode
+    (3, False)
+    """
+
+    safemode = param.Boolean(True, doc="Ask before deleting or dropping.")
+    loglevel = param.Selector(
+        default="INFO", objects=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], doc="Lowest level logged."
+    )
+    ignore_config_file = param.Boolean(False, doc="Read neither datajoint.json nor .secrets/.")
+    download_path = param.String(".", doc="Folder that attachments are written to when fetched.")
+    query_cache = param.Parameter(None, doc="Kept so that DataJoint's files load.")
+    stores = param.Dict({}, doc="Object stores by name; 'default' names one of them.")
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.stores = dict(self.stores)
+        self.database = Database()
+        self.connection = Connecting()
+        self.display = Display()
+        self.jobs = Jobs()
+        self.provenance = Provenance()
+        self._touched: set[str] = set()
+        self.config_path: Path | None = None
+
+    # ------------------------------------------------------------------ names
+    def _locate(self, key: str) -> tuple[param.Parameterized, str]:
+        group, _, name = key.rpartition(".")
+        owner: param.Parameterized = self
+        if group:
+            if group not in _GROUPS:
+                raise SettingsError(f"There is no group of settings '{group}'.{did_you_mean(group, _GROUPS)}")
+            owner = getattr(self, group)
+        if name not in owner.param or name == "name" and owner is self:
+            raise SettingsError(f"There is no setting '{key}'.{did_you_mean(key, setting_names())}")
+        return owner, name
+
+    def __getitem__(self, key: str) -> Any:
+        if key.startswith("stores."):
+            value: Any = self.stores
+            for part in key.split(".")[1:]:
+                if not isinstance(value, Mapping) or part not in value:
+                    raise SettingsError(f"There is no setting '{key}'.")
+                value = value[part]
+            return value
+        owner, name = self._locate(key)
+        return getattr(owner, name)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key.startswith("stores."):
+            parts = key.split(".")[1:]
+            place = self.stores
+            for part in parts[:-1]:
+                place = place.setdefault(part, {})
+            place[parts[-1]] = value
+            return
+        owner, name = self._locate(key)
+        try:
+            setattr(owner, name, _coerced(owner.param[name], value))
+        except (ValueError, TypeError) as error:
+            shown = "what was given" if name == "password" else repr(value)
+            raise SettingsError(f"The setting '{key}' cannot be {shown}: {error}") from error
+        self._touched.add(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a setting by its dotted name, or ``default`` if there is none of that name."""
+        try:
+            return self[key]
+        except SettingsError:
+            return default
+
+    @contextmanager
+    def override(self, **values: Any) -> Iterator[Settings]:
+        """Set settings for the length of a ``with`` block; ``__`` stands for the dot in a name."""
+        names = {key.replace("__", "."): value for key, value in values.items()}
+        before = {key: self[key] for key in names}
+        try:
+            for key, value in names.items():
+                self[key] = value
+            yield self
+        finally:
+            for key, value in before.items():
+                self[key] = value
+
+    # ---------------------------------------------------------------- sources
+    def load(self, filename: str | Path) -> None:
+        """Read settings from a `datajoint.json` (nested or with dotted names).
+
+        Raises
+        ------
+        SettingsError
+            If the file is missing, is not JSON, or holds an unknown setting.
+        """
+        path = Path(filename)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SettingsError(f"There is no settings file {path}.") from error
+        except ValueError as error:
+            raise SettingsError(f"The settings file {path} is not valid JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise SettingsError(f"The settings file {path} must hold one JSON object.")
+        self._update(content)
+        self.config_path = path
+
+    def _update(self, content: Mapping[str, Any], prefix: str = "") -> None:
+        for key, value in content.items():
+            full = prefix + key
+            if full == "stores":
+                self.stores = {**self.stores, **value}
+            elif full in _GROUPS and isinstance(value, Mapping):
+                self._update(value, full + ".")
+            elif not key.startswith("_") and not key.startswith("$"):
+                self[full] = value
+
+    def load_environment(self, environment: Mapping[str, str] | None = None) -> None:
+        """Read every ``DJ_…`` variable that is set."""
+        environment = os.environ if environment is None else environment
+        for key, variable in _ENVIRONMENT.items():
+            text = environment.get(variable)
+            if text is None or text == "":
+                continue
+            if key == "stores":
+                try:
+                    stores = json.loads(text)
+                except ValueError as error:
+                    raise SettingsError(f"{variable} is not valid JSON: {error}") from error
+                self.stores = {**self.stores, **stores}
+            else:
+                self[key] = text
+
+    def _load_secrets(self, folder: Path) -> None:
+        for key in ("database.user", "database.password"):
+            secret = folder / key
+            if key not in self._touched and secret.is_file():
+                self[key] = secret.read_text(encoding="utf-8").strip()
+        for secret in sorted(folder.glob("stores.*.*")):
+            _, store, name = secret.name.split(".", 2)
+            spec = self.stores.setdefault(store, {})
+            if isinstance(spec, dict):
+                spec.setdefault(name, secret.read_text(encoding="utf-8").strip())
+
+    # ---------------------------------------------------------------- meaning
+    @property
+    def backend(self) -> str:
+        """``'mysql'`` if one is asked for or a host is set, else ``'sqlite'``."""
+        chosen: str | None = self.database.backend
+        return chosen or ("mysql" if self.database.host else "sqlite")
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The file of the embedded database."""
+        return Path(self.database.name or "pipeline.db").expanduser().absolute()
+
+    def get_store_spec(self, store: str | None = None, *, use_filepath_default: bool = False) -> dict[str, Any]:
+        """Return the specification of a store, its defaults filled in and its name under ``"name"``.
+
+        Parameters
+        ----------
+        store
+            Its name; ``None`` or ``""`` means ``stores.default`` (``stores.filepath_default`` for
+            ``use_filepath_default``).
+
+        Raises
+        ------
+        StoreError
+            If no such store is configured, or it lacks what its protocol needs.
+        """
+        if not store:
+            role = "filepath_default" if use_filepath_default else "default"
+            store = self.stores.get(role)
+            if not isinstance(store, str):
+                raise StoreError(f"No store is named here and stores.{role} is not set. Set it to a store's name.")
+        spec = self.stores.get(store)
+        if not isinstance(spec, Mapping):
+            known = [name for name, value in self.stores.items() if isinstance(value, Mapping)]
+            raise StoreError(
+                f"The store '{store}' is not configured.{did_you_mean(store, known)}"
+                f" Add it as stores.{store} in {CONFIG_FILENAME}, with a protocol and a location."
+            )
+        full = {**_STORE_DEFAULTS, **spec, "name": store}
+        protocol = str(full.get("protocol") or "").lower()
+        needed = {"file": ("location",), "s3": ("endpoint", "bucket"), "gcs": ("bucket",), "azure": ("container",)}
+        if not protocol:
+            raise StoreError(f"The store '{store}' has no protocol. Set stores.{store}.protocol, for example to 'file'.")
+        for key in needed.get(protocol, ()):
+            if not full.get(key):
+                raise StoreError(f"The store '{store}' has no {key}. Set stores.{store}.{key}.")
+        full["protocol"] = protocol
+        full.setdefault("location", "")
+        return full
+
+
+_GROUPS = ("database", "connection", "display", "jobs", "provenance")
+
+
+def setting_names() -> list[str]:
+    """Return the dotted names of all settings."""
+    names = [name for name in Settings.param if name != "name"]
+    for group, cls in zip(_GROUPS, (Database, Connecting, Display, Jobs, Provenance), strict=True):
+        names += [f"{group}.{name}" for name in cls.param if name != "name" or group == "database"]
+    return names
+
+
+def _coerced(parameter: param.Parameter, value: Any) -> Any:
+    """Turn the text of a file or a variable into what the parameter takes."""
+    if isinstance(value, Path):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    if isinstance(parameter, param.Boolean) or parameter.name == "use_tls":
+        lowered = value.strip().lower()
+        if lowered in ("1", "true", "yes", "on"):
+            return True
+        if lowered in ("0", "false", "no", "off"):
+            return False
+    if isinstance(parameter, param.Integer):
+        return int(value)
+    if isinstance(parameter, param.Dict):
+        return json.loads(value)
+    return value
+
+
+def find_config_file(start: Path) -> Path | None:
+    """Return the nearest `datajoint.json` in a folder or above it, up to a repository's top."""
+    for folder in (start, *start.parents):
+        candidate = folder / CONFIG_FILENAME
+        if candidate.is_file():
+            return candidate
+        if (folder / ".git").exists() or (folder / ".hg").exists():
+            return None
+    return None
+
+
+def load_settings(start: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return settings from `datajoint.json`, `.secrets/` and the environment.
+
+    Parameters
+    ----------
+    start
+        Folder from which `datajoint.json` is searched upwards; the working directory if not given.
+    environment
+        Variables; those of the process if not given.
+    """
+    environment = os.environ if environment is None else environment
+    settings = Settings()
+    ignored = environment.get("DJ_IGNORE_CONFIG_FILE", "").lower() in ("1", "true", "yes", "on")
+    settings.ignore_config_file = ignored
+    if not ignored:
+        path = find_config_file(start or Path.cwd())
+        if path is not None:
+            settings.load(path)
+        for folder in ([path.parent / ".secrets"] if path else []) + [SYSTEM_SECRETS]:
+            if folder.is_dir():
+                settings._load_secrets(folder)
+                break
+    settings.load_environment(environment)
+    return settings

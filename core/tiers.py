@@ -1,0 +1,160 @@
+"""The tiers as base classes: Lookup, Manual, Imported, Computed and Part.
+
+A table's class can be used like a table: ``Session & key`` is ``Session() & key``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from dj_panel.core.connection import Connection
+from dj_panel.core.errors import DefinitionError, MissingTableError
+from dj_panel.core.populate import AutoPopulate
+from dj_panel.core.structure import TableName, Tier, to_snake_case
+from dj_panel.core.table import Table
+
+__all__ = ["Computed", "Imported", "Lookup", "Manual", "Part", "UserTable", "is_part"]
+
+# What is asked of an instance when it is written after the class.
+_OF_INSTANCES = frozenset(
+    """node structure heading primary_key restriction connection name table_name full_table_name database
+    is_declared describe parents children ancestors descendants parts restrict proj join extend aggr aggregate
+    count to_dicts to_arrays to_pandas to_polars to_arrow keys fetch fetch1 head tail cursor insert insert1
+    insert_dataframe update1 delete delete_quick plan_delete drop drop_quick staged_insert1 validate alter
+    key_source populate progress jobs make_sql preview""".split()
+)
+
+
+class TableMeta(type):
+    """Lets a table's class stand for the whole table."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name in _OF_INSTANCES and type.__getattribute__(cls, "_bound") is not None:
+            return getattr(cls(), name)
+        return type.__getattribute__(cls, name)
+
+    def __and__(cls, other: Any) -> Any:
+        return cls() & other
+
+    def __sub__(cls, other: Any) -> Any:
+        return cls() - other
+
+    def __neg__(cls) -> Any:
+        return -cls()
+
+    def __mul__(cls, other: Any) -> Any:
+        return cls() * other
+
+    def __add__(cls, other: Any) -> Any:
+        return cls() + other
+
+    def __xor__(cls, other: Any) -> Any:
+        return cls() ^ other
+
+    def __matmul__(cls, other: Any) -> Any:
+        return cls() @ other
+
+    def __iter__(cls) -> Iterator[Any]:
+        return iter(cls())
+
+    def __len__(cls) -> int:
+        return len(cls())
+
+    def __bool__(cls) -> bool:
+        # Classes are asked for their truth by many tools; only an instance asks the database.
+        return True
+
+
+class UserTable(Table, metaclass=TableMeta):
+    """A table with a class of its own; the schema binds it to the database."""
+
+    definition: ClassVar[Any]
+    contents: ClassVar[Any] = ()
+    _prefix: ClassVar[str] = ""
+    _bound: ClassVar[tuple[Connection, TableName] | None] = None
+
+    def __init__(self) -> None:
+        bound = type(self)._bound
+        if bound is None:
+            raise MissingTableError(
+                f"The class {type(self).__name__} belongs to no schema. Put the schema as a decorator above it"
+                " (above its master, if it is a part), and activate the schema."
+            )
+        super().__init__(*bound)
+
+
+class Lookup(UserTable):
+    """A table of fixed facts; ``contents`` are inserted when it is declared."""
+
+    _prefix = "#"
+
+
+class Manual(UserTable):
+    """A table that people fill in."""
+
+
+class Imported(AutoPopulate, UserTable):
+    """A table that ``make`` fills from files or instruments."""
+
+    _prefix = "_"
+
+
+class Computed(AutoPopulate, UserTable):
+    """A table that ``make`` computes from other tables."""
+
+    _prefix = "__"
+
+
+class Part(UserTable):
+    """A table that belongs to a master; a class inside the master's class."""
+
+    _master: ClassVar[type[UserTable] | None] = None
+
+    @property
+    def master(self) -> Any:
+        """The master's class."""
+        return type(self)._master
+
+    def delete(self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce") -> int:
+        """Delete part rows; their master must go too unless ``part_integrity`` says otherwise."""
+        return super().delete(transaction, prompt, part_integrity)
+
+
+def is_part(member: Any) -> bool:
+    """Tell whether something is the class of a part table."""
+    return isinstance(member, type) and issubclass(member, Part) and member is not Part
+
+
+def sql_name(cls: type[UserTable], master: str | None = None) -> str:
+    """Return the name in the database of a table's class.
+
+    Parameters
+    ----------
+    cls
+        The class.
+    master
+        The master's name in the database, for a part.
+
+    Raises
+    ------
+    DefinitionError
+        If the class name is not one that a table can have.
+    """
+    name = cls.__name__.replace("_", "")
+    if not name.isascii() or not name.isalnum() or not name[0].isupper():
+        raise DefinitionError(f"The class name '{cls.__name__}' must be in CamelCase: letters and digits, a capital first.")
+    snake = to_snake_case(name)
+    return f"{master}__{snake}" if master is not None else cls._prefix + snake
+
+
+def tier_class(table: str) -> type[UserTable]:
+    """Return the base class for a table's name."""
+    classes: dict[str, type[UserTable]] = {
+        "Lookup": Lookup, "Manual": Manual, "Imported": Imported, "Computed": Computed, "Part": Part,
+    }  # fmt: skip
+    return classes[Tier.of(table)]
+
+
+# The names that DataJoint gives the tiers beside the classic ones.
+Entry, Ingest, Compute = Manual, Imported, Computed

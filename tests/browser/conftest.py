@@ -1,0 +1,159 @@
+"""A real browser, and pages that fail a test for what a user would not notice at once.
+
+A test fails when a page of it raised a script error, wrote an error to the console, or sent a request to
+another machine. A test that provokes console errors names them:
+``@pytest.mark.console_errors("WebSocket connection .* failed")``.
+
+The browser lives as long as one test file. While it does, Playwright keeps an event loop running in the
+thread of the tests, where ``asyncio.run`` refuses to start another; after it, other tests are free to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    WebError,
+    sync_playwright,
+)
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+
+OpenPage = Callable[..., Page]
+
+
+class Watch:
+    """Collects what went wrong in the pages of one test, and where they have been.
+
+    Attributes
+    ----------
+    problems
+        One sentence each, in the order they happened.
+    origins
+        The origins that pages loaded anything from.
+    """
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        self.problems: list[str] = []
+        self.origins: set[str] = set()
+        self._allowed = [re.compile(pattern) for pattern in allowed]
+
+    def follow(self, context: BrowserContext) -> None:
+        """Listen to every page that `context` has and will have."""
+        context.on("console", self._on_console)
+        context.on("weberror", self._on_error)
+        context.on("request", self._on_request)
+        context.on("page", self._on_page)
+
+    def leave(self, context: BrowserContext) -> None:
+        """Stop listening to `context`."""
+        context.remove_listener("console", self._on_console)
+        context.remove_listener("weberror", self._on_error)
+        context.remove_listener("request", self._on_request)
+        context.remove_listener("page", self._on_page)
+
+    def _on_page(self, page: Page) -> None:
+        page.on("websocket", lambda websocket: self._check_host(websocket.url))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(pattern.search(message.text) for pattern in self._allowed):
+            self.problems.append(f"console error: {message.text} ({message.location.get('url', '')})")
+
+    def _on_error(self, error: WebError) -> None:
+        self.problems.append(f"script error: {error.error}")
+
+    def _on_request(self, request: Request) -> None:
+        self._check_host(request.url)
+
+    def _check_host(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https", "ws", "wss"}:
+            return  # data: and blob: come from the page itself
+        if parts.hostname in LOCAL_HOSTS:
+            self.origins.add(f"{parts.scheme}://{parts.netloc}")
+        else:
+            self.problems.append(f"request to another host: {url}")
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Give a browser in which no names but this machine's resolve."""
+    resolve_nothing = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=[resolve_nothing])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def shared_context(browser: Browser) -> Iterator[BrowserContext]:
+    """Give the context whose cache holds the 5 MB of scripts that every page of a server loads."""
+    context = browser.new_context(viewport=DESKTOP)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(
+    request: pytest.FixtureRequest, browser: Browser, shared_context: BrowserContext
+) -> Iterator[OpenPage]:
+    """Give a function that opens a watched page.
+
+    Called without arguments it opens a tab of the test's one visitor. Called with options of Playwright's
+    ``Browser.new_context`` (``viewport``, ``color_scheme``, ``has_touch``, …) or with ``visitor="Bob"`` it
+    opens a page for a visitor of its own: other cookies, other storage.
+    """
+    marker = request.node.get_closest_marker("console_errors")
+    watch = Watch(marker.args if marker else ())
+    contexts: list[BrowserContext] = []
+
+    def follow(context: BrowserContext) -> BrowserContext:
+        watch.follow(context)
+        contexts.append(context)
+        return context
+
+    def open_page(*, visitor: str | None = None, **options: Any) -> Page:
+        if visitor is None and not options:
+            return shared_context.new_page()
+        return follow(browser.new_context(**{"viewport": DESKTOP} | options)).new_page()
+
+    follow(shared_context)
+    yield open_page
+    for context in contexts:
+        for page in context.pages:
+            page.evaluate("0")  # what the page reported before now has arrived when this is answered
+            page.close()
+        watch.leave(context)
+        if context is not shared_context:
+            context.close()
+    _forget(shared_context, watch.origins)
+    if watch.problems:
+        pytest.fail("The page is not clean:\n" + "\n".join(watch.problems), pytrace=False)
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """Give an empty page, 1280 by 800 pixels."""
+    return open_page()
+
+
+def _forget(context: BrowserContext, origins: set[str]) -> None:
+    """Remove what the pages stored, and keep the cache of scripts."""
+    context.clear_cookies()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    for origin in sorted(origins):
+        kinds = "cookies,local_storage,indexeddb,service_workers"
+        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": kinds})
+    page.close()

@@ -1,0 +1,128 @@
+"""What every test may ask for: a private MariaDB server, a fresh database on either server, the browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tests import servers
+
+BACKENDS = ("sqlite", "mariadb")
+
+# time decides no test: a slow machine makes a test slow and nothing else
+hypothesis.settings.register_profile(
+    "dj_panel", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("dj_panel"), derandomize=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget the developer's own database and stores, which no test may touch."""
+    for name in [name for name in os.environ if name.startswith("DJ_")]:
+        del os.environ[name]
+    hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dj_panel")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A place to declare schemas in, empty and nobody else's.
+
+    Attributes
+    ----------
+    name
+        ``"sqlite"`` or ``"mariadb"``.
+    prefix
+        What every schema name of the test starts with; such schemas are dropped at the end.
+    environment
+        The variables that lead `dj_panel` to it.
+    settings
+        The same as arguments of ``dj.config.override`` and ``dj.Instance``, group and name joined by ``__``.
+    """
+
+    name: str
+    prefix: str
+    environment: dict[str, str]
+    settings: dict[str, Any]
+
+
+def _failure(error: servers.MissingProgramError) -> BaseException:
+    # never a skip: a promise that was not tried is not kept
+    return pytest.fail.Exception(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.MariaDBServer]:
+    """Give the session's private MariaDB server, shared by all of pytest's workers."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each worker's folder lies in the session's
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(servers.shared_mariadb(folder))
+        except servers.MissingProgramError as error:
+            raise _failure(error) from None
+        yield server
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    """Give a fresh place for schemas, once on each server."""
+    prefix = f"t{secrets.token_hex(3)}_"
+    if request.param == "sqlite":
+        path = tmp_path / "pipeline.db"
+        yield Backend(
+            "sqlite",
+            prefix,
+            {"DJ_BACKEND": "sqlite", "DJ_DATABASE_NAME": str(path)},
+            {"database__backend": "sqlite", "database__name": str(path)},
+        )
+        return
+    server: servers.MariaDBServer = request.getfixturevalue("mariadb")
+    yield Backend(
+        "mariadb",
+        prefix,
+        {
+            "DJ_BACKEND": "mysql",
+            "DJ_HOST": server.host,
+            "DJ_PORT": str(server.port),
+            "DJ_USER": server.user,
+            "DJ_PASS": server.password,
+        },
+        {
+            "database__backend": "mysql",
+            "database__host": server.host,
+            "database__port": server.port,
+            "database__user": server.user,
+            "database__password": server.password,
+        },
+    )
+    server.drop_schemas(prefix)
+
+
+@pytest.fixture
+def dj_backend(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Give the same place with the environment leading to it, from an empty working folder.
+
+    Settings are looked for in the working folder and above, so the test starts in a folder of its own.
+    """
+    for name, value in backend.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return backend
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Give the path of Chromium or Chrome."""
+    try:
+        return servers.chromium_path()
+    except servers.MissingProgramError as error:
+        raise _failure(error) from None
