@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, ClassVar, Final, Literal, NotRequired, TypedDict
 
 import param
 from panel.custom import JSComponent
@@ -156,7 +156,7 @@ class GraphView(JSComponent):
     nodes = param.List(default=[], item_type=dict, doc="Tables with positions, as `arrange` returns them.")
     edges = param.List(default=[], item_type=dict, doc="Foreign keys with points, as `arrange` returns them.")
     groups = param.List(default=[], item_type=dict, doc="Rectangles of schemas: label, x, y, width, height.")
-    direction = param.Selector(default="TB", objects=["TB", "LR"], doc="Where children stand.")
+    direction: Direction = param.Selector(default="TB", objects=["TB", "LR"], doc="Where children stand.")
     status = param.Dict(default={}, doc="Table id -> `Status`.")
     selected = param.String(default="", doc="Id of the selected table, or empty; set on either side.")
     opened = param.String(
@@ -165,13 +165,16 @@ class GraphView(JSComponent):
     highlight = param.List(default=[], item_type=str, doc="Ids to bring out; all others fade. Empty: none.")
     label = param.String(default="Diagram", doc="Name of the diagram for screen readers.")
     icons = param.Dict(default=dict(ICON_PATHS), constant=True, doc="Icon name -> SVG, from the theme.")
-    tiers = param.Dict(default={tier: tier_label(tier) for tier in _TIERS}, constant=True, doc="Tier -> word.")
+    tiers = param.Dict(
+        default={tier: tier_label(tier) for tier in _TIERS}, constant=True, doc="Tier -> word, in order."
+    )
 
     _esm = Path(__file__).with_suffix(".js")
-    _stylesheets = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
+    _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**({"sizing_mode": "stretch_both", "min_height": 360, "margin": 0} | params))
+        sizing = {"sizing_mode": "stretch_both", "min_height": 360, "margin": 0}
+        super().__init__(**(sizing | params))  # type: ignore[no-untyped-call]
 
     def set_status(self, table: str, **changes: Any) -> None:
         """Change some fields of one table's `Status`; all others stay."""

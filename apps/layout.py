@@ -1,6 +1,6 @@
 """Where the boxes and lines of a table diagram go: a layered drawing of a directed graph, in plain Python.
 
-`layered` does the work on numbered vertices; here boxes go in, and coordinates in px come out.
+`ranks` and `layered` do the work on numbered vertices; here boxes go in, and coordinates in px come out.
 
 Same input, same drawing: nothing here is random, and ties fall to the order in which boxes are given.
 """
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from dj_panel.apps.layered import Drawing, Edge, Frame, Spacing, rank_nodes
+from dj_panel.apps.layered import Drawing, Frame, Spacing
+from dj_panel.apps.ranks import Edge, rank_nodes
 
 __all__ = ["Area", "Box", "Direction", "Layout", "Link", "Placed", "Point", "Spacing", "layout"]
 

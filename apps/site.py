@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import getpass
 import logging
 import signal
 import socket
 import threading
+import weakref
 import webbrowser
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
-from weakref import WeakValueDictionary
 
 import panel as pn
 from panel.io.server import Server, get_server
@@ -76,7 +77,7 @@ class Site:
         self.services = services
         self.title = title
         self.user = user or _account_name()
-        self.frames: WeakValueDictionary[str, Frame] = WeakValueDictionary()
+        self.frames: weakref.WeakValueDictionary[str, Frame] = weakref.WeakValueDictionary()
 
     def open_window(self) -> Viewable:
         """Make the frame for a new visitor; Panel calls it for each load of the site."""
@@ -259,13 +260,15 @@ def _stop_on_signals(running: RunningSite) -> None:
 
 def _drop_unless_opened(session_context: Any) -> None:
     """Let a session go whose window has not connected after a while."""
+    waiting = weakref.ref(session_context)
 
     def look() -> None:
-        session = getattr(session_context, "session", None)
+        session = getattr(waiting(), "session", None)
         if session is not None and not session.destroyed and session.connection_count == 0:
             session.request_expiration()
 
-    IOLoop.current().call_later(UNOPENED_SESSION_S, look)
+    # In a context of its own: a timer keeps the context it was made in, and with it the document of the session.
+    contextvars.Context().run(IOLoop.current().call_later, UNOPENED_SESSION_S, look)
 
 
 def _free_port(address: str) -> int:

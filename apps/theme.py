@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from html import escape as _escape
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from bokeh.themes import Theme
@@ -431,41 +432,7 @@ _TONE_RULES: Final = "".join(
 
 #: Rules for the classes that the builders below use. A pane has a shadow root of its own, which the rules of
 #: the document do not enter: give this to each pane or Tabulator that shows such HTML (`html_pane` does).
-COMPONENT_CSS: Final = (
-    _TONE_RULES
-    + """
-:host{font-family:var(--dj-font);font-size:var(--dj-size-m);line-height:var(--dj-line-m);color:var(--dj-text);
---dj-fg:var(--dj-muted);--dj-bg:var(--dj-sunken)}
-.dj-icon{flex:none;vertical-align:-3px}
-.dj-chip{display:inline-flex;align-items:center;gap:4px;max-width:100%;box-sizing:border-box;padding:1px 8px;
-border-radius:999px;background:var(--dj-bg);color:var(--dj-fg);font-size:var(--dj-size-xs);
-line-height:var(--dj-line-s);font-weight:500;white-space:nowrap;font-variant-numeric:tabular-nums}
-.dj-chip>span{overflow:hidden;text-overflow:ellipsis}
-.dj-chip .dj-icon{width:13px;height:13px}
-.dj-kind-neutral{--dj-fg:var(--dj-tier-lookup);--dj-bg:var(--dj-tier-lookup-soft)}
-.dj-kind-accent{--dj-fg:var(--dj-accent-hover);--dj-bg:var(--dj-accent-soft)}
-.dj-kind-code{--dj-fg:var(--dj-muted);--dj-bg:var(--dj-sunken);font-family:var(--dj-mono);
-border-radius:var(--dj-radius-s);padding:1px 6px;font-weight:400}
-.dj-progress{display:flex;align-items:center;gap:var(--dj-space-2);min-width:0}
-.dj-track{display:flex;flex:1 1 auto;min-width:40px;height:8px;border-radius:4px;overflow:hidden;
-background:var(--dj-sunken);box-shadow:inset 0 0 0 1px var(--dj-border)}
-.dj-track>i{display:block;min-width:2px;background:var(--dj-fg)}
-.dj-track>.dj-state-running{
-background:repeating-linear-gradient(135deg,var(--dj-fg) 0 4px,var(--dj-bg) 4px 7px)}
-.dj-track>.dj-state-error{background:repeating-linear-gradient(90deg,var(--dj-fg) 0 3px,var(--dj-bg) 3px 5px)}
-.dj-progress-text{flex:none;color:var(--dj-muted);font-size:var(--dj-size-xs);line-height:var(--dj-line-xs);
-font-variant-numeric:tabular-nums}
-.dj-progress-text b{color:var(--dj-state-error);font-weight:600}
-.dj-empty{display:flex;flex-direction:column;align-items:center;gap:var(--dj-space-1);
-padding:var(--dj-space-8) var(--dj-space-4);text-align:center;color:var(--dj-muted)}
-.dj-empty strong{color:var(--dj-text);font-size:var(--dj-size-l);line-height:var(--dj-line-l);font-weight:600}
-.dj-empty span{max-width:52ch}
-.dj-key{display:inline-flex;flex-wrap:wrap;gap:2px var(--dj-space-3);font-variant-numeric:tabular-nums}
-.dj-key>span{white-space:nowrap}
-.dj-key i{font-style:normal;color:var(--dj-muted);margin-right:4px}
-.dj-key b{font-weight:500;color:var(--dj-text)}
-"""
-)
+COMPONENT_CSS: Final = _TONE_RULES + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
 
 def html_pane(html_text: str, **params: Any) -> HTML:

@@ -317,6 +317,18 @@ class Schema:
         body = {"definition": describe(structure), "__doc__": structure.comment, "_bound": (self.connection, name)}
         return type(short, (tier_class(name.table),), body)
 
+    @property
+    def classes(self) -> dict[str, type[UserTable]]:
+        """The classes in the schema by class name; a part is ``Master.Part``."""
+        found: dict[str, type[UserTable]] = {}
+        for name, cls in self._classes.items():
+            found[name] = cls
+            for attribute in dir(cls):
+                part = inspect.getattr_static(cls, attribute)
+                if is_part(part):
+                    found[f"{name}.{part.__name__}"] = part
+        return found
+
     # ------------------------------------------------------------------ the rest
     @property
     def jobs(self) -> list[Job]:

@@ -485,5 +485,6 @@ def _as_colors(pixels: Array) -> Array:
     if pixels.dtype.kind == "f":
         return np.clip(np.nan_to_num(pixels), 0.0, 1.0)
     if pixels.dtype.itemsize > 1:
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+        scaled: Array = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+        return scaled
     return pixels

@@ -161,9 +161,9 @@ def preview(
     Parameters
     ----------
     value
-        A decoded attribute value (array of any dtype and number of axes, DataFrame, nested dict and list, text,
-        bytes, number, date, None), a Zarr array or group, the path of an attached file, or a lazy reference to
-        a stored array or object.
+        A decoded attribute value (array of any dtype and number of axes, DataFrame, nested dict and list,
+        text, bytes, number, date, None), a Zarr array or group, the path of an attached file, or a lazy
+        reference to a stored array or object.
     title
         Shown above it, such as the name of the attribute.
     dark

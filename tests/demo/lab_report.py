@@ -53,6 +53,7 @@ def report() -> dict[str, Any]:
     image = zarr.open_array(
         (acquisition.Photograph & {"subject_id": "TS-01"}).fetch1("image").fsmap, mode="r"
     )
+    image_metadata: Any = image.metadata
     brain = zarr.open_array((acquisition.Scan & {"subject_id": "HV-06"}).fetch1("volumes").fsmap, mode="r")
     spike_times, header, spike_file = (acquisition.SpikeTrain & stimulus).fetch1(
         "spike_times", "header", "source_file"
@@ -69,7 +70,7 @@ def report() -> dict[str, Any]:
         "error_keys": [row["subject_id"] for row in analysis.HeartRate.jobs.errors.to_dicts()],
         "licences": list(lab["subject"].Source().to_arrays("license")),
         "level": [list(level.shape), str(level.dtype), round(float(np.asarray(level).std()), 2)],
-        "image": [list(image.shape), str(image.dtype), list(image.metadata.to_dict()["dimension_names"])],
+        "image": [list(image.shape), str(image.dtype), list(image_metadata.dimension_names)],
         "brain": [list(brain.shape), int(np.asarray(brain[...]).max())],
         "spikes": [
             int(spike_times.size),

@@ -152,7 +152,7 @@ class Windowing(dj.Computed):
         starts = np.arange(int(duration / window + 1e-9)) * window
         times = spike_times_s(key)
         self.insert1({**key, "n_windows": starts.size})
-        self.Window.insert(
+        self.Window().insert(
             {
                 **key,
                 "window_number": number,
@@ -264,7 +264,7 @@ class HeartRate(dj.Computed):
                     "figure": figure,
                 }
             )
-        self.Segment.insert(
+        self.Segment().insert(
             {
                 **key,
                 "segment_start": int(start),
@@ -360,7 +360,7 @@ class Segmentation(dj.Computed):
                     "figure": figure,
                 }
             )
-        self.Region.insert(
+        self.Region().insert(
             {
                 **key,
                 "region_number": region.label,

@@ -1,0 +1,90 @@
+"""The only door to the database for pages.
+
+Every method that reads or writes is a coroutine whose work is done in a thread of a small pool, so that the
+event loop never waits; each of the threads has its own connection. What pages may ask is grouped:
+
+- ``services.tables()``, ``services.table(name)``: facts on the tables, at hand without asking the database
+- ``services.browsing``: pages of rows, records, values, exports
+- ``services.entering``: forms, parents to choose from, saving, deleting
+- ``services.working``: populate, jobs, workers
+- ``services.watcher``: how far every table is, live
+
+The browser enforces nothing: what a page passes on is checked here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import getpass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from dj_panel.apps.pipeline import Pipeline
+from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
+from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
+from dj_panel.core.errors import MissingTableError, did_you_mean
+
+__all__ = ["Link", "Services", "Snapshot", "TableInfo", "TableStatus", "Watcher"]
+
+P = ParamSpec("P")
+Answer = TypeVar("Answer")
+_N_THREADS = 8
+
+
+class Services:
+    """What the pages of one site ask of the database.
+
+    Parameters
+    ----------
+    pipeline
+        What is served.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.watcher = Watcher(pipeline)
+        self._tables = describe_tables(pipeline)
+        self._pool = ThreadPoolExecutor(_N_THREADS, thread_name_prefix="dj-panel")
+
+    # ------------------------------------------------------------------ running
+    async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+        """Call a function in a thread of the pool and return what it returns."""
+        context = contextvars.copy_context()
+        call: Callable[[], Any] = lambda: context.run(function, *args, **kwargs)  # noqa: E731
+        answer: Answer = await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        return answer
+
+    def close(self) -> None:
+        """Stop watching, wait for running work, and close the connections."""
+        self.watcher.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.pipeline.connection.close()
+
+    # ------------------------------------------------------------------ structure
+    @property
+    def user(self) -> str:
+        """Who works here: the account of the operating system, as long as nobody logs in."""
+        return getpass.getuser()
+
+    def table_names(self) -> list[str]:
+        """Return the names of all tables, parents before children."""
+        return list(self._tables)
+
+    def tables(self) -> list[TableInfo]:
+        """Return all tables, parents before children."""
+        return list(self._tables.values())
+
+    def table(self, name: str) -> TableInfo:
+        """Return one table.
+
+        Raises
+        ------
+        MissingTableError
+            If the pipeline has no table of this name.
+        """
+        try:
+            return self._tables[name]
+        except KeyError:
+            raise MissingTableError(f"This pipeline has no table '{name}'.{did_you_mean(name, self._tables)}") from None

@@ -1,0 +1,201 @@
+"""How far every table is, read by one thread for all visitors and told to whoever watches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from dj_panel.apps.pipeline import Pipeline
+from dj_panel.core.errors import DataJointError
+from dj_panel.core.populate import AutoPopulate
+
+__all__ = ["Snapshot", "TableStatus", "Watcher"]
+
+logger = logging.getLogger(__name__)
+_SHORTEST_PAUSE_S = 0.5
+_COUNT_AT_MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """How far one table is.
+
+    Parameters
+    ----------
+    n_rows
+        How many rows there are.
+    is_capped
+        Whether counting stopped at ``n_rows``, so that there are at least as many.
+    n_keys
+        How many keys the table should have; ``None`` for tables that are not computed.
+    n_todo
+        How many of them have no row yet.
+    pending, reserved, error, ignored
+        Jobs in the queue by status.
+    """
+
+    n_rows: int
+    is_capped: bool = False
+    n_keys: int | None = None
+    n_todo: int = 0
+    pending: int = 0
+    reserved: int = 0
+    error: int = 0
+    ignored: int = 0
+
+    @property
+    def n_done(self) -> int:
+        """How many keys have their row."""
+        return (self.n_keys or 0) - self.n_todo
+
+    @property
+    def state(self) -> str:
+        """One of ``done partial pending running error empty``; for the colour and the icon."""
+        if self.reserved:
+            return "running"
+        if self.error:
+            return "error"
+        if self.n_keys is None:
+            return "done" if self.n_rows else "empty"
+        if self.n_keys == 0:
+            return "empty"
+        if self.n_todo == 0:
+            return "done"
+        return "partial" if self.n_done else "pending"
+
+    @property
+    def count_text(self) -> str:
+        """The number of rows as people read it: ``1,204``, or ``>1,000,000`` where counting stopped."""
+        return f"{'>' if self.is_capped else ''}{self.n_rows:,}"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The status of all tables at one moment.
+
+    Parameters
+    ----------
+    tables
+        By name in the application.
+    taken_at
+        Seconds since the epoch.
+    problem
+        Why the last attempt to read it failed; empty if it did not.
+    """
+
+    tables: Mapping[str, TableStatus] = field(default_factory=lambda: MappingProxyType({}))
+    taken_at: float = 0.0
+    problem: str = ""
+
+
+class Watcher:
+    """Reads the status now and then, and calls the watchers with it whenever it has changed.
+
+    Watchers are called in the watcher's thread. A page hands the snapshot to its own document with
+    ``document.add_next_tick_callback``.
+
+    Parameters
+    ----------
+    pipeline
+        Whose tables to read.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._watchers: dict[int, Callable[[Snapshot], None]] = {}
+        self._next_number = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+        self.snapshot = Snapshot()
+
+    # ------------------------------------------------------------------ for pages
+    def subscribe(self, watcher: Callable[[Snapshot], None]) -> Callable[[], None]:
+        """Call ``watcher`` with every new snapshot; return the function that ends this.
+
+        If a snapshot is at hand the watcher is called with it at once.
+        """
+        with self._lock:
+            number = self._next_number
+            self._next_number += 1
+            self._watchers[number] = watcher
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(target=self._run, name="dj-panel watcher", daemon=True)
+                self._thread.start()
+        self._wake.set()
+        if self.snapshot.taken_at:
+            watcher(self.snapshot)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._watchers.pop(number, None)
+
+        return unsubscribe
+
+    def poke(self) -> None:
+        """Read again soon, because something was written."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    # ------------------------------------------------------------------ reading
+    def read(self) -> Snapshot:
+        """Read the status of all tables now; blocks."""
+        tables = {}
+        for name, cls in self._pipeline.classes.items():
+            table = cls()
+            n_rows = table.count(at_most=_COUNT_AT_MOST)
+            status = TableStatus(n_rows, is_capped=n_rows >= _COUNT_AT_MOST)
+            if isinstance(table, AutoPopulate):
+                todo, keys = table.progress()
+                jobs = table.jobs.progress()
+                status = TableStatus(
+                    n_rows, status.is_capped, keys, todo, jobs["pending"], jobs["reserved"], jobs["error"], jobs["ignore"]
+                )
+            tables[name] = status
+        return Snapshot(MappingProxyType(tables), time.time())
+
+    def _run(self) -> None:
+        while not self._stopped:
+            begun = time.monotonic()
+            if self._watchers:
+                self._tell(self._attempt())
+            # A slow database is asked less often: reading takes at most a tenth of the time.
+            pause = max(_SHORTEST_PAUSE_S, 9 * (time.monotonic() - begun))
+            if not self._watchers:
+                self._wake.wait()
+            elif self._wake.wait(timeout=pause):
+                # Someone wrote; wait a moment for whatever comes right after it.
+                time.sleep(0.1)
+            self._wake.clear()
+
+    def _attempt(self) -> Snapshot:
+        try:
+            return self.read()
+        except DataJointError as error:
+            logger.warning("the status could not be read: %s", error)
+            return Snapshot(self.snapshot.tables, self.snapshot.taken_at, str(error))
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        changed = snapshot.tables != self.snapshot.tables or snapshot.problem != self.snapshot.problem
+        first = not self.snapshot.taken_at
+        self.snapshot = snapshot
+        if not (changed or first):
+            return
+        with self._lock:
+            watchers = list(self._watchers.values())
+        for watcher in watchers:
+            try:
+                watcher(snapshot)
+            except Exception:  # noqa: BLE001 - one page's fault must not end the others' updates
+                logger.exception("a page failed to take a status")
