@@ -257,6 +257,9 @@ export function render({model}) {
       shorten(part.label, part.textRoom)
       if (part.parts) shorten(part.parts, part.textRoom)
     }
+    // Bars of a new drawing stand where they are; only later changes glide.
+    svg.classList.add("fresh")
+    requestAnimationFrame(() => requestAnimationFrame(() => svg.classList.remove("fresh")))
     showStatus()
     showSelected()
     showHighlight()

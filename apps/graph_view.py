@@ -156,7 +156,7 @@ class GraphView(JSComponent):
     nodes = param.List(default=[], item_type=dict, doc="Tables with positions, as `arrange` returns them.")
     edges = param.List(default=[], item_type=dict, doc="Foreign keys with points, as `arrange` returns them.")
     groups = param.List(default=[], item_type=dict, doc="Rectangles of schemas: label, x, y, width, height.")
-    direction: Direction = param.Selector(default="TB", objects=["TB", "LR"], doc="Where children stand.")
+    direction = param.String(default="TB", regex="^(TB|LR)$", doc="Where children stand.")
     status = param.Dict(default={}, doc="Table id -> `Status`.")
     selected = param.String(default="", doc="Id of the selected table, or empty; set on either side.")
     opened = param.String(

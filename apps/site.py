@@ -235,6 +235,9 @@ def _start(site: Site, port: int, address: str, origins: Collection[str]) -> Run
     application.add_handlers(
         r".*", [*security.refusal_rules(), (r"/window/([\w-]{22})", _WindowProbe, {"site": site})]
     )
+    # Panel starts one sweep of its busy flag for the whole process, within the first session that is ever busy,
+    # which would keep that session's document for good. Here it starts outside of all sessions.
+    server.io_loop.add_callback(pn.state._schedule_busy_cleanup)
     server.start()
     return RunningSite(site, server, address, port)
 

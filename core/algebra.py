@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from dj_panel.core.errors import LineageError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.structure import Attribute, Heading, TableName
@@ -30,10 +30,12 @@ __all__ = [
     "Negation",
     "Node",
     "OneOf",
+    "Ordering",
     "Project",
     "Relation",
     "Restrict",
     "TextCondition",
+    "TextMatch",
     "UnionOf",
 ]
 
@@ -66,6 +68,27 @@ class OneOf(Condition):
 
     attributes: tuple[str, ...]
     values: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class Ordering(Condition):
+    """An attribute comes before or after a value, in the order in which rows are sorted by it."""
+
+    attribute: str
+    operator: Literal["<", "<=", ">", ">="]
+    value: Any
+
+
+@dataclass(frozen=True)
+class TextMatch(Condition):
+    """An attribute's text holds, or begins with, other text; the case of letters does not matter.
+
+    The text of a UUID is its hexadecimal digits, that of JSON the stored document.
+    """
+
+    attribute: str
+    text: str
+    at_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -303,7 +326,13 @@ class Limit(Node):
 def _computed(source: Heading, name: str, like: str | None) -> Attribute:
     if like is not None and like in source:
         return replace(
-            source[like], name=name, in_key=False, nullable=True, default=None, lineage=None, autoincrement=False
+            source[like],
+            name=name,
+            in_key=False,
+            nullable=True,
+            default=None,
+            lineage=None,
+            autoincrement=False,
         )
     return Attribute(name, "computed", nullable=True)
 

@@ -49,7 +49,9 @@ class Catalog:
         """
         found = self.find(name)
         if found is None:
-            raise MissingTableError(f"The table {name} is not in the database. Declare it, or check the schema's name.")
+            raise MissingTableError(
+                f"The table {name} is not in the database. Declare it, or check the schema's name."
+            )
         return found
 
     def find(self, name: TableName) -> TableStructure | None:

@@ -425,7 +425,8 @@ def encode_value(
     chain = resolve_chain(spec)
     context = context or {}
     try:
-        chain.codecs[0].validate(value)
+        if validate := getattr(chain.codecs[0], "validate", None):  # those of packages need not have it
+            validate(value)
         store = chain.store
         if chain.is_store and context.get("config") is not None:
             # Resolved now, since a row must name its store even after another becomes the default.

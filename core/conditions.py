@@ -22,8 +22,11 @@ from dj_panel.core.algebra import (
     Negation,
     Node,
     OneOf,
+    Ordering,
     TextCondition,
+    TextMatch,
     matched_attributes,
+    require_attributes,
 )
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.sqltext import parse_text
@@ -45,10 +48,13 @@ class AndList(list[Any]):
 
 @runtime_checkable
 class HasNode(Protocol):
-    """Anything that is a query: an expression, or a table's class."""
+    """Anything that is a query: an expression, or a table's class (a UUID has a ``node``, but no heading)."""
 
     @property
     def node(self) -> Node: ...
+
+    @property
+    def heading(self) -> Heading: ...
 
 
 @runtime_checkable
@@ -81,7 +87,7 @@ def make_condition(
     ----------
     restriction
         Text, a mapping, a Boolean, a table or query, a numpy record, a data frame, a list of such
-        (any of them), an :class:`AndList` (all of them) or a :class:`Not`.
+        (any of them), an :class:`AndList` (all of them), a :class:`Not`, or a condition of the algebra.
     heading
         What is restricted.
     semantic_check
@@ -104,6 +110,8 @@ def make_condition(
             return Negation(convert(item.restriction))
         if isinstance(item, AndList):
             return AllOf(tuple(map(convert, item)))
+        if isinstance(item, Condition):
+            return _checked(item, heading, where)
         if isinstance(item, str):
             return _from_text(item, heading, where)
         if isinstance(item, (bool, np.bool_)):
@@ -117,7 +125,9 @@ def make_condition(
             return Constant(True)
         if isinstance(item, HasNode):
             other = item.node
-            shared = matched_attributes(heading, other.heading, semantic_check=semantic_check, action="restrict")
+            shared = matched_attributes(
+                heading, other.heading, semantic_check=semantic_check, action="restrict"
+            )
             return KeyMatch(other, shared)
         if isinstance(item, IsDataFrame):
             return _from_rows(frame_rows(item), convert, heading)
@@ -130,6 +140,22 @@ def make_condition(
         )
 
     return convert(restriction)
+
+
+def _checked(condition: Condition, heading: Heading, where: str) -> Condition:
+    """Return a ready-made condition whose attributes the heading has."""
+    if isinstance(condition, AllOf | AnyOf):
+        for inner in condition.conditions:
+            _checked(inner, heading, where)
+    elif isinstance(condition, Negation):
+        _checked(condition.condition, heading, where)
+    elif isinstance(condition, Comparison | Ordering | TextMatch):
+        require_attributes(heading, [condition.attribute], where)
+    elif isinstance(condition, OneOf | KeyMatch):
+        require_attributes(heading, condition.attributes, where)
+    elif isinstance(condition, TextCondition):
+        return _from_text(condition.text, heading, where)
+    return condition
 
 
 def _from_text(text: str, heading: Heading, where: str) -> Condition:
@@ -159,7 +185,9 @@ def _from_mapping(
             conditions.append(AnyOf(tuple(Comparison(name, one) for one in value)))
             continue
         if isinstance(value, HasNode):
-            raise QuerySyntaxError(f"'{name}' is compared with a query; restrict by the query itself instead.")
+            raise QuerySyntaxError(
+                f"'{name}' is compared with a query; restrict by the query itself instead."
+            )
         conditions.append(Comparison(name, value.item() if isinstance(value, np.generic) else value))
     return AllOf(tuple(conditions))
 
@@ -167,14 +195,18 @@ def _from_mapping(
 def _from_rows(rows: list[Any], convert: Callable[[Any], Condition], heading: Heading) -> Condition:
     """Return the condition that one of the rows matches; many keys of the same attributes become one list."""
     first = rows[0] if rows else None
-    if len(rows) > 1 and isinstance(first, Mapping) and all(
-        isinstance(row, Mapping) and row.keys() == first.keys() for row in rows
+    if (
+        len(rows) > 1
+        and isinstance(first, Mapping)
+        and all(isinstance(row, Mapping) and row.keys() == first.keys() for row in rows)
     ):
         convert(first)
         names = tuple(str(name) for name in first if str(name) in heading)
         plain = all("." not in str(n) and (str(n) not in heading or not heading[str(n)].json) for n in first)
         simple = all(
-            row[n] is not None and not isinstance(row[n], (list, tuple, set, frozenset)) for row in rows for n in names
+            row[n] is not None and not isinstance(row[n], (list, tuple, set, frozenset))
+            for row in rows
+            for n in names
         )
         if names and plain and simple:
             return OneOf(names, tuple(tuple(row[name] for name in names) for row in rows))

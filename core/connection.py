@@ -34,7 +34,9 @@ _MAX_ATTEMPTS = 8
 class Result:
     """What a statement gave: rows that can be walked or fetched, and the number of rows that it changed."""
 
-    def __init__(self, names: Sequence[str], rows: Sequence[Sequence[Any]], rowcount: int, lastrowid: int) -> None:
+    def __init__(
+        self, names: Sequence[str], rows: Sequence[Sequence[Any]], rowcount: int, lastrowid: int
+    ) -> None:
         self.names = tuple(names)
         self.rowcount = rowcount
         self.lastrowid = lastrowid
@@ -192,6 +194,7 @@ class Connection:
     def _execute(self, session: _Session, sql: str, parameters: Sequence[Any]) -> Result:
         cursor = session.raw.cursor()
         try:
+            self.dialect.check_size(session.raw, sql, parameters)
             # PyMySQL reads % as a placeholder only when values are passed, so they always are.
             cursor.execute(sql, tuple(parameters))
             names = [column[0] for column in cursor.description or ()]
@@ -212,7 +215,7 @@ class Connection:
     def stream(self, statement: Statement, n_rows: int = 1000) -> Iterator[tuple[Any, ...]]:
         """Yield rows in batches without keeping them all; closed when the iterator is."""
         session = self._session()
-        cursor = session.raw.cursor()
+        cursor = self.dialect.streaming_cursor(session.raw)
         try:
             cursor.execute(statement.sql, tuple(statement.parameters))
             while rows := cursor.fetchmany(n_rows):
@@ -224,6 +227,25 @@ class Connection:
             raise translated from error
         finally:
             cursor.close()
+
+    @contextmanager
+    def time_limit(self, seconds: float) -> Iterator[None]:
+        """Stop what this thread asks within the block when it takes longer.
+
+        An embedded database counts the whole block, a server each SELECT of it.
+
+        Raises
+        ------
+        QueryTimeoutError
+            From the statement that was stopped.
+        """
+        session = self._session()
+        self.dialect.limit_time(session.raw, seconds)
+        try:
+            yield
+        finally:
+            if not session.is_dead:
+                self.dialect.limit_time(session.raw, None)
 
     # ------------------------------------------------------------------ transactions
     @property

@@ -147,7 +147,9 @@ class FloatType(ColumnType):
         else:
             raise ValueError("is not a number")
         if not math.isfinite(number):
-            raise ValueError("is not a finite number, and the database stores no other; leave it empty instead")
+            raise ValueError(
+                "is not a finite number, and the database stores no other; leave it empty instead"
+            )
         if self.unsigned and number < 0:
             raise ValueError("is negative")
         if self.size_bytes == 4:
@@ -283,7 +285,9 @@ class DatetimeType(ColumnType):
         if not isinstance(value, dt.datetime):
             raise ValueError("is not a date and time")
         if value.tzinfo is not None:
-            raise ValueError("has a time zone, and the attribute keeps none; convert it first and drop the zone")
+            raise ValueError(
+                "has a time zone, and the attribute keeps none; convert it first and drop the zone"
+            )
         step = 10 ** (6 - self.digits)
         return dt.datetime(
             value.year, value.month, value.day, value.hour, value.minute, value.second,
@@ -447,7 +451,9 @@ def enum_choices(text: str) -> tuple[str, ...]:
     while position < len(inside):
         match = pattern.match(inside, position)
         if not match:
-            raise ValueError(f"the choices of {text} cannot be read; write each in quotes, with commas between")
+            raise ValueError(
+                f"the choices of {text} cannot be read; write each in quotes, with commas between"
+            )
         single, double, _ = match.groups()
         word = single.replace("''", "'") if single is not None else double.replace('""', '"')
         words.append(re.sub(r"\\(.)", r"\1", word))
@@ -499,7 +505,9 @@ def _integer(text: str, name: str, numbers: list[int], unsigned: bool) -> Column
 def _decimal(text: str, name: str, numbers: list[int], unsigned: bool) -> ColumnType:
     precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
     if not 1 <= precision <= 65 or scale > min(precision, 30):
-        raise ValueError(f"{text}: the digits after the point cannot be more than {min(precision, 30)}, nor all over 65")
+        raise ValueError(
+            f"{text}: the digits after the point cannot be more than {min(precision, 30)}, nor all over 65"
+        )
     return DecimalType(text, name, precision, scale, unsigned)
 
 

@@ -14,7 +14,9 @@ from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, Table
 
 __all__ = ["build_structure"]
 
-_SINGLETON = Attribute("_singleton", "bool", "bool", in_key=True, default="1", comment="singleton primary key")
+_SINGLETON = Attribute(
+    "_singleton", "bool", "bool", in_key=True, default="1", comment="singleton primary key"
+)
 _JOB_METADATA = (
     Attribute("_job_start_time", "datetime(3)", "datetime(3)", nullable=True),
     Attribute("_job_duration", "float", "float", nullable=True),
@@ -45,7 +47,9 @@ def build_structure(
         If the definition contradicts itself, its parents, or the rules of the table's tier.
     """
     if len(name.table) > 64:
-        raise DefinitionError(f"The table name '{name.table}' is longer than 64 characters. Shorten the class name.")
+        raise DefinitionError(
+            f"The table name '{name.table}' is longer than 64 characters. Shorten the class name."
+        )
     attributes: dict[str, Attribute] = {}
     foreign_keys: list[ForeignKey] = []
     indexes: list[Index] = []
@@ -63,7 +67,9 @@ def build_structure(
             indexes.append(Index(line.columns, line.unique))
         else:
             if line.name in attributes:
-                raise DefinitionError(f"The attribute '{line.name}' comes with a foreign key already; remove its line.")
+                raise DefinitionError(
+                    f"The attribute '{line.name}' comes with a foreign key already; remove its line."
+                )
             attributes[line.name] = _own_attribute(line)
     _check_indexes(indexes, attributes)
     _check_tier(name, definition, settings)
@@ -80,7 +86,9 @@ def build_structure(
 
 def _own_attribute(line: AttributeLine) -> Attribute:
     if line.comment.startswith(":"):
-        raise DefinitionError(f"The comment of '{line.name}' begins with a colon; begin it with another character.")
+        raise DefinitionError(
+            f"The comment of '{line.name}' begins with a colon; begin it with another character."
+        )
     kind = line.type
     stored = kind
     if kind.startswith("<"):
@@ -146,7 +154,9 @@ def _check_indexes(indexes: Sequence[Index], attributes: dict[str, Attribute]) -
     for index in indexes:
         for column in index.columns:
             if not column.startswith("(") and column not in attributes:
-                raise UnknownAttributeError(column, available=attributes, where="the table, as its index says")
+                raise UnknownAttributeError(
+                    column, available=attributes, where="the table, as its index says"
+                )
 
 
 def _check_tier(name: TableName, definition: Definition, settings: Settings) -> None:

@@ -234,7 +234,9 @@ def _parse_foreign_key(text: str, in_key: bool, at: _Position) -> ForeignKeyLine
     options = [word.strip().lower() for word in (match[1] or "").split(",") if word.strip()]
     for option in options:
         if option not in ("nullable", "unique"):
-            raise at.error(f"'{option}' is not an option of a foreign key; there are nullable and unique", option)
+            raise at.error(
+                f"'{option}' is not an option of a foreign key; there are nullable and unique", option
+            )
     nullable = "nullable" in options
     if nullable and in_key:
         raise at.error("A foreign key of the primary key cannot be nullable; move it below the line ---")
@@ -245,7 +247,7 @@ def _parse_foreign_key(text: str, in_key: bool, at: _Position) -> ForeignKeyLine
 
 def _parse_reference(text: str, at: _Position) -> Reference:
     # The grammar of Python, but never its evaluation: names, attributes, and one call of proj.
-    problem = "A foreign key names a table, such as Subject or lab.Subject, perhaps with .proj(new=\"old\")"
+    problem = 'A foreign key names a table, such as Subject or lab.Subject, perhaps with .proj(new="old")'
     try:
         node: ast.expr = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError) as error:
@@ -260,7 +262,9 @@ def _parse_reference(text: str, at: _Position) -> Reference:
             if keyword.arg is None or not isinstance(value, ast.Constant) or not isinstance(value.value, str):
                 raise at.error('Inside proj( ) write new="old", one for each renamed attribute', text)
             renamed.append((_valid_name(keyword.arg, at), value.value.strip("() ")))
-        if any(not isinstance(a, ast.Constant) or not isinstance(a.value, str | type(...)) for a in node.args):
+        if any(
+            not isinstance(a, ast.Constant) or not isinstance(a.value, str | type(...)) for a in node.args
+        ):
             raise at.error('Inside proj( ) write new="old", one for each renamed attribute', text)
         node = function.value
     parts: list[str] = []
@@ -282,16 +286,22 @@ def _split_columns(text: str, at: _Position) -> tuple[str, ...]:
             start = position + 1
         depth += (letter == "(") - (letter == ")")
     if depth or not all(columns):
-        raise at.error("An index lists attributes with commas between, each expression in its own parentheses")
+        raise at.error(
+            "An index lists attributes with commas between, each expression in its own parentheses"
+        )
     for column in columns:
         if not column.startswith("(") and not re.fullmatch(r"[a-z][a-z0-9_]*(\..+)?", column):
-            raise at.error(f"'{column}' is not an attribute; put an expression in parentheses of its own", column)
+            raise at.error(
+                f"'{column}' is not an attribute; put an expression in parentheses of its own", column
+            )
     return tuple(columns)
 
 
 def _valid_name(name: str, at: _Position) -> str:
     if name.startswith("_"):
-        raise at.error(f"The name '{name}' begins with an underscore, which is kept for hidden attributes", name)
+        raise at.error(
+            f"The name '{name}' begins with an underscore, which is kept for hidden attributes", name
+        )
     if not _NAME.fullmatch(name) or len(name) > 64:
         raise at.error(
             f"'{name}' is not a name for an attribute: use small letters, digits and _, at most 64, a letter first",
@@ -309,7 +319,9 @@ def _parse_attribute(text: str, in_key: bool, at: _Position) -> AttributeLine:
     if equals:
         default, nullable = _parse_default(default_text.strip(), at)
     if nullable and in_key:
-        raise at.error(f"'{name}' is part of the primary key and cannot be null; move it below the line ---", name)
+        raise at.error(
+            f"'{name}' is part of the primary key and cannot be null; move it below the line ---", name
+        )
     _check_type(type_text, name, in_key, default, at)
     return AttributeLine(name, type_text, in_key, nullable, default, comment)
 
@@ -347,7 +359,7 @@ def _parse_default(text: str, at: _Position) -> tuple[str | None, bool]:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1].replace(text[0] * 2, text[0]), False
     if not text:
-        raise at.error("After = comes the default, for example null, 0 or \"\"")
+        raise at.error('After = comes the default, for example null, 0 or ""')
     return text, False
 
 
@@ -366,9 +378,13 @@ def _check_type(type_text: str, name: str, in_key: bool, default: str | None, at
         column = parse_type(type_text)
     except ValueError as error:
         raise at.error(f"The type of '{name}': {error}", type_text) from error
+    if column.kind == "uuid" and default is not None:
+        raise at.error(f"'{name}' has the type uuid; a default would not be unique, so there is only null", default)
     if column.kind in ("bytes", "json"):
         if in_key:
-            raise at.error(f"'{name}' has the type {type_text}, which cannot be part of the primary key", type_text)
+            raise at.error(
+                f"'{name}' has the type {type_text}, which cannot be part of the primary key", type_text
+            )
         if default is not None:
             raise at.error(f"'{name}' has the type {type_text}; its only possible default is null", type_text)
     if column.kind == "other" and not re.match(r"[A-Za-z]\w*\s*(\(.*\))?(\s+\w+)*$", type_text):

@@ -50,7 +50,9 @@ class Deletion:
         return deleted
 
 
-def plan_deletion(catalog: Catalog, start: TableName, node: Node, part_integrity: str = "enforce") -> Deletion:
+def plan_deletion(
+    catalog: Catalog, start: TableName, node: Node, part_integrity: str = "enforce"
+) -> Deletion:
     """Return what deleting these rows of a table takes with it.
 
     Parameters
@@ -102,7 +104,9 @@ def check_parts(counts: Mapping[TableName, int], start: TableName) -> None:
             )
 
 
-def _extend_to_masters(graph: Graph, catalog: Catalog, start: TableName, nodes: dict[TableName, Node]) -> None:
+def _extend_to_masters(
+    graph: Graph, catalog: Catalog, start: TableName, nodes: dict[TableName, Node]
+) -> None:
     """Begin at the master instead, if rows of one of its parts were asked for."""
     master = start.master
     if master is None:

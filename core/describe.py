@@ -66,7 +66,9 @@ def _is_first(fk: ForeignKey, attribute: Attribute, done: set[str]) -> bool:
     )
 
 
-def _foreign_key_line(fk: ForeignKey, table: TableStructure, name_of: Callable[[TableName], str]) -> ForeignKeyLine:
+def _foreign_key_line(
+    fk: ForeignKey, table: TableStructure, name_of: Callable[[TableName], str]
+) -> ForeignKeyLine:
     reference = Reference(name_of(fk.parent), tuple(fk.renamed.items()))
     in_key = all(table.heading[n].in_key for n in fk.attributes)
     return ForeignKeyLine(reference, in_key, fk.nullable, fk.unique)

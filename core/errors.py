@@ -15,6 +15,7 @@ The whole tree; names in brackets are the built-in that each also is::
     ├── QueryError
     │   ├── QuerySyntaxError [ValueError]       a restriction or expression that cannot be understood
     │   ├── AccessError [PermissionError]       the database account lacks a privilege
+    │   ├── QueryTimeoutError [TimeoutError]    it took longer than it was allowed to
     │   ├── DuplicateError [ValueError]         a row with this key (or unique value) is there already
     │   ├── IntegrityError [ValueError]         a missing parent, or children that are in the way
     │   ├── OneRowError [LookupError]           one row was wanted; there is none, or several
@@ -62,6 +63,7 @@ __all__ = [
     "OneRowError",
     "QueryError",
     "QuerySyntaxError",
+    "QueryTimeoutError",
     "ReservationLostError",
     "SettingsError",
     "StoreError",
@@ -163,6 +165,10 @@ class QuerySyntaxError(QueryError, ValueError):
 
 class AccessError(QueryError, PermissionError):
     """The database account lacks a privilege."""
+
+
+class QueryTimeoutError(QueryError, TimeoutError):
+    """A query that was stopped because it took longer than it was allowed to."""
 
 
 class DuplicateError(QueryError, ValueError):

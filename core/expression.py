@@ -430,7 +430,9 @@ class QueryExpression:
         names = list(attributes) or list(self.heading.names)
         return pa.table({n: [row[n] for row in rows] for n in names})
 
-    def keys(self, *, order_by: Any = None, limit: int | None = None, offset: int | None = None) -> list[dict[str, Any]]:
+    def keys(
+        self, *, order_by: Any = None, limit: int | None = None, offset: int | None = None
+    ) -> list[dict[str, Any]]:
         """Return the primary keys as dicts."""
         if not self.heading.primary_key:
             return [{} for _ in range(len(self))]
@@ -450,7 +452,9 @@ class QueryExpression:
         rows = self.to_dicts(*dict.fromkeys(names), limit=2, squeeze=squeeze)
         if len(rows) != 1:
             found = "no row" if not rows else "more than one row"
-            raise OneRowError(f"fetch1() wants exactly one row, and the query has {found}. Restrict it to one key.")
+            raise OneRowError(
+                f"fetch1() wants exactly one row, and the query has {found}. Restrict it to one key."
+            )
         row = rows[0]
         if not attributes:
             return row
@@ -472,15 +476,30 @@ class QueryExpression:
         result = self.connection.run(select_statement(self.node, self.connection.dialect))
         return (dict(zip(names, row, strict=True)) for row in result) if as_dict else iter(result)
 
+    def stream(self, *attributes: str, order_by: Any = None) -> Iterator[dict[str, Any]]:
+        """Yield the rows as dicts while the server sends them, so that memory does not grow with their number.
+
+        Until the last row is taken, this thread can ask nothing else of a server.
+        """
+        names = [self.heading[n].name for n in attributes] or list(self.heading.names)
+        statement = select_statement(self.node, self.connection.dialect, names, parse_order(order_by, self.heading))
+        decoder = RowDecoder(self.heading, names, self.connection.dialect, self.connection.settings)
+        for row in self.connection.stream(statement):
+            yield dict(zip(names, decoder(row), strict=True))
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         decoder, rows = self._rows(order_by="KEY")
         for row in rows:
             yield dict(zip(decoder.names, decoder(row), strict=True))
 
-    def fetch(self, *attributes: str, as_dict: bool | None = None, format: str | None = None, **options: Any) -> Any:
+    def fetch(
+        self, *attributes: str, as_dict: bool | None = None, format: str | None = None, **options: Any
+    ) -> Any:
         """Return rows as DataJoint 0.14 did. Deprecated: the ``to_…`` methods say what they return."""
         warnings.warn(
-            "fetch() is deprecated; use to_dicts(), to_arrays(), to_pandas() or keys().", DeprecationWarning, stacklevel=2
+            "fetch() is deprecated; use to_dicts(), to_arrays(), to_pandas() or keys().",
+            DeprecationWarning,
+            stacklevel=2,
         )
         if attributes == ("KEY",):
             return self.keys(**options)
@@ -515,7 +534,10 @@ class QueryExpression:
         plain = [n for n in self.heading.names if n in self.heading.non_blobs]
         found = self.to_dicts(*plain, order_by="KEY" if self.heading.primary_key else None, limit=limit + 1)
         names = list(self.heading.names)
-        rows = [["" if r.get(n, "") is None else str(r.get(n, f"={self.heading[n].type}=")) for n in names] for r in found]
+        rows = [
+            ["" if r.get(n, "") is None else str(r.get(n, f"={self.heading[n].type}=")) for n in names]
+            for r in found
+        ]
         return names, rows[:limit], len(rows) > limit
 
     def __repr__(self) -> str:
@@ -525,7 +547,9 @@ class QueryExpression:
         names, rows, more = self._shown(None)
         head = "".join(f"<th>{html.escape(n)}</th>" for n in names)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(v)}</td>" for v in row) + "</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{'<p>…</p>' if more else ''}"
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{'<p>…</p>' if more else ''}"
+        )
 
 
 class U:

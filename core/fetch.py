@@ -116,18 +116,22 @@ def parse_order(order_by: Any, heading: Heading) -> tuple[tuple[str, bool], ...]
     pairs: list[tuple[str, bool]] = []
     for item in (part.strip() for entry in items for part in str(entry).split(",")):
         name, _, direction = item.partition(" ")
-        name = name.strip("`\"")
+        name = name.strip('`"')
         direction = direction.strip().upper()
         if direction not in ("", "ASC", "DESC"):
-            raise QuerySyntaxError(f"{item!r} is not an order; write an attribute, perhaps with DESC after it.")
+            raise QuerySyntaxError(
+                f"{item!r} is not an order; write an attribute, perhaps with DESC after it."
+            )
         names = heading.primary_key if name.upper() == "KEY" else [name]
         pairs += [(heading[n].name, direction == "DESC") for n in names]
-    return tuple(dict(pairs).items())
+    order: dict[str, bool] = {}
+    for attribute, is_descending in pairs:
+        # What is named twice, as by "a DESC" before "KEY", is sorted as it was named first.
+        order.setdefault(attribute, is_descending)
+    return tuple(order.items())
 
 
-def frame_columns(
-    rows: Sequence[Sequence[Any]], names: Sequence[str]
-) -> Mapping[str, Sequence[Any]]:
+def frame_columns(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
     """Return decoded rows as columns by name."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     return dict(zip(names, columns, strict=True))

@@ -55,7 +55,9 @@ class Graph:
         """
         sorter = TopologicalSorter(
             {
-                name: sorted({fk.parent for fk in t.foreign_keys if fk.parent in self.tables and fk.parent != name})
+                name: sorted(
+                    {fk.parent for fk in t.foreign_keys if fk.parent in self.tables and fk.parent != name}
+                )
                 for name, t in sorted(self.tables.items())
             }
         )
@@ -63,7 +65,9 @@ class Graph:
             return tuple(sorter.static_order())
         except CycleError as error:
             cycle = " → ".join(map(str, error.args[1]))
-            raise GraphError(f"The foreign keys form a cycle: {cycle}. Break it by removing one of them.") from error
+            raise GraphError(
+                f"The foreign keys form a cycle: {cycle}. Break it by removing one of them."
+            ) from error
 
     def descendants(self, name: TableName) -> list[TableName]:
         """Return a table and all that depend on it, in topological order."""

@@ -55,7 +55,9 @@ index (status, priority, scheduled_time)
 """
 
 
-def create_table(connection: Connection, structure: TableStructure, inherited: Mapping[str, Any] | None = None) -> None:
+def create_table(
+    connection: Connection, structure: TableStructure, inherited: Mapping[str, Any] | None = None
+) -> None:
     """Create a table, and tell DataJoint of its lineage where the server keeps such a table."""
     dialect = connection.dialect
     for statement in dialect.create_table(structure, dict(inherited or {})):
@@ -210,7 +212,9 @@ class Job(Table):
         schedule = dialect.seconds_from_now(delay)
         mark = dialect.placeholder
         source = f"SELECT {columns}, 'pending', {mark}, {schedule.sql} FROM ({select.sql}) AS k"
-        sql = dialect.insert(self._name, [*names, "status", "priority", "scheduled_time"], source, "skip", names)
+        sql = dialect.insert(
+            self._name, [*names, "status", "priority", "scheduled_time"], source, "skip", names
+        )
         parameters = (priority, *schedule.parameters, *select.parameters)
         return int(self.connection.retried(lambda: self.connection.query(sql, parameters)).rowcount)
 
@@ -237,7 +241,11 @@ class Job(Table):
         sets = [f"{dialect.quote(n)} = {dialect.placeholder}" for n in values]
         sets += [f"{dialect.quote(n)} = {e.sql}" for n, e in expressions.items()]
         sql = f"UPDATE {dialect.table(self._name)} SET {', '.join(sets)} WHERE {where.sql}"
-        bound = [*values.values(), *(v for e in expressions.values() for v in e.parameters), *where.parameters]
+        bound = [
+            *values.values(),
+            *(v for e in expressions.values() for v in e.parameters),
+            *where.parameters,
+        ]
         return int(self.connection.retried(lambda: self.connection.query(sql, bound)).rowcount)
 
     def _set_pending(self, jobs: Job, priority: int) -> int:
@@ -278,14 +286,18 @@ class Job(Table):
         moment = self.connection.run(Statement(f"SELECT {self.connection.dialect.now}")).fetchone()[0]
         return f"scheduled_time <= '{moment}'"
 
-    def due_keys(self, restriction: QueryExpression | None, priority: int | None, limit: int | None) -> list[dict[str, Any]]:
+    def due_keys(
+        self, restriction: QueryExpression | None, priority: int | None, limit: int | None
+    ) -> list[dict[str, Any]]:
         """Return keys of pending jobs that may be done now, the most urgent first."""
         due = self.pending & self._due
         if restriction is not None:
             due = due.restrict(restriction, semantic_check=False)
         if priority is not None:
             due = due & f"priority <= {int(priority)}"
-        found: list[dict[str, Any]] = due.to_dicts(*self.primary_key, order_by=["priority", "scheduled_time", "KEY"], limit=limit)
+        found: list[dict[str, Any]] = due.to_dicts(
+            *self.primary_key, order_by=["priority", "scheduled_time", "KEY"], limit=limit
+        )
         return found
 
     def complete(
@@ -320,7 +332,9 @@ class Job(Table):
         else:
             number = self._whole_job()._restricted(node)._delete()
         if token is not None and number != 1:
-            raise ReservationLostError(f"Another worker has taken over {self._key(key)} of {self._target._label}.")
+            raise ReservationLostError(
+                f"Another worker has taken over {self._key(key)} of {self._target._label}."
+            )
 
     def error(
         self,
@@ -354,7 +368,9 @@ class Job(Table):
         key = self._key(key)
         node = (self._whole_job() & key).node
         if not self._update(node, {"status": "ignore"}, {}):
-            self.insert1({**key, "status": "ignore", "priority": self.connection.settings.jobs.default_priority})
+            self.insert1(
+                {**key, "status": "ignore", "priority": self.connection.settings.jobs.default_priority}
+            )
 
     def retry(self, restriction: Any = True) -> int:
         """Make failed jobs pending again and return how many there were."""

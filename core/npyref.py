@@ -115,6 +115,11 @@ class NpyRef:
         return self.size * self.dtype.itemsize
 
     @property
+    def is_local(self) -> bool:
+        """Whether the file is on a local disk, so that a part of it can be read."""
+        return self._backend.is_local
+
+    @property
     def is_loaded(self) -> bool:
         """Whether the array was loaded already."""
         return self._cached is not None

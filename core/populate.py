@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,33 +36,51 @@ class AutoPopulate(Table):
     _allow_insert = False
 
     # ------------------------------------------------------------------ to be given by the pipeline
-    def make(self, key: dict[str, Any], **options: Any) -> Any:
-        """Compute and insert the row of one key.
+    if TYPE_CHECKING:
+        # Pipelines override these with whatever signature their make needs; none would fit all of them.
+        make: Any
+        make_fetch: Any
+        make_compute: Any
+        make_insert: Any
+    else:
 
-        A pipeline overrides this; or, for long computations, the three methods that it is made of by
-        default: :meth:`make_fetch` reads, :meth:`make_compute` computes from what was read and touches no
-        table, :meth:`make_insert` writes. Inputs that changed in between are noticed, and nothing is written.
-        """
-        if type(self).make_fetch is AutoPopulate.make_fetch:
-            raise MakeError(f"{self._label} has no make() method. Write one, or insert with allow_direct_insert=True.")
-        fetched = tuple(self.make_fetch(key, **options))
-        computed = yield fetched
-        if computed is None:
-            computed = tuple(self.make_compute(key, *fetched))
-            yield computed
-        self.make_insert(key, *computed)
+        def make(self, key: dict[str, Any], **options: Any) -> Any:
+            """Compute and insert the row of one key.
 
-    def make_fetch(self, key: dict[str, Any], **options: Any) -> Iterable[Any]:
-        """Return all that the computation needs."""
-        raise MakeError(f"{self._label} does not define make_fetch().")
+            A pipeline overrides this; or, for long computations, the three methods that it is made of by
+            default: :meth:`make_fetch` reads, :meth:`make_compute` computes from what was read and touches no
+            table, :meth:`make_insert` writes. Inputs that changed in between are noticed, and nothing is written.
+            """
+            if type(self).make_fetch is AutoPopulate.make_fetch:
+                raise MakeError(
+                    f"{self._label} has no make() method. Write one, or insert with allow_direct_insert=True."
+                )
+            fetched = tuple(self.make_fetch(key, **options))
+            computed = yield fetched
+            if computed is None:
+                computed = tuple(self.make_compute(key, *fetched))
+                yield computed
+            self.make_insert(key, *computed)
 
-    def make_compute(self, key: dict[str, Any], *fetched: Any) -> Iterable[Any]:
-        """Return the results from what :meth:`make_fetch` returned."""
-        raise MakeError(f"{self._label} does not define make_compute().")
+        def make_fetch(self, key: dict[str, Any], **options: Any) -> Iterable[Any]:
+            """Return all that the computation needs."""
+            raise MakeError(f"{self._label} does not define make_fetch().")
 
-    def make_insert(self, key: dict[str, Any], *computed: Any) -> None:
-        """Insert what :meth:`make_compute` returned."""
-        raise MakeError(f"{self._label} does not define make_insert().")
+        def make_compute(self, key: dict[str, Any], *fetched: Any) -> Iterable[Any]:
+            """Return the results from what :meth:`make_fetch` returned."""
+            raise MakeError(f"{self._label} does not define make_compute().")
+
+        def make_insert(self, key: dict[str, Any], *computed: Any) -> None:
+            """Insert what :meth:`make_compute` returned."""
+            raise MakeError(f"{self._label} does not define make_insert().")
+
+    @classmethod
+    def is_computable(cls) -> bool:
+        """Tell whether the class knows how to compute its rows."""
+        return any(
+            getattr(cls, name, None) is not getattr(AutoPopulate, name, None)
+            for name in ("make", "make_fetch", "_make_tuples")
+        )
 
     @property
     def key_source(self) -> QueryExpression:
@@ -93,7 +111,9 @@ class AutoPopulate(Table):
             raise MakeError(f"The key_source of {self._label} is not a query but {type(source).__name__}.")
         for name in source.heading.primary_key:
             if name not in self.heading:
-                raise MakeError(f"The key_source of {self._label} has '{name}' in its key, and the table lacks it.")
+                raise MakeError(
+                    f"The key_source of {self._label} has '{name}' in its key, and the table lacks it."
+                )
         return source
 
     def _wanted(self, restrictions: tuple[Any, ...]) -> QueryExpression:
@@ -172,7 +192,9 @@ class AutoPopulate(Table):
         if self._node is not None:
             raise MakeError("populate() is for the whole table. Pass the restriction to populate() instead.")
         if processes > 1:
-            raise MakeError("populate() computes in this process. For several, run: dj-panel work --processes N.")
+            raise MakeError(
+                "populate() computes in this process. For several, run: dj-panel work --processes N."
+            )
         jobs = self.jobs if reserve_jobs else None
         if jobs is None:
             keys = (self._wanted(restrictions) - self._bare()).keys(limit=max_calls)
@@ -272,7 +294,9 @@ class AutoPopulate(Table):
         with self.connection.transaction:
             again = self.make(dict(key), **make_kwargs)
             if not _same(next(again), fetched):
-                raise MakeError(f"The inputs of {self._label} for {key} changed while it was computed. Populate it again.")
+                raise MakeError(
+                    f"The inputs of {self._label} for {key} changed while it was computed. Populate it again."
+                )
             try:
                 again.send(computed)
             except StopIteration:

@@ -25,13 +25,15 @@ from dj_panel.core.algebra import (
     Negation,
     Node,
     OneOf,
+    Ordering,
     Project,
     Relation,
     Restrict,
     TextCondition,
+    TextMatch,
     UnionOf,
 )
-from dj_panel.core.coretypes import ColumnType
+from dj_panel.core.coretypes import ColumnType, EnumType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.sqltext import Slot, parse_text
@@ -87,7 +89,13 @@ def select_statement(
     select = renderer.node(node)
     if order or limit is not None or offset:
         select = renderer.limited(select, node.heading, tuple(order), limit, offset)
-    return renderer.finish(select, list(node.heading.names if attributes is None else attributes))
+    names = list(node.heading.names if attributes is None else attributes)
+    heading = node.heading
+    for name in names:
+        sql, parameters = select.columns[name]
+        if heading[name].codec is None:
+            select.columns[name] = Statement(dialect.selected(sql, heading[name].column_type), parameters)
+    return renderer.finish(select, names)
 
 
 def count_statement(node: Node, dialect: Dialect, at_most: int | None = None) -> Statement:
@@ -262,7 +270,12 @@ class _Renderer:
         return _Select(columns, Statement(f"({both.sql}) AS {alias}", both.parameters))
 
     def limited(
-        self, select: _Select, heading: Heading, order: tuple[tuple[str, bool], ...], limit: int | None, offset: int
+        self,
+        select: _Select,
+        heading: Heading,
+        order: tuple[tuple[str, bool], ...],
+        limit: int | None,
+        offset: int,
     ) -> _Select:
         if select.limit is not None or select.offset:
             inner = self.finish(select, heading.names)
@@ -281,7 +294,8 @@ class _Renderer:
     def finish(self, select: _Select, names: Iterable[str]) -> Statement:
         """Return the SQL of a SELECT with these columns."""
         columns = [
-            Statement(f"{select.columns[n].sql} AS {self.dialect.quote(n)}", select.columns[n].parameters) for n in names
+            Statement(f"{select.columns[n].sql} AS {self.dialect.quote(n)}", select.columns[n].parameters)
+            for n in names
         ]
         return self.assembled(select, _joined(columns, ", ") if columns else Statement("1"))
 
@@ -290,7 +304,9 @@ class _Renderer:
         return self.assembled(select, Statement("1"))
 
     def assembled(self, select: _Select, columns: Statement) -> Statement:
-        parts = [Statement(f"SELECT {'DISTINCT ' if select.distinct else ''}{columns.sql}", columns.parameters)]
+        parts = [
+            Statement(f"SELECT {'DISTINCT ' if select.distinct else ''}{columns.sql}", columns.parameters)
+        ]
         parts.append(Statement(f"FROM {select.source.sql}", select.source.parameters))
         if select.where:
             where = _joined(select.where, " AND ")
@@ -308,7 +324,9 @@ class _Renderer:
         return _joined(parts, " ")
 
     # ------------------------------------------------------------------ conditions
-    def condition(self, condition: Condition, columns: Mapping[str, Statement], heading: Heading) -> Statement:
+    def condition(
+        self, condition: Condition, columns: Mapping[str, Statement], heading: Heading
+    ) -> Statement:
         """Return a condition as SQL that can stand between ANDs."""
         if isinstance(condition, Constant):
             return _TRUE if condition.value else _FALSE
@@ -316,6 +334,10 @@ class _Renderer:
             return self.comparison(condition, columns, heading)
         if isinstance(condition, OneOf):
             return self.one_of(condition, columns, heading)
+        if isinstance(condition, Ordering):
+            return self.ordering(condition, columns, heading)
+        if isinstance(condition, TextMatch):
+            return self.text_match(condition, columns, heading)
         if isinstance(condition, TextCondition):
             return _parenthesized(self.text(condition.text, columns, heading))
         if isinstance(condition, AllOf):
@@ -333,7 +355,9 @@ class _Renderer:
             return self.key_match(condition, columns)
         raise QuerySyntaxError(f"{type(condition).__name__} is not a condition.")
 
-    def comparison(self, condition: Comparison, columns: Mapping[str, Statement], heading: Heading) -> Statement:
+    def comparison(
+        self, condition: Comparison, columns: Mapping[str, Statement], heading: Heading
+    ) -> Statement:
         column = columns[condition.attribute]
         if condition.path is not None:
             found = self.dialect.json_value(column.sql, condition.path)
@@ -348,6 +372,29 @@ class _Renderer:
         if not fits:
             return _FALSE
         return Statement(f"{column.sql} = {self.dialect.placeholder}", (*column.parameters, value))
+
+    def ordering(self, condition: Ordering, columns: Mapping[str, Statement], heading: Heading) -> Statement:
+        column, column_type = columns[condition.attribute], heading[condition.attribute].column_type
+        if condition.operator not in ("<", "<=", ">", ">="):
+            raise QuerySyntaxError(f"{condition.operator!r} is not a comparison; use <, <=, > or >=.")
+        if isinstance(column_type, EnumType):
+            # Sorted by the position of its choices, which a comparison with text would not see.
+            words = _choices(column_type.choices, condition.operator, condition.value)
+            return self.one_of(OneOf((condition.attribute,), tuple((word,) for word in words)), columns, heading)
+        fits, value = self.bound(condition.value, column_type)
+        if not fits:
+            return _FALSE
+        return Statement(
+            f"{column.sql} {condition.operator} {self.dialect.placeholder}", (*column.parameters, value)
+        )
+
+    def text_match(self, condition: TextMatch, columns: Mapping[str, Statement], heading: Heading) -> Statement:
+        column, kind = columns[condition.attribute], heading[condition.attribute].column_type.kind
+        sql, text = self.dialect.as_text(column.sql, kind), condition.text
+        if kind == "uuid":
+            text = text.replace("-", "")
+        found = f"INSTR(LOWER({sql}), LOWER({self.dialect.placeholder}))"
+        return Statement(f"{found} = 1" if condition.at_start else f"{found} > 0", (*column.parameters, text))
 
     def one_of(self, condition: OneOf, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         types = [heading[name].column_type for name in condition.attributes]
@@ -423,6 +470,14 @@ class _Renderer:
             return slot.word
         fits, value = self.bound(slot.word, heading[slot.attribute].column_type)
         return value if fits else slot.word
+
+
+def _choices(choices: tuple[str, ...], operator: str, value: Any) -> tuple[str, ...]:
+    """Return the words of an enum that come before or after one of them."""
+    if value not in choices:
+        return ()
+    place = choices.index(value) + (operator in ("<=", ">"))
+    return choices[:place] if operator in ("<", "<=") else choices[place:]
 
 
 def _parenthesized(statement: Statement) -> Statement:

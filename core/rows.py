@@ -125,6 +125,11 @@ class RowEncoder:
                     raise MissingAttributeError(
                         f"{label(self.name)}.{name} has no value and no default. Give it one."
                     )
+                elif value is not None:
+                    raise ValueRefusedError(
+                        "is no value, and the attribute cannot be empty; leave it out for its default",
+                        attribute=name, table=label(self.name), value=value,
+                    )  # fmt: skip
                 continue
             if attribute.codec is not None and key is None:
                 key = {n: row[n] for n in self.table.heading.primary_key if n in row}
@@ -161,7 +166,9 @@ def label(name: TableName) -> str:
     return f"{name.schema}.{name.class_name}"
 
 
-def batches(rows: Iterable[dict[str, Any]], max_parameters: int, max_rows: int) -> Iterator[list[dict[str, Any]]]:
+def batches(
+    rows: Iterable[dict[str, Any]], max_parameters: int, max_rows: int
+) -> Iterator[list[dict[str, Any]]]:
     """Yield lists of consecutive rows with the same fields, each small enough for one statement."""
     batch: list[dict[str, Any]] = []
     size = 0

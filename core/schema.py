@@ -87,11 +87,15 @@ class Schema:
         if self.database is not None:
             if schema_name in (None, self.database):
                 return
-            raise DefinitionError(f"The schema is active as '{self.database}' already; it cannot become '{schema_name}'.")
+            raise DefinitionError(
+                f"The schema is active as '{self.database}' already; it cannot become '{schema_name}'."
+            )
         if not schema_name:
             raise DefinitionError("A schema needs a name to be activated.")
-        if len(schema_name) > 64 or any(c in schema_name for c in "`\"./\\"):
-            raise DefinitionError(f"'{schema_name}' cannot name a schema: at most 64 characters, without quotes, dots and slashes.")
+        if len(schema_name) > 64 or any(c in schema_name for c in '`"./\\'):
+            raise DefinitionError(
+                f"'{schema_name}' cannot name a schema: at most 64 characters, without quotes, dots and slashes."
+            )
         self._given_connection = connection or self._given_connection
         if create_schema is not None:
             self._create_schema = create_schema
@@ -149,9 +153,13 @@ class Schema:
     def __call__(self, cls: type[Any], *, context: Mapping[str, Any] | None = None) -> type[Any]:
         """Put a class, and its parts, into the schema."""
         if not (isinstance(cls, type) and issubclass(cls, UserTable)):
-            raise DefinitionError(f"{cls!r} is not a table: inherit from dj.Manual, dj.Lookup, dj.Imported or dj.Computed.")
+            raise DefinitionError(
+                f"{cls!r} is not a table: inherit from dj.Manual, dj.Lookup, dj.Imported or dj.Computed."
+            )
         if issubclass(cls, Part):
-            raise DefinitionError(f"{cls.__name__} is a part: define it inside its master, and decorate only the master.")
+            raise DefinitionError(
+                f"{cls.__name__} is a part: define it inside its master, and decorate only the master."
+            )
         names = dict(context) if context is not None else self._names_around(cls)
         if self.database is None:
             self._waiting.append((cls, names))
@@ -186,7 +194,11 @@ class Schema:
         if found is None:
             found = connection.catalog.refreshed(name)
         if found is None:
-            create = connection.settings.database.create_tables if self._create_tables is None else self._create_tables
+            create = (
+                connection.settings.database.create_tables
+                if self._create_tables is None
+                else self._create_tables
+            )
             if not create:
                 raise MissingTableError(
                     f"The table {name} is not in the database, and tables are not to be created. Declare it by a"
@@ -217,7 +229,9 @@ class Schema:
         }
         create_table(connection, structure, inherited)
 
-    def _parent(self, line: ForeignKeyLine, context: Mapping[str, Any], cls: type[UserTable]) -> TableStructure:
+    def _parent(
+        self, line: ForeignKeyLine, context: Mapping[str, Any], cls: type[UserTable]
+    ) -> TableStructure:
         first, *rest = line.reference.path.split(".")
         if first not in context:
             tables = [n for n, v in context.items() if isinstance(v, type) and issubclass(v, UserTable)]
@@ -228,7 +242,9 @@ class Schema:
         parent = context[first]
         for attribute in rest:
             if not hasattr(parent, attribute):
-                raise DefinitionError(f"{cls.__name__} refers to {line.reference.path}, and '{first}' has no '{attribute}'.")
+                raise DefinitionError(
+                    f"{cls.__name__} refers to {line.reference.path}, and '{first}' has no '{attribute}'."
+                )
             parent = getattr(parent, attribute)
         if isinstance(parent, type) and issubclass(parent, UserTable):
             parent = parent()
@@ -245,9 +261,11 @@ class Schema:
         rows = list(contents) if not isinstance(contents, QueryExpression) else contents
         table = cls()
         if len(rows) > len(table):
-            table.insert(rows, skip_duplicates=True, **(
-                {"allow_direct_insert": True} if isinstance(table, AutoPopulate) else {}
-            ))
+            table.insert(
+                rows,
+                skip_duplicates=True,
+                **({"allow_direct_insert": True} if isinstance(table, AutoPopulate) else {}),
+            )
 
     # ------------------------------------------------------------------ tables → classes
     def list_tables(self) -> list[str]:
@@ -272,7 +290,9 @@ class Schema:
         found = self._find(name)
         if found is None:
             known = [TableName(self.name, t).class_name for t in self.connection.catalog.tables(self.name)]
-            raise MissingTableError(f"The schema {self.name} has no table '{name}'.{did_you_mean(name, known)}")
+            raise MissingTableError(
+                f"The schema {self.name} has no table '{name}'.{did_you_mean(name, known)}"
+            )
         return FreeTable(self.connection, found)
 
     def __getitem__(self, name: str) -> FreeTable:
@@ -314,7 +334,11 @@ class Schema:
     def _virtual_class(self, name: TableName) -> type[UserTable]:
         structure = self.connection.catalog.structure(name)
         short = name.class_name.rpartition(".")[2]
-        body = {"definition": describe(structure), "__doc__": structure.comment, "_bound": (self.connection, name)}
+        body = {
+            "definition": describe(structure),
+            "__doc__": structure.comment,
+            "_bound": (self.connection, name),
+        }
         return type(short, (tier_class(name.table),), body)
 
     @property
@@ -375,7 +399,9 @@ class Schema:
             if child.schema != self.name
         ]
         if outside:
-            raise QuerySyntaxError(f"The schema {self.name} cannot be dropped: {outside[0]} refers to it. Drop that first.")
+            raise QuerySyntaxError(
+                f"The schema {self.name} cannot be dropped: {outside[0]} refers to it. Drop that first."
+            )
         order = [n for n in connection.catalog.graph.order if n.schema == self.name]
         hidden = [TableName(self.name, t) for t in tables if t.startswith("~")]
         for statement in connection.dialect.drop_schema(self.name, [*hidden, *reversed(order)]):
@@ -433,7 +459,9 @@ class VirtualModule(types.ModuleType):
         schema.make_classes(into=self.__dict__)
 
 
-def virtual_schema(schema_name: str, *, connection: Connection | None = None, **options: Any) -> VirtualModule:
+def virtual_schema(
+    schema_name: str, *, connection: Connection | None = None, **options: Any
+) -> VirtualModule:
     """Return a module of classes for an existing schema."""
     return VirtualModule(schema_name, schema_name, connection=connection, **options)
 

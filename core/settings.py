@@ -98,7 +98,9 @@ class Jobs(param.Parameterized):
     keep_completed = param.Boolean(False, doc="Keep a record of each success.")
     stale_timeout = param.Integer(3600, bounds=(0, None), doc="Seconds before a pending job is rechecked.")
     default_priority = param.Integer(5, bounds=(0, 127), doc="Lower is more urgent.")
-    version_method = param.Selector(default=None, objects=[None, "git", "none"], doc="Source of job versions.")
+    version_method = param.Selector(
+        default=None, objects=[None, "git", "none"], doc="Source of job versions."
+    )
     allow_new_pk_fields_in_computed_tables = param.Boolean(False, doc="Admit keys that are not foreign.")
     add_job_metadata = param.Boolean(False, doc="Add hidden columns on when and how a row was computed.")
 
@@ -276,7 +278,9 @@ class Settings(param.Parameterized):
         """The file of the embedded database."""
         return Path(self.database.name or "pipeline.db").expanduser().absolute()
 
-    def get_store_spec(self, store: str | None = None, *, use_filepath_default: bool = False) -> dict[str, Any]:
+    def get_store_spec(
+        self, store: str | None = None, *, use_filepath_default: bool = False
+    ) -> dict[str, Any]:
         """Return the specification of a store, its defaults filled in and its name under ``"name"``.
 
         Parameters
@@ -294,7 +298,9 @@ class Settings(param.Parameterized):
             role = "filepath_default" if use_filepath_default else "default"
             store = self.stores.get(role)
             if not isinstance(store, str):
-                raise StoreError(f"No store is named here and stores.{role} is not set. Set it to a store's name.")
+                raise StoreError(
+                    f"No store is named here and stores.{role} is not set. Set it to a store's name."
+                )
         spec = self.stores.get(store)
         if not isinstance(spec, Mapping):
             known = [name for name, value in self.stores.items() if isinstance(value, Mapping)]
@@ -304,9 +310,16 @@ class Settings(param.Parameterized):
             )
         full = {**_STORE_DEFAULTS, **spec, "name": store}
         protocol = str(full.get("protocol") or "").lower()
-        needed = {"file": ("location",), "s3": ("endpoint", "bucket"), "gcs": ("bucket",), "azure": ("container",)}
+        needed = {
+            "file": ("location",),
+            "s3": ("endpoint", "bucket"),
+            "gcs": ("bucket",),
+            "azure": ("container",),
+        }
         if not protocol:
-            raise StoreError(f"The store '{store}' has no protocol. Set stores.{store}.protocol, for example to 'file'.")
+            raise StoreError(
+                f"The store '{store}' has no protocol. Set stores.{store}.protocol, for example to 'file'."
+            )
         for key in needed.get(protocol, ()):
             if not full.get(key):
                 raise StoreError(f"The store '{store}' has no {key}. Set stores.{store}.{key}.")

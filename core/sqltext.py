@@ -159,7 +159,9 @@ def _parse(text: str) -> exp.Expression:
         trees = sqlglot.parse(text, read="mysql")
     except SqlglotError as error:
         reason = str(error).splitlines()[0]
-        raise QuerySyntaxError(f"{shown(text)} cannot be read as a condition or expression: {reason}") from error
+        raise QuerySyntaxError(
+            f"{shown(text)} cannot be read as a condition or expression: {reason}"
+        ) from error
     if len(trees) != 1 or trees[0] is None:
         raise QuerySyntaxError(f"{shown(text)} must be exactly one expression.")
     tree = trees[0]
@@ -170,15 +172,21 @@ def _parse(text: str) -> exp.Expression:
 
 def _check(node: exp.Expression, text: str) -> None:
     if isinstance(node, _REFUSED):
-        raise QuerySyntaxError(f"{shown(text)} holds {node.key.upper()}; only an expression over attributes may stand here.")
+        raise QuerySyntaxError(
+            f"{shown(text)} holds {node.key.upper()}; only an expression over attributes may stand here."
+        )
     if isinstance(node, exp.Column):
         if node.table:
             raise QuerySyntaxError(f"{shown(text)}: write '{node.name}' without the table before it.")
         if node.name.startswith("__slot"):
             raise QuerySyntaxError(f"{shown(text)}: '{node.name}' is not an attribute.")
         return
-    if isinstance(node, exp.Func) and not isinstance(node, (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Xor)):
-        names = [node.name.lower()] if isinstance(node, exp.Anonymous) else [n.lower() for n in node.sql_names()]
+    if isinstance(node, exp.Func) and not isinstance(
+        node, (exp.And, exp.Or, exp.Case, exp.If, exp.Cast, exp.Xor)
+    ):
+        names = (
+            [node.name.lower()] if isinstance(node, exp.Anonymous) else [n.lower() for n in node.sql_names()]
+        )
         if not any(name in _FUNCTIONS for name in (*names, *_rendered_name(node))):
             raise QuerySyntaxError(f"{shown(text)}: the function {names[0].upper()} may not be used here.")
         return

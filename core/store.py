@@ -8,6 +8,7 @@ in pieces, so memory does not grow with them.
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 import os
 import posixpath
@@ -27,6 +28,9 @@ __all__ = ["MANIFEST_SUFFIX", "Store", "open_store"]
 
 CHUNK_BYTES = 1 << 22
 MANIFEST_SUFFIX = ".manifest.json"
+
+# Their errors for an unreachable server are not OSErrors.
+_CLOUD_PACKAGES = {"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "requests"}
 
 
 def open_store(config: Any, name: str | None = None, *, use_filepath_default: bool = False) -> Store:
@@ -127,16 +131,17 @@ class Store:
         """Turn what a filesystem raises into errors that name the store and the path."""
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError) as error:
-            self._missing(path, error)
         except StoreError:
             raise
-        except OSError as error:
-            raise StoreError(f"The store '{self.name}' failed to {task} '{path}': {error}") from error
+        except Exception as error:
+            if isinstance(error, FileNotFoundError | NotADirectoryError) and task != "write":
+                self._missing(path, error)
+            is_cloud = type(error).__module__.partition(".")[0] in _CLOUD_PACKAGES
+            if is_cloud or isinstance(error, OSError):
+                raise StoreError(f"The store '{self.name}' failed to {task} '{path}': {error}") from error
+            raise
 
     def _missing(self, path: str, cause: Exception | None = None) -> NoReturn:
-        if isinstance(cause, StoreError):
-            raise cause
         raise MissingObjectError(
             f"The store '{self.name}' has no object '{path}' (looked for {self.url(path)}). Restore it from a"
             " backup, or check that the store's location is right."
@@ -258,6 +263,11 @@ class Store:
     @contextmanager
     def _uploaded(self, full: str) -> Iterator[Any]:
         """Open a remote file that appears when complete: closed after a failure, half of it would appear."""
+        if self.protocol == "memory":  # shows a file as soon as it is opened
+            buffer = io.BytesIO()
+            yield buffer
+            self.fs.pipe_file(full, buffer.getvalue())
+            return
         target = self.fs.open(full, "wb", autocommit=False)
         try:
             yield target

@@ -69,7 +69,7 @@ def content_hash(content: bytes | memoryview | Iterable[bytes]) -> str:
     Examples
     --------
     >>> content_hash(b"abc")
-    'sabzqtgz44anfvqqmu4nn4gfai'
+    'saavbgb42jh3bvuwh56sryl7oi'
     """
     digest = hashlib.md5(usedforsecurity=False)
     for piece in (content,) if isinstance(content, bytes | memoryview) else content:
@@ -84,8 +84,8 @@ def hash_path(
 
     Examples
     --------
-    >>> hash_path("sabzqtgz44anfvqqmu4nn4gfai", "lab", subfolding=(2, 3))
-    '_hash/lab/sa/bzq/sabzqtgz44anfvqqmu4nn4gfai'
+    >>> hash_path("saavbgb42jh3bvuwh56sryl7oi", "lab", subfolding=(2, 3))
+    '_hash/lab/sa/avb/saavbgb42jh3bvuwh56sryl7oi'
     """
     folds = []
     start = 0

@@ -75,7 +75,9 @@ def to_snake_case(name: str) -> str:
 class Tier:
     """How rows arrive, told by a table name's prefix."""
 
-    PREFIX: Mapping[str, str] = MappingProxyType({"Manual": "", "Lookup": "#", "Imported": "_", "Computed": "__"})
+    PREFIX: Mapping[str, str] = MappingProxyType(
+        {"Manual": "", "Lookup": "#", "Imported": "_", "Computed": "__"}
+    )
 
     @staticmethod
     def of(table: str) -> str:
@@ -272,7 +274,9 @@ class Heading:
 
 
 def _line(attribute: Attribute) -> str:
-    default = "=null" if attribute.nullable else "" if attribute.default is None else f'="{attribute.default}"'
+    default = (
+        "=null" if attribute.nullable else "" if attribute.default is None else f'="{attribute.default}"'
+    )
     return f"{attribute.name + default:<20} : {attribute.type:<20} # {attribute.comment}"
 
 

@@ -22,6 +22,7 @@ from dj_panel.core.errors import (
     OneRowError,
     QuerySyntaxError,
     UnknownAttributeError,
+    ValueRefusedError,
     shown,
 )
 from dj_panel.core.expression import QueryExpression
@@ -108,7 +109,9 @@ class Table(QueryExpression):
         return text
 
     # ------------------------------------------------------------------ relatives
-    def parents(self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False) -> list[Any]:
+    def parents(
+        self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False
+    ) -> list[Any]:
         """Return the tables that this one refers to.
 
         Parameters
@@ -123,14 +126,20 @@ class Table(QueryExpression):
         found = [(fk.parent, fk) for fk in self.structure.foreign_keys]
         return self._relatives(found, primary, as_objects, foreign_key_info)
 
-    def children(self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False) -> list[Any]:
+    def children(
+        self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False
+    ) -> list[Any]:
         """Return the tables that refer to this one; parameters as for :meth:`parents`."""
         self.connection.catalog.tables(self._name.schema)
         found = self.connection.catalog.graph_with_children().children(self._name)
         return self._relatives(found, primary, as_objects, foreign_key_info)
 
     def _relatives(
-        self, found: Sequence[tuple[TableName, ForeignKey]], primary: bool | None, as_objects: bool, with_key: bool
+        self,
+        found: Sequence[tuple[TableName, ForeignKey]],
+        primary: bool | None,
+        as_objects: bool,
+        with_key: bool,
     ) -> list[Any]:
         chosen = [(n, fk) for n, fk in found if primary is None or fk.in_key == primary]
         make = (lambda n: FreeTable(self.connection, n)) if as_objects else self.connection.dialect.table
@@ -146,7 +155,9 @@ class Table(QueryExpression):
     def descendants(self, as_objects: bool = False) -> list[Any]:
         """Return this table and all that depend on it, in topological order."""
         self.connection.catalog.tables(self._name.schema)
-        return self._as_asked(self.connection.catalog.graph_with_children().descendants(self._name), as_objects)
+        return self._as_asked(
+            self.connection.catalog.graph_with_children().descendants(self._name), as_objects
+        )
 
     def parts(self, as_objects: bool = False) -> list[Any]:
         """Return the part tables."""
@@ -235,7 +246,11 @@ class Table(QueryExpression):
         dialect = self.connection.dialect
         names = list(batch[0])
         key = [a.name for a in self.structure.heading.all_attributes if a.in_key]
-        if on_duplicate == "skip" and dialect.skip_hides_unique and any(i.unique for i in self.structure.indexes):
+        if (
+            on_duplicate == "skip"
+            and dialect.skip_hides_unique
+            and any(i.unique for i in self.structure.indexes)
+        ):
             batch = self._without_taken_keys(batch)
             on_duplicate = "error"
             if not batch:
@@ -247,7 +262,14 @@ class Table(QueryExpression):
         mark = "(" + ", ".join([dialect.placeholder] * len(names)) + ")"
         source = "VALUES " + ", ".join([mark] * len(batch))
         sql = dialect.insert(self._name, names, source, on_duplicate, key)
-        self.connection.query(sql, [row[name] for row in batch for name in names])
+        try:
+            self.connection.query(sql, [row[name] for row in batch for name in names])
+        except ValueRefusedError as error:
+            attribute = error.attribute or max(names, key=lambda n: max(_n_bytes(row[n]) for row in batch))
+            values = [row.get(attribute) for row in batch]
+            raise ValueRefusedError(
+                error.reason, attribute=attribute, table=self._label, value=_abridged(values)
+            ) from error
 
     def _default_key(self) -> Any:
         attribute = next(a for a in self.structure.heading.all_attributes if a.in_key)
@@ -258,7 +280,10 @@ class Table(QueryExpression):
         if not all(n in row for row in batch for n in key):
             return batch
         statement = select_statement(self._matching(batch), self.connection.dialect, key)
-        taken = {tuple(row) for row in self.connection.run(Statement(statement.sql + " FOR UPDATE", statement.parameters))}
+        taken = {
+            tuple(row)
+            for row in self.connection.run(Statement(statement.sql + " FOR UPDATE", statement.parameters))
+        }
         kept: dict[tuple[Any, ...], dict[str, Any]] = {}
         for row in batch:
             place = tuple(row[n] for n in key)
@@ -290,10 +315,14 @@ class Table(QueryExpression):
 
     def insert_dataframe(self, frame: Any, index_as_pk: bool | None = None, **options: Any) -> None:
         """Insert a pandas data frame; a named index counts as attributes unless ``index_as_pk=False``."""
-        self.insert(frame.reset_index(drop=index_as_pk is False) if index_as_pk is not None else frame, **options)
+        self.insert(
+            frame.reset_index(drop=index_as_pk is False) if index_as_pk is not None else frame, **options
+        )
 
     # ------------------------------------------------------------------ errors in our words
-    def _explained_duplicate(self, rows: Sequence[Mapping[str, Any]], error: DuplicateError) -> DuplicateError:
+    def _explained_duplicate(
+        self, rows: Sequence[Mapping[str, Any]], error: DuplicateError
+    ) -> DuplicateError:
         key = self.primary_key
         complete = [row for row in rows if all(n in row for n in key)]
         seen: set[str] = set()
@@ -368,7 +397,9 @@ class Table(QueryExpression):
         key = self.primary_key
         missing = [n for n in key if is_missing(row.get(n))]
         if missing:
-            raise UnknownAttributeError(f"update1() needs the whole primary key; '{missing[0]}' has no value.")
+            raise UnknownAttributeError(
+                f"update1() needs the whole primary key; '{missing[0]}' has no value."
+            )
         known = encoder.known(row, ignore_extra_fields=False)
         key_values = {n: known[n] for n in key}
         sets: list[str] = []
@@ -380,7 +411,9 @@ class Table(QueryExpression):
             attribute = structure.heading[name]
             if is_missing(value):
                 if not attribute.nullable and attribute.default is None:
-                    raise IntegrityError(f"{self._label}.{name} cannot be empty and has no default. Give it a value.")
+                    raise IntegrityError(
+                        f"{self._label}.{name} cannot be empty and has no default. Give it a value."
+                    )
                 if attribute.nullable:
                     sets.append(f"{dialect.quote(name)} = NULL")
                 else:
@@ -407,7 +440,7 @@ class Table(QueryExpression):
             node = Restrict(node, condition)
         # The WHERE of a DELETE of the same rows is the WHERE that an UPDATE needs.
         where = delete_statement(node, whole.node, dialect)
-        clause = where.sql.partition(" WHERE ")[2]
+        clause = where.sql.partition(" WHERE ")[2] or "1 = 1"
 
         def write() -> None:
             number = int(whole._restricted(node).count())
@@ -436,7 +469,9 @@ class Table(QueryExpression):
         self.connection.catalog.tables(self._name.schema)
         return plan_deletion(self.connection.catalog, self._name, self.node, part_integrity)
 
-    def delete(self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce") -> int:
+    def delete(
+        self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce"
+    ) -> int:
         """Delete these rows and all that depend on them.
 
         Parameters
@@ -563,6 +598,17 @@ class FreeTable(Table):
 
     def __repr__(self) -> str:
         return f"FreeTable({self._name})\n" + super().__repr__()
+
+
+def _n_bytes(value: Any) -> int:
+    return len(value) if isinstance(value, (bytes, str)) else 0
+
+
+def _abridged(values: Sequence[Any]) -> Any:
+    """Return what an error message may show of the values of one attribute."""
+    if len(values) != 1:
+        return f"one of {len(values)} values"
+    return values[0] if _n_bytes(values[0]) < 1000 else f"{_n_bytes(values[0])} bytes"
 
 
 def _key_text(row: Mapping[str, Any], names: Iterable[str]) -> str:

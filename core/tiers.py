@@ -20,7 +20,7 @@ __all__ = ["Computed", "Imported", "Lookup", "Manual", "Part", "UserTable", "is_
 _OF_INSTANCES = frozenset(
     """node structure heading primary_key restriction connection name table_name full_table_name database
     is_declared describe parents children ancestors descendants parts restrict proj join extend aggr aggregate
-    count to_dicts to_arrays to_pandas to_polars to_arrow keys fetch fetch1 head tail cursor insert insert1
+    count to_dicts to_arrays to_pandas to_polars to_arrow keys fetch fetch1 head tail stream cursor insert insert1
     insert_dataframe update1 delete delete_quick plan_delete drop drop_quick staged_insert1 validate alter
     key_source populate progress jobs make_sql preview""".split()
 )
@@ -116,7 +116,9 @@ class Part(UserTable):
         """The master's class."""
         return type(self)._master
 
-    def delete(self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce") -> int:
+    def delete(
+        self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce"
+    ) -> int:
         """Delete part rows; their master must go too unless ``part_integrity`` says otherwise."""
         return super().delete(transaction, prompt, part_integrity)
 
@@ -143,7 +145,9 @@ def sql_name(cls: type[UserTable], master: str | None = None) -> str:
     """
     name = cls.__name__.replace("_", "")
     if not name.isascii() or not name.isalnum() or not name[0].isupper():
-        raise DefinitionError(f"The class name '{cls.__name__}' must be in CamelCase: letters and digits, a capital first.")
+        raise DefinitionError(
+            f"The class name '{cls.__name__}' must be in CamelCase: letters and digits, a capital first."
+        )
     snake = to_snake_case(name)
     return f"{master}__{snake}" if master is not None else cls._prefix + snake
 

@@ -13,6 +13,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+import dj_panel as dj
+from dj_panel.core.settings import Settings
 from tests import servers
 
 BACKENDS = ("sqlite", "mariadb")
@@ -51,6 +53,19 @@ class Backend:
     prefix: str
     environment: dict[str, str]
     settings: dict[str, Any]
+
+    def connect(self, **values: Any) -> dj.Connection:
+        """Return a new connection to it, whose settings come from here alone.
+
+        Parameters
+        ----------
+        **values
+            More settings, group and name joined by ``__``.
+        """
+        settings = Settings()
+        for name, value in {"safemode": False, **self.settings, **values}.items():
+            settings[name.replace("__", ".")] = value
+        return dj.Connection(settings)
 
 
 def _failure(error: servers.MissingProgramError) -> BaseException:
@@ -117,6 +132,24 @@ def dj_backend(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return backend
+
+
+@pytest.fixture
+def connection(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dj.Connection]:
+    """Give a connection of the test's own; a test that asks for it runs once on each server.
+
+    Neither the environment nor a file leads anywhere, and nothing asks before it deletes.
+    """
+    monkeypatch.chdir(tmp_path)
+    connection = backend.connect()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def schema(backend: Backend, connection: dj.Connection) -> dj.Schema:
+    """Give an empty schema on the test's own connection, once on each server."""
+    return dj.Schema(backend.prefix + "lab", connection=connection)
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,16 @@ PATH="$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin:/opt/homebrew/opt/mariad
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-has_mariadb() { have mariadbd && have mariadb-install-db; }
+has_mariadb() { have mariadbd && have mariadb-install-db && have my_print_defaults; }
 
 has_chromium() {
     have chromium || have chromium-browser || have google-chrome || have google-chrome-stable ||
         [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ] ||
         [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
 }
+
+# Playwright drives Chromium through a Node of its own, which is linked against libatomic.
+has_libatomic() { [ "$(uname)" != Linux ] || ldconfig -p | grep -q 'libatomic\.so\.1'; }
 
 has_venv() { "$python" -c 'import ensurepip, venv' 2>/dev/null; }
 
@@ -74,15 +77,18 @@ need() { # need TEST SENTENCE DEBIAN FEDORA BREW
 while [ $# -gt 0 ]; do
     case $1 in
     mariadb)
-        # server-core holds the program alone: no service is set up or started on this machine
+        # the core packages hold the programs alone: no service is set up or started on this machine
         need has_mariadb "The tests need a MariaDB server: install mariadbd and mariadb-install-db \
-(Debian: apt-get install mariadb-server-core) and run this again." \
-            mariadb-server-core mariadb-server mariadb
+(Debian: apt-get install mariadb-server-core mariadb-client-core) and run this again." \
+            "mariadb-server-core mariadb-client-core" mariadb-server mariadb
         ;;
     chromium)
         need has_chromium "The tests need Chromium or Chrome on the PATH \
 (Debian: apt-get install chromium; Ubuntu: install Google Chrome) and run this again." \
             "chromium fonts-liberation" chromium "--cask chromium"
+        need has_libatomic "Playwright needs the library libatomic.so.1 \
+(Debian: apt-get install libatomic1): install it and run this again." \
+            libatomic1 libatomic gcc
         ;;
     venv)
         [ $# -gt 1 ] || { echo "venv needs the name of a Python" >&2; exit 2; }

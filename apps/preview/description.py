@@ -16,6 +16,7 @@ import pandas as pd
 import zarr
 
 from dj_panel.apps.preview.protocols import ObjectRefLike, is_npy_ref, is_object_ref
+from dj_panel.core.errors import DataJointError
 
 LONGEST_CHIP = 60
 # Values whose str() is short and says everything.
@@ -151,8 +152,10 @@ def describe(value: object) -> Description:
     if isinstance(value, zarr.Group):
         return Description("Zarr group", "Zarr group", where=str(value.store_path))
     if is_npy_ref(value):
-        where = str(getattr(value, "path", "") or "")
-        return _described_array(tuple(value.shape), np.dtype(value.dtype), where=where)
+        try:
+            return _described_array(tuple(value.shape), value.dtype, where=_place(value))
+        except DataJointError as error:
+            return Description("array", shortened(str(error)), where=_place(value))
     if is_object_ref(value):
         return _described_object(value)
     if isinstance(value, pathlib.Path):
@@ -182,8 +185,13 @@ def _described_array(
     )
 
 
+def _place(reference: object) -> str:
+    store, path = getattr(reference, "store", None), getattr(reference, "path", "")
+    return f"{store}: {path}" if store else str(path)
+
+
 def _described_object(reference: ObjectRefLike) -> Description:
-    where = str(getattr(reference, "full_path", None) or reference.path)
+    where = _place(reference)
     n_bytes = None if reference.size is None else int(reference.size)
     extension = (reference.ext or "").lower()
     size = "" if n_bytes is None else f", {human_bytes(n_bytes)}"

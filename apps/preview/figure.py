@@ -73,10 +73,16 @@ class Frame:
             shown.update(reset_start=start, reset_end=end)
 
 
-def plot_pane(drawn: hv.DynamicMap, *, dark: bool) -> pn.pane.HoloViews:
+def plot_pane(drawn: hv.DynamicMap, *, dark: bool, max_width_px: int | None = None) -> pn.pane.HoloViews:
     """Return the pane of a plot, in the colours of the page, with axes of its own."""
-    theme = BOKEH_THEME["dark" if dark else "light"]
-    return pn.pane.HoloViews(drawn, theme=theme, linked_axes=False, sizing_mode="stretch_width", margin=0)
+    return pn.pane.HoloViews(
+        drawn,
+        theme=BOKEH_THEME["dark" if dark else "light"],
+        linked_axes=False,
+        sizing_mode="stretch_width",
+        max_width=max_width_px,
+        margin=0,
+    )
 
 
 def watch_ranges(

@@ -278,6 +278,7 @@ class ImageView(View):
         self._contrast = next(iter(CONTRASTS))
         self._color_map = "gray"
         self._limits: Range | None = None
+        self._limits_are_of_means = False
         # Until the visitor moves, the image fills the plot, whatever size the plot turns out to have.
         self._is_fitted = True
         self._x, self._y = self._whole()
@@ -405,8 +406,13 @@ class ImageView(View):
 
     def _show(self, picture: Picture) -> None:
         self._picture = picture
-        if not self.plane.rgb and (self._limits is None or self._contrast.endswith("each view")):
+        # The means of chunks vary less than pixels do: the limits of one kind do not suit the other.
+        is_other_kind = picture.approximate is not self._limits_are_of_means
+        if not self.plane.rgb and (
+            self._limits is None or is_other_kind or self._contrast.endswith("each view")
+        ):
             self._limits = contrast_limits(picture.pixels, CONTRASTS[self._contrast])
+            self._limits_are_of_means = picture.approximate
         if self._pipe is None:
             self._build(picture)
         else:
@@ -444,7 +450,9 @@ class ImageView(View):
             )
         drawn = hv.DynamicMap(self._element, streams=[self._pipe]).opts(options)
         self._streams = watch_ranges(drawn, self._on_range, self._on_size)
-        self._plot[:] = [plot_pane(drawn, dark=self.context.dark)]
+        # A tall image beside an empty half of the page looks lost; the sides are for axis and colour bar.
+        width_px = max(480, round(HEIGHT_PX * self._n_columns / self._n_rows) + 180)
+        self._plot[:] = [plot_pane(drawn, dark=self.context.dark, max_width_px=width_px)]
 
     def _element(self, data: Picture) -> Any:
         left, top, right, bottom = data.extent
@@ -483,7 +491,8 @@ def _within(visible: Range, length: int) -> tuple[int, int]:
 def _as_colors(pixels: Array) -> Array:
     """Return colours as HoloViews takes them: bytes, or floats between 0 and 1."""
     if pixels.dtype.kind == "f":
-        return np.clip(np.nan_to_num(pixels), 0.0, 1.0)
+        clipped: Array = np.clip(np.nan_to_num(pixels), 0.0, 1.0)
+        return clipped
     if pixels.dtype.itemsize > 1:
         scaled: Array = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
         return scaled

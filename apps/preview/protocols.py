@@ -25,6 +25,10 @@ class NpyRefLike(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """Type of one value."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the file is on this machine's disk, so that a part of it can be read."""
+
     def load(self, mmap_mode: str | None = None) -> np.ndarray[Any, Any]:
         """Return the values, memory-mapped where `mmap_mode` is given and the store allows it."""
 
@@ -59,7 +63,7 @@ class ObjectRefLike(Protocol):
     def exists(self) -> bool:
         """Whether the object is in the store."""
 
-    def open(self, mode: str = "rb") -> IO[bytes]:
+    def open(self, *, mode: str = "rb") -> IO[bytes]:
         """Return the file, opened."""
 
     def listdir(self) -> Sequence[str]:
@@ -68,12 +72,14 @@ class ObjectRefLike(Protocol):
 
 def is_npy_ref(value: object) -> TypeGuard[NpyRefLike]:
     """Say whether `value` is a lazy reference to an array."""
-    return hasattr(type(value), "load") and hasattr(value, "shape") and hasattr(value, "dtype")
+    return _has(value, "load", "shape", "dtype", "is_local")
 
 
 def is_object_ref(value: object) -> TypeGuard[ObjectRefLike]:
-    """Say whether `value` is a lazy reference to a file or folder.
+    """Say whether `value` is a lazy reference to a file or folder."""
+    return _has(value, "open", "exists", "listdir", "fsmap")
 
-    Only methods are asked for: reading a property of a reference may already reach for its store.
-    """
-    return all(hasattr(type(value), name) for name in ("open", "exists", "listdir"))
+
+def _has(value: object, *names: str) -> bool:
+    # The class is asked: reading a property of a reference may already reach for its store.
+    return all(hasattr(type(value), name) for name in names)

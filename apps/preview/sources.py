@@ -27,6 +27,8 @@ BUDGET_BYTES = 64 * 2**20
 # Of a text file or a CSV, the beginning is shown.
 HEAD_BYTES = 2 * 2**20
 JSON_BYTES = 8 * 2**20
+# A remote .npy file is copied to the disk before a part of it can be read: not memory, but time.
+REMOTE_SHARES = 4
 MOST_LISTED = 500
 
 IMAGE_EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
@@ -240,6 +242,12 @@ def open_value(value: object, budget_bytes: int = BUDGET_BYTES) -> Opened:
         frame = value.to_frame()
         return Opened(Rows(frame), describe(frame))
     if is_npy_ref(value):
+        size = description.n_bytes or 0
+        if not value.is_local and size > REMOTE_SHARES * budget_bytes:
+            raise UnreadableValueError(
+                f"The array holds {human_bytes(size)} and is one file of a remote store, which can only be "
+                "fetched whole. Load it in Python, or store such arrays as Zarr, of which a part can be read."
+            )
         return _opened_npy(value.load(mmap_mode="r"), description)
     if is_object_ref(value):
         return _opened_object(value, description, budget_bytes)
@@ -437,7 +445,7 @@ def _listing(names: list[str]) -> Listing:
 
 
 def _opened(origin: pathlib.Path | ObjectRefLike) -> IO[bytes]:
-    return origin.open("rb")
+    return origin.open(mode="rb")
 
 
 def _plain_content(value: object) -> Content:

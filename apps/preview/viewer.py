@@ -59,6 +59,7 @@ class Preview(pn.Column):
         self._header = pane(header_html(describe(value), title), margin=(0, 0, 8, 0))
         self._body = column(pane('<p class="reading" role="status">Reading…</p>'))
         self._extra = column()
+        self._extra.margin = (8, 0, 0, 0)
         self[:] = [self._header, self._body, self._extra]
         if code:
             snippet = pane(

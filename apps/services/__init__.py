@@ -24,6 +24,7 @@ from typing import Any, ParamSpec, TypeVar
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
+from dj_panel.apps.services.working import Working
 from dj_panel.core.errors import MissingTableError, did_you_mean
 
 __all__ = ["Link", "Services", "Snapshot", "TableInfo", "TableStatus", "Watcher"]
@@ -47,6 +48,7 @@ class Services:
         self.watcher = Watcher(pipeline)
         self._tables = describe_tables(pipeline)
         self._pool = ThreadPoolExecutor(_N_THREADS, thread_name_prefix="dj-panel")
+        self.working = Working(self)
 
     # ------------------------------------------------------------------ running
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:

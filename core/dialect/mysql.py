@@ -8,6 +8,7 @@ same tables. Two things differ on purpose: schemas are created in utf8mb4 with a
 from __future__ import annotations
 
 import json
+import logging
 import re
 import uuid
 from collections.abc import Iterable, Sequence
@@ -16,9 +17,10 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT
 
-from dj_panel.core.coretypes import ColumnType, DatetimeType, DateType, is_core_type
+from dj_panel.core.coretypes import ColumnType, DatetimeType, DateType, FloatType, is_core_type
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect.protocol import (
+    TOO_SLOW,
     ColumnFacts,
     Convert,
     Dialect,
@@ -31,6 +33,7 @@ from dj_panel.core.dialect.protocol import (
 from dj_panel.core.errors import (
     AccessError,
     DataJointError,
+    DefinitionError,
     DuplicateError,
     IntegrityError,
     LostConnectionError,
@@ -38,6 +41,7 @@ from dj_panel.core.errors import (
     MissingTableError,
     QueryError,
     QuerySyntaxError,
+    QueryTimeoutError,
     UnknownAttributeError,
     ValueRefusedError,
 )
@@ -45,6 +49,8 @@ from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, TableName, TableStructure
 
 __all__ = ["MySQL"]
+
+logger = logging.getLogger("dj_panel")
 
 _SQL_MODE = (
     "NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
@@ -102,6 +108,9 @@ class MySQL(Dialect):
             raise LostConnectionError(
                 f"There is no answer from a database server at {place}. Check host and port, and that it runs."
             ) from error
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            connection.max_allowed_packet = cursor.fetchone()[0]
         if database.use_tls:
             with connection.cursor() as cursor:
                 cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
@@ -114,12 +123,37 @@ class MySQL(Dialect):
     def begin(self) -> Sequence[str]:
         return ("START TRANSACTION WITH CONSISTENT SNAPSHOT",)
 
+    def limit_time(self, raw: RawConnection, seconds: float | None) -> None:
+        is_mariadb = "mariadb" in raw.get_server_info().lower()  # type: ignore[attr-defined]
+        with raw.cursor() as cursor:
+            if is_mariadb:
+                cursor.execute("SET SESSION max_statement_time = %s", (seconds or 0,))
+            else:
+                cursor.execute("SET SESSION max_execution_time = %s", (round((seconds or 0) * 1000),))
+
+    def streaming_cursor(self, raw: RawConnection) -> Any:
+        return raw.cursor(pymysql.cursors.SSCursor)  # type: ignore[call-arg]
+
     def is_alive(self, raw: RawConnection) -> bool:
         try:
             raw.ping(reconnect=False)  # type: ignore[attr-defined]
         except (pymysql.err.Error, OSError):
             return False
         return True
+
+    def check_size(self, raw: RawConnection, sql: str, parameters: Sequence[Any]) -> None:
+        limit = raw.max_allowed_packet  # type: ignore[attr-defined]
+        n_bytes = len(sql) + sum(len(v) for v in parameters if isinstance(v, (bytes, str)))
+        # The driver writes values into the statement, where a character may take up to four bytes.
+        if n_bytes * 4 < limit:
+            return
+        with raw.cursor() as cursor:
+            n_bytes = len(cursor.mogrify(sql, parameters).encode("utf-8", "surrogateescape"))
+        if n_bytes + 1024 > limit:
+            raise ValueRefusedError(
+                f"makes a statement of {n_bytes / 2**20:.0f} MiB, and the server takes {limit / 2**20:.0f} MiB"
+                " (max_allowed_packet); keep such values in a store, as <blob@>, or raise the server's limit"
+            )
 
     def connection_id(self, raw: RawConnection) -> int:
         return int(raw.thread_id())  # type: ignore[attr-defined]
@@ -148,6 +182,8 @@ class MySQL(Dialect):
             return AccessError(text)
         if code in (1064, 1149):
             return QuerySyntaxError(text)
+        if code in (1969, 3024):
+            return QueryTimeoutError(TOO_SLOW)
         if code == 1153:
             return ValueRefusedError(
                 "is larger than the server takes in one packet (max_allowed_packet); keep it in a store, <blob@>"
@@ -157,7 +193,11 @@ class MySQL(Dialect):
         return QueryError(text)
 
     def is_retryable(self, error: Exception) -> bool:
-        return isinstance(error, pymysql.err.MySQLError) and bool(error.args) and error.args[0] in (1205, 1213, 1020)
+        return (
+            isinstance(error, pymysql.err.MySQLError)
+            and bool(error.args)
+            and error.args[0] in (1205, 1213, 1020)
+        )
 
     # ---- writing SQL
     def quote(self, identifier: str) -> str:
@@ -189,8 +229,15 @@ class MySQL(Dialect):
             return json.loads
         return None
 
+    def selected(self, sql: str, column: ColumnType) -> str:
+        # The server prints a float with six digits; as a double all that it holds arrive.
+        return f"{sql} + 0E0" if isinstance(column, FloatType) and column.size_bytes == 4 else sql
+
     def order_expression(self, sql: str, column: ColumnType) -> str:
         return sql
+
+    def as_text(self, sql: str, kind: str) -> str:
+        return f"HEX({sql})" if kind == "uuid" else f"CONVERT({sql} USING utf8mb4)"
 
     def json_value(self, sql: str, path: str) -> Statement:
         return Statement(f"JSON_UNQUOTE(JSON_EXTRACT({sql}, %s))", (path,))
@@ -223,10 +270,11 @@ class MySQL(Dialect):
 
     # ---- structure
     def create_schema(self, schema: str) -> Sequence[Statement]:
+        # Each server reads the one of the comments that is meant for it. Both collations compare code points
+        # and take a space at the end for a character, as utf8mb4_bin, which both have, does not.
+        collation = "/*M! COLLATE utf8mb4_nopad_bin */ /*!80017 COLLATE utf8mb4_0900_bin */"
         return (
-            Statement(
-                f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-            ),
+            Statement(f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)} CHARACTER SET utf8mb4 {collation}"),
         )
 
     def drop_schema(self, schema: str, tables: Iterable[TableName]) -> Sequence[Statement]:
@@ -235,6 +283,7 @@ class MySQL(Dialect):
     def create_table(
         self, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]
     ) -> Sequence[Statement]:
+        _check_characters(table)
         key = [a.name for a in table.heading.all_attributes if a.in_key]
         lines = [self._column(table, a, inherited.get(a.name)) for a in table.heading.all_attributes]
         lines.append(f"PRIMARY KEY ({', '.join(map(self.quote, key))})")
@@ -248,7 +297,11 @@ class MySQL(Dialect):
             lines.append(f"{'UNIQUE ' if index.unique else ''}INDEX ({columns})")
         comment = f", COMMENT {self.literal(table.comment)}" if table.comment else ""
         body = ",\n".join(lines)
-        return (Statement(f"CREATE TABLE IF NOT EXISTS {self.table(table.name)} (\n{body}\n) ENGINE=InnoDB{comment}"),)
+        return (
+            Statement(
+                f"CREATE TABLE IF NOT EXISTS {self.table(table.name)} (\n{body}\n) ENGINE=InnoDB{comment}"
+            ),
+        )
 
     def _column(
         self, table: TableStructure, attribute: Attribute, inherited: tuple[str | None, str | None] | None
@@ -267,7 +320,9 @@ class MySQL(Dialect):
             if attribute.column_type.kind == "boolean":
                 default = str(attribute.column_type.check(default))
             rule = f"NOT NULL DEFAULT {self.literal(default)}"
-        comment = self.marked_comment(attribute, is_inherited=table.foreign_key_of(attribute.name) is not None)
+        comment = self.marked_comment(
+            attribute, is_inherited=table.foreign_key_of(attribute.name) is not None
+        )
         return f"{self.quote(attribute.name)} {sql_type} {rule}" + (
             f" COMMENT {self.literal(comment)}" if comment else ""
         )
@@ -287,7 +342,11 @@ class MySQL(Dialect):
             # could not be told from the column (observed with DataJoint 2.3.5).
             kept = attribute.type == "uuid"
         # The marker is read up to its second colon, so a type that holds one cannot be marked.
-        return f":{attribute.type}:{attribute.comment}" if kept and ":" not in attribute.type else attribute.comment
+        return (
+            f":{attribute.type}:{attribute.comment}"
+            if kept and ":" not in attribute.type
+            else attribute.comment
+        )
 
     def record_lineage(self, schema: str, rows: Sequence[tuple[str, str, str]]) -> Sequence[Statement]:
         if not rows:
@@ -363,6 +422,22 @@ class MySQL(Dialect):
             (*schemas, *schemas),
         )
         return [str(row[0]) for row in rows]
+
+
+def _check_characters(table: TableStructure) -> None:
+    """Refuse defaults and choices that the server's catalog would turn into question marks.
+
+    Rows keep every character; names, defaults, choices and comments of columns keep those up to U+FFFF.
+    """
+    for attribute in table.heading.all_attributes:
+        for text in (attribute.default or "", *attribute.choices):
+            if max(text, default="") > "\uffff":
+                raise DefinitionError(
+                    f"{table.name}.{attribute.name}: this server keeps no character beyond U+FFFF, such as an emoji,"
+                    f" in defaults and choices, and {text!r} has one. Write it without."
+                )
+    if any(max(a.comment, default="") > "\uffff" for a in table.heading.all_attributes):
+        logger.warning("%s: this server shows characters beyond U+FFFF in comments as ?", table.name)
 
 
 def _plain_default(default: Any) -> str | None:

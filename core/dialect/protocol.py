@@ -15,6 +15,9 @@ from dj_panel.core.structure import TableName, TableStructure
 __all__ = ["ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
 
+TOO_SLOW = "The database was stopped because the answer took too long. Ask for less: filter, or sort by the key."
+
+
 class Statement(NamedTuple):
     """SQL and the values bound to its placeholders."""
 
@@ -100,8 +103,19 @@ class Dialect(ABC):
         """Return the statements that begin a transaction which may write."""
 
     @abstractmethod
+    def limit_time(self, raw: RawConnection, seconds: float | None) -> None:
+        """Have the server stop each SELECT that takes longer; ``None`` lifts the limit."""
+
+    def streaming_cursor(self, raw: RawConnection) -> Any:
+        """Return a cursor that leaves the rows with the server until they are asked for."""
+        return raw.cursor()
+
+    @abstractmethod
     def is_alive(self, raw: RawConnection) -> bool:
         """Tell whether the server still answers on this connection."""
+
+    def check_size(self, raw: RawConnection, sql: str, parameters: Sequence[Any]) -> None:  # noqa: B027
+        """Raise :class:`ValueRefusedError` for a statement that the server would cut the connection for."""
 
     @abstractmethod
     def connection_id(self, raw: RawConnection) -> int:
@@ -140,9 +154,17 @@ class Dialect(ABC):
     def decoder(self, column: ColumnType) -> Convert | None:
         """Return what turns the driver's value into Python's, or ``None`` where they are the same."""
 
+    def selected(self, sql: str, column: ColumnType) -> str:  # noqa: ARG002 - for servers that need it
+        """Return the expression by which a column is fetched without losing anything."""
+        return sql
+
     @abstractmethod
     def order_expression(self, sql: str, column: ColumnType) -> str:
         """Return the expression to sort a column by, so that servers agree on the order."""
+
+    @abstractmethod
+    def as_text(self, sql: str, kind: str) -> str:
+        """Return the expression for a column of this kind as text in which other text can be found."""
 
     @abstractmethod
     def json_value(self, sql: str, path: str) -> Statement:

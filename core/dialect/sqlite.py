@@ -12,6 +12,7 @@ import getpass
 import json
 import re
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -28,6 +29,7 @@ from dj_panel.core.coretypes import (
 )
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect.protocol import (
+    TOO_SLOW,
     ColumnFacts,
     Convert,
     Dialect,
@@ -48,6 +50,7 @@ from dj_panel.core.errors import (
     MissingTableError,
     QueryError,
     QuerySyntaxError,
+    QueryTimeoutError,
     UnknownAttributeError,
     ValueRefusedError,
 )
@@ -82,7 +85,9 @@ class SQLite(Dialect):
     def connect(self, settings: Settings) -> RawConnection:
         path = settings.sqlite_path
         if not path.parent.is_dir():
-            raise MissingTableError(f"The folder {path.parent} of the database file does not exist. Create it first.")
+            raise MissingTableError(
+                f"The folder {path.parent} of the database file does not exist. Create it first."
+            )
         try:
             # Closing may happen in another thread than the one that used it; using never does.
             raw = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
@@ -106,6 +111,14 @@ class SQLite(Dialect):
         # not an error: a reader cannot always be promoted to a writer.
         return ("BEGIN IMMEDIATE",)
 
+    def limit_time(self, raw: RawConnection, seconds: float | None) -> None:
+        assert isinstance(raw, sqlite3.Connection)
+        if seconds is None:
+            raw.set_progress_handler(None, 0)
+            return
+        last = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > last, 20_000)
+
     def is_alive(self, raw: RawConnection) -> bool:
         return True
 
@@ -126,8 +139,12 @@ class SQLite(Dialect):
             return QuerySyntaxError(text)
         if "readonly" in text or "unable to open" in text:
             return AccessError(f"The database file cannot be written: {text}.")
+        if text == "interrupted":
+            return QueryTimeoutError(TOO_SLOW)
         if "locked" in text:
-            return LostConnectionError("Another program kept the database file locked for over a minute. Try again.")
+            return LostConnectionError(
+                "Another program kept the database file locked for over a minute. Try again."
+            )
         return QueryError(text)
 
     def is_retryable(self, error: Exception) -> bool:
@@ -177,6 +194,9 @@ class SQLite(Dialect):
             cases = " ".join(f"WHEN {self.literal(c)} THEN {i}" for i, c in enumerate(column.choices))
             return f"CASE {sql} {cases} END"
         return sql
+
+    def as_text(self, sql: str, kind: str) -> str:
+        return f"HEX({sql})" if kind == "uuid" else f"CAST({sql} AS TEXT)"
 
     def json_value(self, sql: str, path: str) -> Statement:
         return Statement(f"CAST(json_extract({sql}, ?) AS TEXT)", (path,))
@@ -309,7 +329,8 @@ class SQLite(Dialect):
         if column.kind == "date":
             return f"{name} IS date({name})"
         if column.kind == "datetime":
-            return f"datetime({name}) IS NOT NULL"
+            # cut to seconds, for datetime() rounds the last microseconds of the year 9999 up
+            return f"datetime(substr({name}, 1, 19)) IS NOT NULL"
         return ""
 
     def drop_table(self, name: TableName) -> Sequence[Statement]:
@@ -342,9 +363,9 @@ class SQLite(Dialect):
             f"{own.format(f'pragma_table_info({full}) AS c')} AND c.pk > 0 ORDER BY 1, 2, c.pk",
             schemas,
         )
-        source = f'pragma_index_list({full}) AS i, pragma_index_info(i.name) AS c'
+        source = f"pragma_index_list({full}) AS i, pragma_index_info(i.name) AS c"
         indexes = query(
-            f"SELECT t.schema_name, t.table_name, i.name, c.name, i.\"unique\" "
+            f'SELECT t.schema_name, t.table_name, i.name, c.name, i."unique" '
             f"{own.format(source)} AND i.origin = 'c' ORDER BY 1, 2, i.name, c.seqno",
             schemas,
         )
@@ -367,7 +388,7 @@ class SQLite(Dialect):
 
     def referencing_schemas(self, query: Query, schemas: Sequence[str]) -> list[str]:
         rows = query(
-            "SELECT DISTINCT t.schema_name, f.\"table\" FROM \"~tables\" AS t,"
+            'SELECT DISTINCT t.schema_name, f."table" FROM "~tables" AS t,'
             " pragma_foreign_key_list(t.schema_name || '.' || t.table_name) AS f",
             (),
         )
@@ -416,7 +437,9 @@ def _compare_decimals(a: str, b: str) -> int:
 
 def _signed(value: int) -> int:
     if value >= 2**63:
-        raise ValueRefusedError("is larger than the embedded database keeps (9223372036854775807)", value=value)
+        raise ValueRefusedError(
+            "is larger than the embedded database keeps (9223372036854775807)", value=value
+        )
     return value
 
 

@@ -7,6 +7,7 @@ import math
 import re
 import sqlite3
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["register_functions"]
@@ -70,6 +71,19 @@ def _moment(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
+@lru_cache(maxsize=256)
+def _like_pattern(pattern: str) -> re.Pattern[str]:
+    """Return MySQL's LIKE as a regular expression: ``%``, ``_``, and a backslash before either."""
+    pieces = re.findall(r"\\.|.", pattern, re.DOTALL)
+    words = {"%": ".*", "_": "."}
+    text = "".join(words.get(p) or re.escape(p[-1] if len(p) == 2 and p[1] in "%_\\" else p) for p in pieces)
+    return re.compile(text, re.DOTALL)
+
+
+def _like(pattern: Any, text: Any) -> int:
+    return int(_like_pattern(str(pattern)).fullmatch(str(text)) is not None)
+
+
 _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "year": (1, lambda t: _moment(t).year),
     "month": (1, lambda t: _moment(t).month),
@@ -83,6 +97,8 @@ _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "right": (2, lambda text, n: str(text)[-int(n) :] if int(n) > 0 else ""),
     "reverse": (1, lambda text: str(text)[::-1]),
     "regexp": (2, lambda pattern, text: int(re.search(pattern, str(text)) is not None)),
+    # SQLite's own takes capitals for small letters and knows no backslash
+    "like": (2, _like),
     "locate": (2, lambda part, text: str(text).find(str(part)) + 1),
 }
 
@@ -91,6 +107,9 @@ def register_functions(raw: sqlite3.Connection) -> None:
     """Make the functions known to a connection."""
     for name, (n_arguments, function) in _SCALARS.items():
         raw.create_function(name, n_arguments, _strict(function), deterministic=True)
+    # SQLite's own change the letters of English only.
+    raw.create_function("lower", 1, _strict(lambda text: str(text).lower()), deterministic=True)
+    raw.create_function("upper", 1, _strict(lambda text: str(text).upper()), deterministic=True)
     raw.create_function("now", 0, lambda: dt.datetime.now().isoformat(" ", "seconds"))
     raw.create_function("greatest", -1, _strict(max), deterministic=True)
     raw.create_function("least", -1, _strict(min), deterministic=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import panel as pn
 import pytest
 import zarr
 from hypothesis import given
@@ -62,6 +63,10 @@ from dj_panel.apps.preview.window import (
     touched_bytes,
     visible_samples,
 )
+from dj_panel.core.errors import DataJointError
+from dj_panel.core.npyref import NpyRef
+from dj_panel.core.objects import ObjectRef, object_metadata
+from dj_panel.core.store import Store
 
 MARKUP = '<img src=x onerror="alert(1)">'
 
@@ -209,7 +214,7 @@ class CountingStore(LocalStore):
         return await super().get(key, *args, **kwargs)
 
 
-def counted(path: pathlib.Path) -> tuple[zarr.Array, CountingStore]:
+def counted(path: pathlib.Path) -> tuple[Any, CountingStore]:
     store = CountingStore(path, read_only=True)
     store.read_keys = []
     array = zarr.open_array(store, mode="r")
@@ -333,42 +338,31 @@ class FakeNpy:
     """A lazy reference to an array in some store."""
 
     path = "lab/session/trace.npy"
+    is_local = True
 
     def __init__(self, array: Any) -> None:
         self._array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
         self.n_loads = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self._array.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self._array.dtype
+        return dtype
 
     def load(self, mmap_mode: str | None = None) -> Any:
         self.n_loads += 1
         return self._array
 
 
-class FakeObject:
-    """A lazy reference to a file or a folder on this disk."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
-        self.path = str(path)
-        self.full_path = str(path)
-        self.ext = path.suffix or None
-        self.is_dir = path.is_dir()
-        self.size = path.stat().st_size if path.is_file() else None
-        self.item_count = len(list(path.iterdir())) if path.is_dir() else None
-
-    @property
-    def fsmap(self) -> Any:
-        return self._path
-
-    def exists(self) -> bool:
-        return self._path.exists()
-
-    def open(self, mode: str = "rb") -> Any:
-        return self._path.open(mode)
-
-    def listdir(self) -> list[str]:
-        return [entry.name for entry in self._path.iterdir()]
+def stored(path: pathlib.Path) -> ObjectRef:
+    """Return a reference to a file or folder, in a store that is its parent folder."""
+    store = Store({"name": "main", "protocol": "file", "location": str(path.parent)})
+    return ObjectRef.from_json(object_metadata(store, path.name, path.suffix or None), store)
 
 
 def opened_views(value: object) -> tuple[str, ...]:
@@ -393,7 +387,7 @@ def opened_views(value: object) -> tuple[str, ...]:
         (np.array(["2024-01-01"], dtype="M8[ns]"), ("table",)),
         (np.array([1, "a", None], dtype=object), ("table",)),
         (np.zeros(3, dtype=[("a", "i4"), ("b", "U3")]), ("table", "lines")),
-        (np.rec.fromarrays([["a", "b"]], names="x"), ("table",)),
+        (np.array([("a",)], dtype=[("x", "U1")]).view(np.recarray), ("table",)),
         (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), ("table", "lines")),
         (pd.DataFrame({"b": ["x", "y"]}), ("table",)),
         ({"a": 1}, ("tree",)),
@@ -505,7 +499,7 @@ def test_a_folder_with_zarr_metadata_opens_as_zarr(tmp_path: pathlib.Path) -> No
     group = zarr.open_group(tmp_path / "g", mode="w")
     group.create_array("b/deep", shape=(3, 4), chunks=(3, 4), dtype="f4")
     group.create_array("a", shape=(9,), chunks=(3,), dtype="i4")
-    opened = open_value(FakeObject(tmp_path / "g"))
+    opened = open_value(stored(tmp_path / "g"))
     assert isinstance(opened.content, Group)
     assert list(opened.content.arrays) == ["a", "b/deep"]
     assert opened.description.kind == "Zarr group"
@@ -516,7 +510,7 @@ def test_another_folder_is_listed(tmp_path: pathlib.Path) -> None:
     folder.mkdir()
     (folder / "b.bin").write_bytes(b"1")
     (folder / "a.bin").write_bytes(b"2")
-    content = open_value(FakeObject(folder)).content
+    content = open_value(stored(folder)).content
     assert isinstance(content, Listing)
     assert content.names == ("a.bin", "b.bin")
 
@@ -528,9 +522,7 @@ def test_files_open_by_what_they_are(tmp_path: pathlib.Path) -> None:
     (tmp_path / "notes.txt").write_text("hello µ", encoding="utf-8")
     (tmp_path / "raw.bin").write_bytes(bytes(range(256)))
     np.save(tmp_path / "a.npy", np.arange(5))
-    kinds = {
-        name: open_value(FakeObject(tmp_path / name)) for name in sorted(p.name for p in tmp_path.iterdir())
-    }
+    kinds = {name: open_value(stored(tmp_path / name)) for name in sorted(p.name for p in tmp_path.iterdir())}
     assert {name: type(opened.content) for name, opened in kinds.items()} == {
         "a.npy": ArraySource,
         "notes.txt": Text,
@@ -558,7 +550,9 @@ def test_of_a_long_csv_the_beginning_is_shown_and_said_to_be_one(tmp_path: pathl
 def test_a_missing_object_says_so(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
-    reference = FakeObject(folder)
+    (folder / "a").write_bytes(b"1")
+    reference = stored(folder)
+    (folder / "a").unlink()
     folder.rmdir()
     with pytest.raises(FileNotFoundError, match="is not in its store any more"):
         open_value(reference)
@@ -602,6 +596,38 @@ def test_an_object_file_never_runs_code_of_its_own(tmp_path: pathlib.Path) -> No
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(UnreadableValueError):
         open_value(tmp_path / "a.npy")
+
+
+def npy_ref(path: pathlib.Path, array: Any, **metadata: Any) -> NpyRef:
+    np.save(path / "a.npy", array)
+    store = Store({"name": "main", "protocol": "file", "location": str(path)})
+    return NpyRef({"path": "a.npy", "dtype": str(array.dtype), "shape": array.shape} | metadata, store)
+
+
+def test_a_stored_array_is_mapped_and_not_loaded(tmp_path: pathlib.Path) -> None:
+    reference = npy_ref(tmp_path, np.arange(10_000.0))
+    opened = open_value(reference)
+    assert isinstance(opened.content, ArraySource)
+    assert isinstance(opened.content.array, np.memmap)
+    assert not reference.is_loaded
+    assert opened.description.where == "main: a.npy"
+
+
+def test_damaged_metadata_of_a_stored_array_is_told_in_its_chip(tmp_path: pathlib.Path) -> None:
+    reference = npy_ref(tmp_path, np.arange(3.0), dtype="float<b>")
+    assert "has no usable type" in describe(reference).text
+    with pytest.raises(DataJointError, match="no usable type"):
+        open_value(reference)
+
+
+def test_a_large_array_of_a_remote_store_is_not_fetched_whole() -> None:
+    class Remote(FakeNpy):
+        is_local = False
+
+    reference = Remote(np.lib.stride_tricks.as_strided(np.zeros(1), (10**9,), (0,)))
+    with pytest.raises(UnreadableValueError, match="can only be fetched whole"):
+        open_value(reference)
+    assert reference.n_loads == 0
 
 
 # ----------------------------------------------------------------------------------- text and tables
@@ -671,6 +697,11 @@ def test_a_reason_is_in_words() -> None:
 
 
 # ------------------------------------------------------------------------------------------ refreshing
+
+
+def html_of(shown: Any) -> str:
+    """Return all HTML on a page, as it is sent."""
+    return "".join(part.object for part in shown.select(pn.pane.HTML))
 
 
 def test_the_latest_question_wins_and_reads_never_overlap() -> None:
@@ -766,6 +797,7 @@ def test_zooming_with_the_buttons_draws_fewer_samples_and_in_the_end_every_one()
             )
         view.press("reset")
         await view.settled()
+        assert view.drawing is not None
         assert view.drawing.question.stop == 1_000_000
         view.close()
         return seen
@@ -781,7 +813,7 @@ def test_a_value_that_cannot_be_read_shows_the_reason(tmp_path: pathlib.Path) ->
     async def show() -> str:
         shown = preview(tmp_path / "gone<b>.npy")
         await shown.loaded()
-        return str(shown[1][0].object)
+        return html_of(shown)
 
     html_text = asyncio.run(show())
     assert "does not exist" in html_text
@@ -791,4 +823,4 @@ def test_a_value_that_cannot_be_read_shows_the_reason(tmp_path: pathlib.Path) ->
 
 def test_a_preview_made_in_a_plain_script_is_complete() -> None:
     shown = preview({"a": 1}, code="value = 1", title="parameters")
-    assert "dict, 1 entry" in shown[1][0][0].object
+    assert "dict, 1 entry" in html_of(shown)

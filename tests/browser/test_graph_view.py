@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 import pytest
 from bokeh.document import Document
+from bokeh.io import curdoc
+from panel.viewable import Viewable
+from panel_material_ui.template.base import Page as Shell
 from playwright.sync_api import Locator, Page, expect
 
 from dj_panel.apps.graph_view import Edge, GraphView, Node, arrange
@@ -69,28 +72,39 @@ class Served:
 
     def change(self, **params: Any) -> None:
         """Set parameters of the diagram as a callback on the server would."""
-        self.document.add_next_tick_callback(lambda: self.view.param.update(**params))
+
+        def update() -> None:
+            self.view.param.update(**params)
+
+        self.document.add_next_tick_callback(update)
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     served = Served()
 
-    def app() -> pmui.Page:
+    def app() -> Viewable:
         served.view = GraphView(**arrange(NODES, EDGES), status=STATUS)
-        served.document = pn.state.curdoc
+        served.document = curdoc()
         served.opened.clear()
         served.view.param.watch(lambda event: served.opened.append(event.new), "opened", onlychanged=False)
         main = pn.Column(served.view, sizing_mode="stretch_both")
-        return pmui.Page(main=[main], raw_css=[css_variables()], theme_config=THEME_CONFIG, sx=PAGE_SX)
+        return Shell(main=[main], raw_css=[css_variables()], theme_config=THEME_CONFIG, sx=PAGE_SX)
 
-    server = pn.serve(app, port=0, address="127.0.0.1", show=False, threaded=True, verbose=False)
-    deadline = time.monotonic() + 30
-    while not getattr(server, "server", None) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    served.url = f"http://127.0.0.1:{server.port}/"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    served.url = f"http://127.0.0.1:{port}/"
+    server = pn.serve(app, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False)
+    eventually(lambda: answers(port), "the server did not start")
     yield served
     server.stop()
+    server.join()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture
@@ -104,11 +118,11 @@ def node(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=re.compile(f"^{name},"))
 
 
-def eventually(holds: Callable[[], object]) -> None:
+def eventually(holds: Callable[[], object], otherwise: str = "the server did not hear of it") -> None:
     """Wait until the server has heard of what happened in the browser."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not holds():
-        assert time.monotonic() < deadline, "the server did not hear of it"
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.02)
 
 
@@ -122,8 +136,8 @@ def still(page: Page) -> None:
     """Wait until the picture no longer moves."""
     page.evaluate(
         """async () => {
-            const find = root => [...root.querySelectorAll("*")].reduce(
-                (found, e) => found ?? (e.matches(".picture > g") ? e : e.shadowRoot && find(e.shadowRoot)), null)
+            const find = root => [...root.querySelectorAll("*")].reduce((found, e) => found ??
+                (e.matches(".picture > g") ? e : e.shadowRoot && find(e.shadowRoot)), null)
             const group = find(document)
             for (let same = 0, last = ""; same < 4;) {
                 await new Promise(requestAnimationFrame)

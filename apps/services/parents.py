@@ -1,0 +1,254 @@
+"""Rows of a parent table, found by what a person types of them.
+
+All searching is done in the database, over the parent's key and its text, and gives a page at a time; what
+is sent to a browser does not grow with the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+import dj_panel as dj
+from dj_panel.apps.fields import format_value, parse_text
+from dj_panel.apps.pickers import SEPARATOR, key_label
+from dj_panel.apps.services.structure import Link, TableInfo
+
+__all__ = ["Choice", "Parents"]
+
+N_CHOICES = 20
+_N_WORDS = 8
+_MAX_DETAIL = 60
+_TEXT_KINDS = ("text", "enum")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row that can be chosen.
+
+    Parameters
+    ----------
+    key
+        The child's attributes, as text.
+    label
+        The row's key in one line.
+    detail
+        What else tells it apart.
+    is_recent
+        Whether it was used a moment ago.
+    """
+
+    key: dict[str, str]
+    label: str
+    detail: str = ""
+    is_recent: bool = False
+
+
+class Parents:
+    """The rows that one foreign key may refer to.
+
+    Parameters
+    ----------
+    link
+        The foreign key.
+    parent
+        What is known of the parent.
+    table
+        The parent, to be asked in this thread.
+    """
+
+    def __init__(self, link: Link, parent: TableInfo, table: Any) -> None:
+        self._fk = link.foreign_key
+        self._parent = parent
+        self._table = table
+        self._ours = dict(zip(self._fk.parent_attributes, self._fk.attributes, strict=True))
+        self._attributes = [parent.attribute(name) for name in self._fk.parent_attributes]
+        self._detail = [
+            a.name
+            for a in parent.attributes
+            if a.name not in self._ours and a.codec is None and a.column_type.kind in (*_TEXT_KINDS, "date")
+        ][:3]
+
+    def restricted(self, fixed: Mapping[str, str]) -> Any:
+        """Return the parent's rows that agree with what is known of our attributes.
+
+        Raises
+        ------
+        ValueError
+            If something known is not a value of its attribute, so that no row can agree.
+        """
+        values = {}
+        for attribute in self._attributes:
+            text = fixed.get(self._ours[attribute.name], "")
+            value = parse_text(attribute, text)
+            if value is not None:
+                values[attribute.name] = value
+        return self._table & values if values else self._table
+
+    def search(self, text: str, fixed: Mapping[str, str], recent: Sequence[Mapping[str, str]]) -> list[Choice]:
+        """Return the first rows that hold every word of the text; keys that begin with it first."""
+        try:
+            rows = self.restricted(fixed)
+        except ValueError:
+            return []
+        words = [word for word in re.split(r"[\s·]+", text.strip()) if word][:_N_WORDS]
+        if not words:
+            return self._first(rows, recent)
+        condition = dj.AndList([self._holds(word) for word in words])
+        found: list[dict[str, Any]] = []
+        for query in (rows & self._begins(words[0]) & condition, rows & condition):
+            if len(found) < N_CHOICES:
+                found += [row for row in self._fetch(query) if row not in found]
+        return [self._choice(row) for row in found[:N_CHOICES]]
+
+    def _first(self, rows: Any, recent: Sequence[Mapping[str, str]]) -> list[Choice]:
+        keys = [{a.name: parse_text(a, r.get(a.name, "")) for a in self._attributes} for r in recent]
+        used = self._fetch(rows & keys) if keys else []
+        place = {tuple(key.values()): i for i, key in enumerate(keys)}
+        used.sort(key=lambda row: place.get(tuple(row[a.name] for a in self._attributes), len(place)))
+        more = [row for row in self._fetch(rows) if row not in used]
+        chosen = [(row, True) for row in used] + [(row, False) for row in more]
+        return [self._choice(row, is_recent=is_recent) for row, is_recent in chosen[:N_CHOICES]]
+
+    def _fetch(self, query: Any) -> list[dict[str, Any]]:
+        last = self._parent.attribute(self._parent.primary_key[-1]) if self._parent.primary_key else None
+        counts = last is not None and last.column_type.kind in ("date", "datetime")
+        names = [a.name for a in self._attributes] + self._detail
+        # What is dated is looked for from its latest row.
+        order = [f"{n} DESC" for n in self._parent.primary_key] if counts else "KEY"
+        rows: list[dict[str, Any]] = query.to_dicts(*names, order_by=order, limit=N_CHOICES)
+        return rows
+
+    def _choice(self, row: Mapping[str, Any], *, is_recent: bool = False) -> Choice:
+        key = {self._ours[a.name]: format_value(a, row[a.name]) for a in self._attributes}
+        details = [format_value(self._parent.attribute(n), row[n]) for n in self._detail]
+        detail = SEPARATOR.join(" ".join(text.split()) for text in details if text)
+        detail = detail if len(detail) <= _MAX_DETAIL else detail[: _MAX_DETAIL - 1] + "…"
+        return Choice(key, key_label(key, self._fk.attributes), detail, is_recent)
+
+    # ------------------------------------------------------------------ conditions
+    def _searched(self) -> Iterable[Any]:
+        for attribute in self._parent.attributes:
+            is_text = attribute.codec is None and attribute.column_type.kind in _TEXT_KINDS
+            if attribute.in_key or is_text or attribute.name in self._ours:
+                yield attribute
+
+    def _holds(self, word: str) -> list[Any]:
+        """Return the condition that a row holds a word: a list, any of which is enough."""
+        conditions: list[Any] = []
+        for attribute in self._searched():
+            if attribute.column_type.kind == "uuid":
+                conditions += _equal(attribute, word)
+            else:
+                conditions += [f"instr({_as_text(attribute)}, {_quoted(v)}) > 0" for v in _variants(word)]
+        return conditions or [False]
+
+    def _begins(self, word: str) -> list[Any]:
+        conditions: list[Any] = []
+        for attribute in self._attributes:
+            if attribute.column_type.kind == "uuid":
+                conditions += _equal(attribute, word)
+            else:
+                conditions += [f"instr({_as_text(attribute)}, {_quoted(v)}) = 1" for v in _variants(word)]
+        return conditions or [False]
+
+    # ------------------------------------------------------------------ one row
+    def resolve(self, text: str, fixed: Mapping[str, str]) -> Choice | None:
+        """Return the row whose key was typed in full, or ``None``."""
+        try:
+            rows = self.restricted(fixed)
+        except ValueError:
+            return None
+        known = {n for n, ours in self._ours.items() if fixed.get(ours, "").strip()}
+        for attributes in (self._attributes, [a for a in self._attributes if a.name not in known]):
+            for texts in _split(text, len(attributes)):
+                found = self._find(rows, attributes, texts)
+                if found is not None:
+                    return found
+        return None
+
+    def _find(self, rows: Any, attributes: Sequence[Any], texts: Sequence[str]) -> Choice | None:
+        try:
+            values = {a.name: parse_text(a, t) for a, t in zip(attributes, texts, strict=True)}
+        except ValueError:
+            return None
+        exact = self._fetch(rows & values)
+        if len(exact) == 1:
+            return self._choice(exact[0])
+        # A key typed in other capitals, if it can mean only one row.
+        loose = dj.AndList(
+            [f"lower({a.name}) = {_quoted(t.lower())}" if a.column_type.kind in _TEXT_KINDS else {a.name: values[a.name]}
+             for a, t in zip(attributes, texts, strict=True)]
+        )  # fmt: skip
+        found = self._fetch(rows & loose)
+        return self._choice(found[0]) if len(found) == 1 else None
+
+    def has(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether there is a row with these values of the child's attributes."""
+        return bool(self._table & {theirs: values[ours] for theirs, ours in self._ours.items()})
+
+    def unknown(self, text: str, fixed: Mapping[str, str]) -> str:
+        """Return the sentence that there is no such row, with the nearest one there is."""
+        near = self._near(text, fixed)
+        question = f" Did you mean {near}?" if near else ""
+        return f"There is no {self._parent.label} {text}.{question}"
+
+    def _near(self, text: str, fixed: Mapping[str, str]) -> str:
+        """Return the key nearest to a typed one among those that begin as it does."""
+        try:
+            rows = self.restricted(fixed)
+        except ValueError:
+            return ""
+        typed = text.strip().lower()
+        words = [word for word in re.split(r"[\s·]+", typed) if word]
+        first = words[0] if words else ""
+        for length in range(len(first), -1, -1):
+            query = rows & self._begins(first[:length]) if length else rows
+            near = [(SequenceMatcher(None, typed, c.label.lower()).ratio(), c.label)
+                    for c in map(self._choice, self._fetch_many(query))]  # fmt: skip
+            best = max(near, default=(0.0, ""))
+            if best[0] >= 0.6:
+                return best[1]
+        return ""
+
+    def _fetch_many(self, query: Any) -> list[dict[str, Any]]:
+        names = [a.name for a in self._attributes] + self._detail
+        rows: list[dict[str, Any]] = query.to_dicts(*names, order_by="KEY", limit=500)
+        return rows
+
+
+def _as_text(attribute: Any) -> str:
+    name = attribute.name
+    return f"lower({name})" if attribute.column_type.kind == "text" else f"lower(cast({name} as char))"
+
+
+def _equal(attribute: Any, word: str) -> list[Any]:
+    try:
+        return [{attribute.name: parse_text(attribute, word)}]
+    except ValueError:
+        return []
+
+
+def _variants(word: str) -> list[str]:
+    """Return a word in small letters; and as typed, where a server may not know its letters' other case."""
+    return [word.lower()] if word.isascii() else list(dict.fromkeys([word.lower(), word, word.upper(), word.title()]))
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a literal of a text restriction; there it is read back and bound, never sent as SQL."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def _split(text: str, n: int) -> Iterable[list[str]]:
+    """Return the ways in which text may be the values of ``n`` attributes."""
+    text = text.strip()
+    if n == 0 or not text:
+        return []
+    if n == 1:
+        return [[text]]
+    ways = [[part.strip() for part in text.split(mark)] for mark in ("·", ",", ";", "/")]
+    ways += [text.split(), text.split(None, n - 1)]
+    return [way for way in ways if len(way) == n]

@@ -1,0 +1,415 @@
+"""Classes become tables, tables describe themselves, and what cannot be declared says why and where."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import dj_panel as dj
+from dj_panel.core.definition import parse_definition
+from dj_panel.core.structure import TableName
+from tests.conftest import Backend
+from tests.lab_tables import declare_lab
+
+HARD_TEXT = """it's 100 %, a "quote", a \\ backslash, a colon: 日本 `tick` %s ? # mark"""
+
+
+def test_every_core_type_is_declared_and_described_as_it_was_written(schema: dj.Schema) -> None:
+    types = {
+        "a_int8": "int8", "a_int16": "int16", "a_int32": "int32", "a_int64": "int64",
+        "a_float32": "float32", "a_float64": "float64", "a_bool": "bool", "a_uuid": "uuid", "a_json": "json",
+        "a_bytes": "bytes", "a_date": "date", "a_datetime": "datetime", "a_datetime3": "datetime(3)",
+        "a_char": "char(5)", "a_varchar": "varchar(30)", "a_enum": "enum('M', 'F')",
+        "a_decimal": "decimal(6,2)", "a_blob": "<blob>", "a_attach": "<attach>",
+    }  # fmt: skip
+    body = "\n".join(f"{name} = null : {kind}" for name, kind in types.items())
+
+    @schema
+    class Everything(dj.Manual):
+        definition = f"id : int32\n---\n{body}"
+
+    heading = Everything.heading
+    assert {name: heading[name].type.replace(" ", "") for name in types} == {
+        name: kind.replace(" ", "") for name, kind in types.items()
+    }
+    described = parse_definition(Everything.describe())
+    assert {line.name: line.type.replace(" ", "") for line in described.attributes[1:]} == {
+        name: kind.replace(" ", "") for name, kind in types.items()
+    }
+
+
+def test_comments_of_any_characters_come_back(schema: dj.Schema) -> None:
+    @schema
+    class Odd(dj.Manual):
+        definition = f"""
+        # table {HARD_TEXT}
+        odd : int32     # key {HARD_TEXT}
+        ---
+        value : float64 # value {HARD_TEXT}
+        """
+
+    @schema
+    class Child(dj.Manual):
+        definition = """
+        -> Odd
+        """
+
+    schema.connection.catalog.forget()
+    assert Odd.heading.table_comment == f"table {HARD_TEXT}"
+    assert Odd.heading["odd"].comment == f"key {HARD_TEXT}"
+    assert Odd.heading["value"].comment == f"value {HARD_TEXT}"
+    assert Child.heading["odd"].comment == f"key {HARD_TEXT}"
+    assert parse_definition(Odd.describe()).attributes[1].comment == f"value {HARD_TEXT}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "expected"),
+    [
+        ("int32", "5", 5),
+        ("int32", "-5", -5),
+        ("float64", "0.5", 0.5),
+        ("bool", "true", 1),
+        ("bool", "0", 0),
+        ("varchar(60)", '""', ""),
+        ("varchar(60)", "\"it's % : # \\ 日本\"", "it's % : # \\ 日本"),
+        ("varchar(60)", "'say \"hi\"'", 'say "hi"'),
+        ("varchar(60)", '"null"', "null"),
+        ("varchar(60)", '"CURRENT_USER"', "CURRENT_USER"),
+        ("enum('M', 'it''s')", "\"it's\"", "it's"),
+        ("decimal(5,2)", "1.50", "1.50"),
+        ("date", '"2026-03-31"', "2026-03-31"),
+        ("datetime", '"2026-03-31 12:00:00"', "2026-03-31 12:00:00"),
+    ],
+)
+def test_defaults_are_stored_and_described(schema: dj.Schema, kind: str, default: str, expected: Any) -> None:
+    @schema
+    class T(dj.Manual):
+        definition = f"id : int32\n---\nvalue = {default} : {kind}"
+
+    T.insert1({"id": 1})
+    value = T.fetch1("value")
+    assert value == expected or str(value) == expected
+    schema.connection.catalog.forget()
+    described = parse_definition(T.describe()).attributes[1]
+    written = parse_definition(T.definition).attributes[1]
+    assert T.heading["value"].column_type.check(described.default) == T.heading["value"].column_type.check(
+        written.default
+    )
+
+
+def test_characters_that_the_servers_catalog_loses_are_refused_where_they_matter(schema: dj.Schema) -> None:
+    for kind in ("value = '😀' : varchar(5)", "value : enum('😀')"):
+        cls = type("T", (dj.Manual,), {"definition": f"id : int32\n---\n{kind}"})
+        if schema.connection.dialect.name == "sqlite":
+            table = schema(cls)
+            table.insert1({"id": 1, "value": "😀"})
+            assert table.fetch1("value") == "😀"
+            table().drop()
+        else:
+            with pytest.raises(dj.errors.DefinitionError, match=r"`t`\.value.*emoji"):
+                schema(cls)
+
+
+def test_the_default_current_timestamp_is_the_servers_time(schema: dj.Schema) -> None:
+    @schema
+    class T(dj.Manual):
+        definition = """
+        id : int32
+        ---
+        at = CURRENT_TIMESTAMP : datetime
+        at3 = CURRENT_TIMESTAMP(3) : datetime(3)
+        """
+
+    T.insert1({"id": 1})
+    row = T.fetch1()
+    assert abs((row["at"] - row["at3"]).total_seconds()) < 60
+    assert "CURRENT_TIMESTAMP(3)" in T.describe()
+
+
+def test_foreign_keys_of_every_form(schema: dj.Schema) -> None:
+    lab = declare_lab(schema)
+
+    @schema
+    class Pair(dj.Manual):
+        definition = """
+        -> lab.Subject
+        -> lab.Subject.proj(other="subject")
+        ---
+        -> [unique] lab.Session.Trial.proj(trial_subject="subject")
+        -> [nullable, unique] lab.Species.proj(kind="species")
+        -> [nullable] lab.Rate.Bin.proj(s="subject", n="session", b="bin")
+        """
+
+    keys = Pair().structure.foreign_keys
+    by_first = {fk.attributes[0]: fk for fk in keys}
+    assert [fk.in_key for fk in keys] == [True, True, False, False, False]
+    assert by_first["other"].renamed == {"other": "subject"}
+    assert by_first["trial_subject"].unique
+    assert not by_first["trial_subject"].nullable
+    assert by_first["trial_subject"].attributes == ("trial_subject", "session", "trial")
+    assert by_first["kind"].unique
+    assert by_first["kind"].nullable
+    assert by_first["s"].parent == TableName(schema.name, "__rate__bin")
+    assert Pair.primary_key == ["subject", "other"]
+    assert Pair.heading["other"].type == "varchar(12)"
+    assert Pair.heading["other"].lineage == (schema.name, "subject", "subject")
+    assert len(Pair.parents()) == 4
+    assert len(Pair.parents(primary=True)) == 1
+    described = parse_definition(Pair.describe())
+    assert [str(line.reference) for line in described.foreign_keys] == [
+        "Subject",
+        'Subject.proj(other="subject")',
+        'Session.Trial.proj(trial_subject="subject")',
+        'Species.proj(kind="species")',
+        'Rate.Bin.proj(s="subject", n="session", b="bin")',
+    ]
+
+
+def test_a_singleton_has_one_row_and_no_more(schema: dj.Schema) -> None:
+    @schema
+    class Lab(dj.Manual):
+        definition = """
+        # the only one
+        ---
+        name : varchar(20)
+        """
+
+    assert Lab.primary_key == []
+    Lab.insert1({"name": "North"})
+    assert Lab.fetch1("name") == "North"
+    with pytest.raises(dj.errors.DuplicateError):
+        Lab.insert1({"name": "South"})
+    Lab.insert1({"name": "South"}, skip_duplicates=True)
+    assert Lab.to_dicts() == [{"name": "North"}]
+    Lab.insert1({"name": "South"}, replace=True)
+    assert Lab.fetch1("name") == "South"
+    Lab.update1({"name": "West"})
+    assert Lab.fetch1("name") == "West"
+    assert Lab.delete() == 1
+    assert parse_definition(Lab.describe()) == parse_definition(Lab.definition)
+
+
+def test_indexes_are_declared_and_described(schema: dj.Schema) -> None:
+    @schema
+    class T(dj.Manual):
+        definition = """
+        id : int32
+        ---
+        a : int32
+        b : varchar(20)
+        index (b)
+        unique index (a, b)
+        """
+
+    T.insert1({"id": 1, "a": 1, "b": "x"})
+    with pytest.raises(dj.errors.DuplicateError, match="a=1, b='x'"):
+        T.insert1({"id": 2, "a": 1, "b": "x"})
+    assert set(parse_definition(T.describe()).indexes) == set(parse_definition(T.definition).indexes)
+
+
+def test_a_described_pipeline_is_declared_again_alike(schema: dj.Schema, backend: Backend) -> None:
+    lab = declare_lab(schema)
+    again = dj.Schema(backend.prefix + "again", connection=schema.connection)
+    names = {"dj": dj, "schema": again}
+    source = schema.code.replace(f"dj.Schema({schema.name!r})", "schema").replace("schema = schema", "")
+    exec(source, names)
+    for name, cls in schema.classes.items():
+        if "." in name:
+            continue
+        other = names[name]
+        assert other().structure.heading.names == cls().structure.heading.names
+        assert re.sub(r"\s+", " ", other.describe()) == re.sub(r"\s+", " ", cls.describe())
+    assert lab.Session.heading.names == names["Session"].heading.names
+
+
+def test_a_second_program_finds_the_declared_table_instead_of_declaring_it(
+    schema: dj.Schema, backend: Backend
+) -> None:
+    declare_lab(schema)
+    other = backend.connect()
+    second = declare_lab(dj.Schema(schema.name, connection=other, create_tables=False))
+    assert second.Session.heading.names == ["subject", "session", "session_date", "partner"]
+    with pytest.raises(dj.errors.MissingTableError, match="create_tables"):
+
+        @second.schema
+        class Novel(dj.Manual):
+            definition = "id : int32"
+
+    other.close()
+
+
+def test_a_schema_that_is_missing_is_named_with_its_neighbours(schema: dj.Schema) -> None:
+    with pytest.raises(dj.errors.MissingTableError, match=f"Did you mean '{schema.name}'"):
+        dj.Schema(schema.name + "x", connection=schema.connection, create_schema=False)
+
+
+def test_a_waiting_schema_declares_when_it_is_activated(schema: dj.Schema) -> None:
+    waiting = dj.Schema(connection=schema.connection)
+
+    @waiting
+    class Later(dj.Manual):
+        definition = "later : int32"
+
+        class Part(dj.Part):
+            definition = "-> master\npart : int32"
+
+    with pytest.raises(dj.errors.MissingTableError, match="activate"):
+        Later()
+    waiting.activate(schema.name)
+    assert Later.Part.primary_key == ["later", "part"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("id int32", 1, 1, "name : type"),
+        ("id : int32\nId : int32", 2, 1, "'Id' is not a name"),
+        ("id : int32\n---\n  1st : int32", 3, 3, "'1st' is not a name"),
+        ("id : int32\n_hidden : int32", 2, 1, "underscore"),
+        ("id : int32\nid : int8", 2, 1, "already defined in line 1"),
+        ("id :", 1, 1, "no type"),
+        ("id : int32\n---\nx : varchar(0)", 3, 5, "length must be"),
+        ("id : int32\n---\nx : decimal(2,5)", 3, 5, "digits after the point"),
+        ("id : int32\n---\nx = 300 : int8", 3, 5, "-128 … 127"),
+        ("id : int32\n---\nx = 'Q' : enum('M','F')", 3, None, "is not one of 'M', 'F'"),
+        ("id : int32\n---\nx : enum(M, F)", 3, 5, "in quotes"),
+        ("id : int32\n---\nx : datetime(9)", 3, 5, "at most 6"),
+        ("id : int32\n---\nx = 'a' : <blob>", 3, None, "only possible default is null"),
+        ("id : int32\n---\nx = '12345678123456781234567812345678' : uuid", 3, 6, "only null"),
+        ("id : int32\n---\nx : <bl ob>", 3, 5, "not a codec"),
+        ("id = null : int32", 1, 1, "cannot be null"),
+        ("id : <blob>", 1, 6, "primary key"),
+        ("id : json", 1, 6, "primary key"),
+        ("-> [nullable] Parent", 1, 1, "cannot be nullable"),
+        ("id : int32\n---\n-> [maybe] Parent", 3, 5, "'maybe' is not an option"),
+        ("->", 1, 1, "names no table"),
+        ("-> Parent & 'x=1'", 1, 4, "names a table"),
+        ("-> __import__('os').system('true')", 1, 4, "names a table"),
+        ("-> Parent.proj(a=1)", 1, 4, 'new="old"'),
+        ("id : int32\nindex (id, )", 2, 1, "commas between"),
+        ("id : int32\nindex (lower(id))", 2, 8, "parentheses of its own"),
+        ("# : comment\nid : int32", 1, 1, "colon"),
+        ("", None, None, "empty"),
+    ],
+)
+def test_a_definition_that_cannot_be_read_says_where_and_why(
+    text: str, line: int | None, column: int | None, message: str
+) -> None:
+    with pytest.raises(dj.errors.DefinitionError, match=re.escape(message)) as caught:
+        parse_definition(text)
+    assert caught.value.line == line
+    assert column is None or caught.value.column == column
+
+
+def test_contradictions_between_tables_are_refused_before_anything_is_created(schema: dj.Schema) -> None:
+    lab = declare_lab(schema)
+
+    @schema
+    class Rig(dj.Lookup):
+        definition = "subject : varchar(12)"
+
+    def declare(text: str, tier: Any = dj.Manual) -> None:
+        schema(type("Wrong", (tier,), {"definition": text}), context={"lab": lab, "Rig": Rig})
+
+    with pytest.raises(dj.errors.DefinitionError, match=r"different origin.*\.proj\("):
+        declare("-> lab.Subject\n-> Rig")
+    with pytest.raises(dj.errors.DefinitionError, match="comes with a foreign key already"):
+        declare("-> lab.Subject\nsubject : int32")
+    with pytest.raises(dj.errors.DefinitionError, match="no 'Subjekt' here"):
+        declare("-> Subjekt")
+    with pytest.raises(dj.errors.DefinitionError, match="'lab' has no 'Subjekt'"):
+        declare("-> lab.Subjekt")
+    with pytest.raises(dj.errors.UnknownAttributeError, match="Did you mean 'subject'"):
+        declare('-> lab.Subject.proj(x="subjekt")')
+    with pytest.raises(dj.errors.UnknownAttributeError, match="'colour'"):
+        declare("id : int32\nindex (colour)")
+    with pytest.raises(dj.errors.DefinitionError, match="cannot be part of the primary key of a table of the tier"):
+        declare("-> lab.Subject\nextra : int32", dj.Computed)
+    with pytest.raises(dj.errors.UnknownCodecError, match="blub"):
+        declare("id : int32\n---\nx : <blub>")
+    assert "wrong" not in schema.list_tables()
+
+
+def test_what_is_not_a_table_class_is_refused(schema: dj.Schema) -> None:
+    with pytest.raises(dj.errors.DefinitionError, match=r"inherit from dj\.Manual"):
+        schema(type("Plain", (), {}))
+    with pytest.raises(dj.errors.DefinitionError, match="CamelCase"):
+        schema(type("lower_case", (dj.Manual,), {"definition": "id : int32"}))
+    with pytest.raises(dj.errors.DefinitionError, match="decorate only the master"):
+        schema(type("Alone", (dj.Part,), {"definition": "-> master"}))
+    with pytest.raises(dj.errors.DefinitionError, match="64 characters"):
+        schema(type("A" + "b" * 70, (dj.Manual,), {"definition": "id : int32"}))
+    with pytest.raises(dj.errors.DefinitionError, match="no text named definition"):
+        schema(type("Empty", (dj.Manual,), {}))
+
+
+def test_declaring_inside_a_transaction_is_refused(schema: dj.Schema) -> None:
+    with schema.connection.transaction, pytest.raises(dj.errors.DefinitionError, match="transaction"):
+        schema(type("Inside", (dj.Manual,), {"definition": "id : int32"}))
+
+
+def test_lookup_contents_are_filled_once_and_extended(schema: dj.Schema, backend: Backend) -> None:
+    declare_lab(schema)
+    other = dj.Schema(schema.name, connection=schema.connection)
+
+    @other
+    class Species(dj.Lookup):
+        definition = "species : varchar(20)"
+        contents = (("mouse",), ("rat",), ("fly",))
+
+    assert Species.to_arrays("species", order_by="species").tolist() == ["fly", "mouse", "rat"]
+
+
+def test_an_auto_increment_key_numbers_its_rows(schema: dj.Schema) -> None:
+    @schema
+    class Numbered(dj.Manual):
+        definition = """
+        id : int auto_increment
+        ---
+        text : varchar(10)
+        """
+
+    Numbered.insert([{"text": "a"}, {"text": "b"}])
+    assert Numbered.to_dicts(order_by="id") == [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}]
+    assert "auto_increment" in Numbered.describe()
+
+
+def test_names_of_tables_follow_datajoint(schema: dj.Schema) -> None:
+    lab = declare_lab(schema)
+    assert lab.Species.table_name == "#species"
+    assert lab.Session.Trial.table_name == "session__trial"
+    assert lab.Rate.table_name == "__rate"
+    assert lab.Rate.Bin.table_name == "__rate__bin"
+    assert schema.list_tables().index("session") < schema.list_tables().index("__rate")
+    assert dj.FreeTable(schema.connection, f"{schema.name}.__rate").heading.names == ["subject", "session", "rate"]
+
+
+def test_drop_takes_dependents_and_leaves_nothing_behind(schema: dj.Schema) -> None:
+    lab = declare_lab(schema)
+    lab.Rate.jobs.refresh()
+    with pytest.raises(dj.errors.IntegrityError, match="part"):
+        lab.Session.Trial().drop()
+    lab.Session().drop()
+    assert set(schema.list_tables()) == {"#species", "subject"}
+    assert not any(name.startswith("~~") for name in schema.connection.catalog.tables(schema.name))
+    again = declare_lab(schema)
+    assert len(again.Session()) == 0
+    schema.drop()
+    assert schema.name not in dj.list_schemas(schema.connection)
+
+
+def test_a_schema_that_others_refer_to_is_not_dropped(schema: dj.Schema, backend: Backend) -> None:
+    lab = declare_lab(schema)
+    other = dj.Schema(backend.prefix + "other", connection=schema.connection)
+
+    @other
+    class Outside(dj.Manual):
+        definition = "-> lab.Subject"
+
+    assert lab
+    with pytest.raises(dj.errors.QuerySyntaxError, match="outside"):
+        schema.drop()
+    other.drop()
+    schema.drop()
