@@ -43,10 +43,24 @@ def serve_pipeline(
 
     try:
         try:
-            serve(site, port=port, address=address, websocket_origins=origins, open_browser=open_browser, on_ready=ready)
+            serve(
+                site,
+                port=port,
+                address=address,
+                websocket_origins=origins,
+                open_browser=open_browser,
+                on_ready=ready,
+            )
         except OSError as error:
             print(f"Port {port} is taken ({error.strerror or error}); taking a free one.", file=sys.stderr)
-            serve(site, port=0, address=address, websocket_origins=origins, open_browser=open_browser, on_ready=ready)
+            serve(
+                site,
+                port=0,
+                address=address,
+                websocket_origins=origins,
+                open_browser=open_browser,
+                on_ready=ready,
+            )
     finally:
         site.services.close()
     return 0

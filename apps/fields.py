@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dj_panel.core.codec import resolve_dtype
-from dj_panel.core.coretypes import BytesType, IntegerType, TextType
+from dj_panel.core.coretypes import BytesType, TextType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import CodecError
 from dj_panel.core.structure import Attribute
@@ -20,8 +20,8 @@ from dj_panel.core.structure import Attribute
 __all__ = ["Field", "complaint", "describe_field", "format_value", "normalised", "parse_text", "words_of"]
 
 Kind = Literal[
-    "integer", "decimal", "float", "choice", "bool", "date", "datetime", "time", "uuid", "json", "text", "path",
-    "file", "none",
+    "integer", "decimal", "float", "choice", "bool", "date", "datetime", "time", "uuid", "json", "text",
+    "path", "file", "none",
 ]  # fmt: skip
 
 MULTILINE_FROM = 200
@@ -37,8 +37,8 @@ _FILE_CODECS = {
 
 _SYMBOL = (
     r"(?:[pnuµμmcdhkMGT]?(?:g|m|s|Hz|V|A|W|J|N|Pa|l|L|M|mol|T|F|S|K|C|B|bar|Ω|eV|Da|rad|cd|lx|lm)"
-    r"|ohm|°C|°F|°|deg|degrees|%|ppm|dB(?: SPL)?|a\.u\.|min|minutes?|h|hours?|d|days?|weeks?|wk|months?|years?|y"
-    r"|seconds?|ms|pixels?|px|samples?|frames?|volumes?|bpm|rpm|fps|mmHg|U|IU|1)"
+    r"|ohm|°C|°F|°|deg|degrees|%|ppm|dB(?: SPL)?|a\.u\.|min|minutes?|h|hours?|d|days?|weeks?|wk"
+    r"|months?|years?|y|seconds?|ms|pixels?|px|samples?|frames?|volumes?|bpm|rpm|fps|mmHg|U|IU|1)"
 )
 _UNIT = re.compile(rf"{_SYMBOL}(?:\s*\^?-?[0-9²³]|[²³])?(?:\s*[/·*]\s*{_SYMBOL}(?:\^?-?[0-9]|[²³])?)*")
 _NUMERIC = ("integer", "decimal", "float")
@@ -67,7 +67,7 @@ class Field:
     is_nullable
         Whether it may be empty in the database.
     default
-        What the database puts where nothing is entered, in words; empty if it puts nothing.
+        What the database puts where nothing is entered, in words; empty if it puts nothing, or no text.
     choices
         The words of an enum.
     max_length
@@ -122,7 +122,7 @@ def describe_field(attribute: Attribute) -> Field:
         max_length=length,
         is_multiline=kind == "json" or (kind == "text" and (length is None or length >= MULTILINE_FROM)),
         accept=accept,
-        explanation=explanation or _range_note(attribute, kind),
+        explanation=explanation,
     )
 
 
@@ -141,8 +141,8 @@ def _kind_of(attribute: Attribute) -> tuple[Kind, str, str]:
     column = attribute.column_type
     kinds: dict[str, Kind] = {
         "integer": "integer", "decimal": "decimal", "float": "float", "boolean": "bool", "enum": "choice",
-        "date": "date", "datetime": "datetime", "time": "time", "uuid": "uuid", "json": "json", "text": "text",
-        "bytes": "file",
+        "date": "date", "datetime": "datetime", "time": "time", "uuid": "uuid", "json": "json",
+        "text": "text", "bytes": "file",
     }  # fmt: skip
     kind = kinds.get(column.kind, "text")
     if isinstance(column, BytesType):
@@ -157,22 +157,13 @@ def _storage_note(type_text: str) -> str:
         return f" {error}"
 
 
-def _range_note(attribute: Attribute, kind: Kind) -> str:
-    column = attribute.column_type
-    if kind == "integer" and isinstance(column, IntegerType) and column.high < 2**31 - 1:
-        return f"{column.low} … {column.high}"
-    return ""
-
-
 def _default_note(attribute: Attribute, kind: Kind) -> str:
     if attribute.autoincrement:
         return "numbered by the database"
-    if attribute.default is None:
+    if not attribute.default:
         return ""
     if is_server_value(attribute.default):
         return "the time of saving"
-    if attribute.default == "":
-        return "no text"
     if kind == "bool":
         return "yes" if attribute.column_type.check(attribute.default) else "no"
     return attribute.default

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -14,8 +13,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
-from panel.util import edit_readonly
 from panel.viewable import Viewable
+from panel_material_ui.template.base import Page as MaterialPage
 
 from dj_panel.apps.page import Page, empty_state, error_state, report
 from dj_panel.apps.routes import Route, format_route, parse_route
@@ -23,10 +22,11 @@ from dj_panel.apps.shell import TEMPLATE, Bridge
 from dj_panel.apps.theme import THEME_CONFIG
 from dj_panel.apps.visit import Notice, Visit
 
-log = logging.getLogger(__name__)
-
 MAX_PENDING_ACTIONS = 50
 """Buttons in messages (Undo) whose callbacks are kept; the oldest is forgotten first."""
+
+CANCEL_TIMEOUT_S = 2.0
+"""How long a page that is told to stop loading may take over it before the next one goes ahead."""
 
 
 class NotFoundPage(Page):
@@ -38,14 +38,17 @@ class NotFoundPage(Page):
         """Say which address was asked for."""
         asked = "/".join(self.visit.route.path) or "this"
         home = pmui.Button(label="Go to Home", href="#/", variant="outlined", margin=0)
-        return empty_state("There is no such page", f"The address {asked!r} leads nowhere on this site.", home)
+        return empty_state(
+            "There is no such page", f"The address {asked!r} leads nowhere on this site.", home
+        )
 
 
 class Frame:
     """The shell of one visitor, seen from Python.
 
-    It lives on the event loop of the server. Loading a page runs as a task without the document's lock, so that
-    a visitor can turn to another page meanwhile, which cancels it; what was loaded is shown under the lock.
+    It lives on the event loop of the server. Loading a page runs as a task without the document's lock, so
+    that a visitor can turn to another page meanwhile, which cancels it; what was loaded is shown under the
+    lock.
 
     Parameters
     ----------
@@ -151,7 +154,7 @@ class Frame:
             self._show(route)
 
     def _set_dark(self, dark: bool) -> None:
-        pn.config.theme = "dark" if dark else "default"
+        pn.config.theme = "dark" if dark else "default"  # type: ignore[misc]  # set through __setattr__
         self.visit.dark = dark
 
     async def _send_table_names(self) -> None:
@@ -176,7 +179,7 @@ class Frame:
         async def guarded() -> None:
             try:
                 await work
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the error boundary
                 problem = report(error, doing)
                 self.visit.notify(f"{problem.message} (reference {problem.reference})", "error")
 
@@ -194,7 +197,7 @@ class Frame:
 
     async def _load(self, route: Route, previous: asyncio.Task[None] | None, *, afresh: bool) -> None:
         if previous is not None:
-            await asyncio.wait([previous])
+            await asyncio.wait([previous], timeout=CANCEL_TIMEOUT_S)
         page_class = self._pages.get(route.page, NotFoundPage)
         page = self._page
         doing = f"page {route.page!r} at {format_route(route)}"
@@ -210,8 +213,9 @@ class Frame:
             self._page = page = page_class(self.visit)
             view = await page.load()
             self._is_sound = True
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the error boundary
             view = error_state(report(error, doing), retry)
+            page = self._page
             self._is_sound = False
         await self._is_drawn.wait()
         self._under_lock(partial(self._display, view, page, asyncio.current_task()))
@@ -244,7 +248,7 @@ class Frame:
         if page is not None:
             try:
                 page.close()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the error boundary
                 report(error, f"closing page {type(page).__name__}")
 
 
@@ -257,16 +261,17 @@ def _keep(task: asyncio.Future[None]) -> None:
     task.add_done_callback(_running.discard)
 
 
-def _page_root(stage: Viewable, *, dark: bool) -> pmui.Page:
-    """Return the Material page that gives its theme to all within; its own header and drawers are not used."""
-    root = pmui.Page(
+def _page_root(stage: Viewable, *, dark: bool) -> MaterialPage:
+    """Return the Material page that gives its theme to all within; its header and drawers are not used."""
+    before = set(map(id, _busy_watchers()))
+    root = MaterialPage(
         main=[stage],
         theme_config=THEME_CONFIG,
         dark_theme=dark,
         theme_toggle=False,
-        sizing_mode="stretch_both",
         busy_indicator=None,
         template=TEMPLATE,
+        sizing_mode="stretch_both",
         sx={
             "&": {"overflow": "visible"},
             "& > .MuiAppBar-root, & > main > div > .MuiToolbar-root": {"display": "none"},
@@ -274,10 +279,13 @@ def _page_root(stage: Viewable, *, dark: bool) -> pmui.Page:
             "& .main-content": {"overflow": "visible"},
         },
     )
-    # The page follows the process-wide busy flag, and through that watcher the process would hold on to every
-    # page ever served, and to its whole document. A plain value in its place ends the watching.
-    with edit_readonly(root):
-        root.busy = False
+    # A Material page watches the process-wide busy flag and never stops, so the process would hold on to
+    # every page it ever served, and through that to its document.
+    for watcher in _busy_watchers():
+        if id(watcher) not in before:
+            pn.state.param.unwatch(watcher)
     return root
 
 
+def _busy_watchers() -> list[Any]:
+    return list(pn.state.param.watchers.get("busy", {}).get("value", []))

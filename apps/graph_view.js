@@ -79,8 +79,9 @@ export function render({model}) {
   const canvas = html("div", {class: "canvas"}, root)
   const help = html("p", {class: "hidden", id: "help"}, canvas,
     "Arrow keys follow the links, Space selects, Enter opens, plus and minus zoom, 0 shows everything.")
-  const svg = draw("svg", {class: "picture", role: "group", "aria-describedby": help.id}, canvas)
-  const viewport = draw("g", {}, svg)
+  const picture = html("div", {class: "picture", role: "group", "aria-describedby": help.id}, canvas)
+  // Moved and scaled as a whole: a transform inside the SVG would lay out all its text at every step.
+  const viewport = draw("svg", {class: "drawing"}, picture)
   const legend = html("div", {class: "legend"}, root)
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)")
 
@@ -105,10 +106,11 @@ export function render({model}) {
 
   function show(next) {
     view = next
-    viewport.setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.k})`)
-    svg.classList.toggle("far", view.k < FAR)
-    svg.classList.toggle("distant", view.k < DISTANT)
-    svg.style.setProperty("--scale", view.k)
+    viewport.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.k})`
+    picture.classList.toggle("far", view.k < FAR)
+    picture.classList.toggle("distant", view.k < DISTANT)
+    // Only the names of groups depend on the scale: a property of the whole picture would restyle all of it.
+    if (view.k < FAR) viewport.querySelector(":scope > .names")?.style.setProperty("--scale", view.k.toFixed(1))
     map.follow()
   }
 
@@ -243,12 +245,14 @@ export function render({model}) {
       extent.height = Math.max(extent.height, box.y + box.height)
     }
     viewport.replaceChildren()
+    viewport.setAttribute("width", extent.width)
+    viewport.setAttribute("height", extent.height)
     const [areas, wires, names, nodes] = ["areas", "wires", "names", "nodes"].map(
       name => draw("g", {class: name}, viewport))
     for (const group of model.groups) drawGroup(group, areas, names)
     for (const edge of model.edges) if (edge.points.length) lines.push(drawEdge(edge, wires))
     for (const node of model.nodes) drawn.set(node.id, drawNode(node, nodes))
-    svg.setAttribute("aria-label", `${model.label}, ${model.nodes.length} tables`)
+    picture.setAttribute("aria-label", `${model.label}, ${model.nodes.length} tables`)
     current = drawn.has(current) ? current : drawn.has(model.selected) ? model.selected : model.nodes[0]?.id
     drawn.get(current)?.group.setAttribute("tabindex", 0)
     drawLegend()
@@ -258,8 +262,8 @@ export function render({model}) {
       if (part.parts) shorten(part.parts, part.textRoom)
     }
     // Bars of a new drawing stand where they are; only later changes glide.
-    svg.classList.add("fresh")
-    requestAnimationFrame(() => requestAnimationFrame(() => svg.classList.remove("fresh")))
+    picture.classList.add("fresh")
+    requestAnimationFrame(() => requestAnimationFrame(() => picture.classList.remove("fresh")))
     showStatus()
     showSelected()
     showHighlight()
@@ -414,7 +418,7 @@ export function render({model}) {
 
   function showHighlight() {
     const wanted = new Set(model.highlight)
-    svg.classList.toggle("dimmed", wanted.size > 0)
+    picture.classList.toggle("dimmed", wanted.size > 0)
     for (const [id, {group}] of drawn) group.classList.toggle("lit", wanted.has(id))
     for (const {edge, group} of lines) {
       group.classList.toggle("lit", wanted.has(edge.source) && wanted.has(edge.target))
@@ -456,7 +460,7 @@ export function render({model}) {
   }
   const idAt = event => event.target.closest?.(".node")?.dataset.id
 
-  svg.addEventListener("wheel", event => {
+  picture.addEventListener("wheel", event => {
     event.preventDefault()
     cancelAnimationFrame(animation)
     touched = true
@@ -464,12 +468,12 @@ export function render({model}) {
     show(zoomed(Math.exp(-Math.max(-240, Math.min(240, pixels)) * (event.ctrlKey ? 0.008 : 0.0018)), local(event)))
   }, {passive: false})
 
-  svg.addEventListener("pointerdown", event => {
+  picture.addEventListener("pointerdown", event => {
     if (event.button !== 0) return
     pointers.set(event.pointerId, local(event))
     if (pointers.size === 1) moved = false
   })
-  svg.addEventListener("pointermove", event => {
+  picture.addEventListener("pointermove", event => {
     const before = pointers.get(event.pointerId)
     if (!before) return
     const now = local(event)
@@ -477,8 +481,8 @@ export function render({model}) {
       if (Math.hypot(now.x - before.x, now.y - before.y) < DRAG_START) return
       moved = true
       // Only now: a capture from the start would turn every click on a node into one on the picture.
-      svg.setPointerCapture(event.pointerId)
-      svg.classList.add("dragging")
+      picture.setPointerCapture(event.pointerId)
+      picture.classList.add("dragging")
     }
     cancelAnimationFrame(animation)
     touched = true
@@ -492,16 +496,16 @@ export function render({model}) {
     }
   })
   for (const name of ["pointerup", "pointercancel"]) {
-    svg.addEventListener(name, event => {
+    picture.addEventListener(name, event => {
       pointers.delete(event.pointerId)
-      svg.classList.remove("dragging")
+      picture.classList.remove("dragging")
     })
   }
-  svg.addEventListener("click", event => {
+  picture.addEventListener("click", event => {
     if (moved) return
     model.selected = idAt(event) ?? ""
   })
-  svg.addEventListener("dblclick", event => {
+  picture.addEventListener("dblclick", event => {
     const id = idAt(event)
     if (id !== undefined) model.send_msg({open: id})
   })
@@ -540,7 +544,7 @@ export function render({model}) {
     return nearest(all.filter(node => node.rank === here.rank), ahead => ahead > 0 ? ahead : Infinity)
   }
 
-  svg.addEventListener("keydown", event => {
+  picture.addEventListener("keydown", event => {
     const id = idAt(event)
     if (id === undefined || event.ctrlKey || event.metaKey || event.altKey) return
     const {key} = event
@@ -556,7 +560,7 @@ export function render({model}) {
     else return
     event.preventDefault()
   })
-  svg.addEventListener("focusin", event => {
+  picture.addEventListener("focusin", event => {
     const id = idAt(event)
     if (id === undefined) return
     roam(id)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.fields import Field, describe_field, words_of
 from dj_panel.apps.pickers import Picker, describe_pickers
-from dj_panel.apps.services.structure import TableInfo
+
+if TYPE_CHECKING:  # the services import this module
+    from dj_panel.apps.services.structure import TableInfo
 
 __all__ = ["Form", "Grid", "counter_of", "describe_form", "given_by_master"]
 
@@ -119,7 +121,7 @@ def given_by_master(info: TableInfo) -> dict[str, str]:
 
 
 def counter_of(info: TableInfo) -> str:
-    """Return the last attribute of the key if it is a whole number that no parent gives; else an empty text."""
+    """Return the last attribute of the key if it is a number that no parent gives, else an empty text."""
     if not info.primary_key:
         return ""
     last = info.attribute(info.primary_key[-1])

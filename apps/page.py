@@ -61,9 +61,9 @@ def report(error: BaseException, doing: str) -> Problem:
 class Page:
     """One page, shown in the shell.
 
-    The shell makes a page for each visit to it, awaits `load`, shows what that returns, and calls `close` when
-    the visitor goes elsewhere. It catches what `load` and `update` raise; callbacks of widgets are wrapped in
-    `guard`, which catches what they raise.
+    The shell makes a page for each visit to it, awaits `load`, shows what that returns, and calls `close` as
+    soon as the visitor goes elsewhere. It catches what `load` and `update` raise; callbacks of widgets are
+    wrapped in `guard`, which catches what they raise.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class Page:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it loads")
 
-    async def update(self, route: Route) -> bool:
+    async def update(self, route: Route) -> bool:  # noqa: ARG002 - for those that override it
         """Show other parameters of the same page; ``visit.route`` is already `route`.
 
         Returns
@@ -116,7 +116,7 @@ class Page:
             async def guarded(*args: Any, **kwargs: Any) -> Any:
                 try:
                     return await callback(*args, **kwargs)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - the error boundary
                     self._tell(error, callback)
 
         else:
@@ -125,7 +125,7 @@ class Page:
             def guarded(*args: Any, **kwargs: Any) -> Any:
                 try:
                     return callback(*args, **kwargs)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - the error boundary
                     self._tell(error, callback)
 
         return cast(Callback, guarded)
@@ -198,8 +198,8 @@ def _state(
 
 def _icon(paths: str) -> str:
     return (
-        '<svg viewBox="0 0 24 24" width="28" height="28" fill="none" stroke="currentColor" stroke-width="1.6" '
-        f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{paths}</svg>'
+        '<svg viewBox="0 0 24 24" width="28" height="28" fill="none" stroke="currentColor" '
+        f'stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{paths}</svg>'
     )
 
 
@@ -207,12 +207,15 @@ _ICONS = {
     "loading": '<span class="ring" aria-hidden="true"></span>',
     "empty": _icon('<path d="M4 13l2.5-8h11L20 13v6H4z"/><path d="M4 13h5l1.5 2.5h3L15 13h5"/>'),
     "error": _icon('<path d="M12 4l9 16H3z"/><path d="M12 10v4.5M12 17.4v.1"/>'),
-    "no-permission": _icon('<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>'),
+    "no-permission": _icon(
+        '<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>'
+    ),
 }
 
 _STATE_CSS = """
-.state { display: grid; justify-items: center; gap: 8px; max-width: 52ch; margin: 0 auto; padding: 56px 16px 16px;
-  text-align: center; color: var(--dj-muted); font: var(--dj-size-m)/1.5 var(--dj-font); }
+.state { display: grid; justify-items: center; gap: 8px; max-width: 52ch; margin: 0 auto;
+  padding: 56px 16px 16px; text-align: center; color: var(--dj-muted);
+  font: var(--dj-size-m)/1.5 var(--dj-font); }
 .state h2 { margin: 4px 0 0; font-size: var(--dj-size-l); font-weight: 600; color: var(--dj-text); }
 .state p { margin: 0; overflow-wrap: anywhere; }
 .state .note { font-size: var(--dj-size-xs); }

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.fields import words_of
-from dj_panel.apps.services.structure import Link, TableInfo
+
+if TYPE_CHECKING:  # the services import this module
+    from dj_panel.apps.services.structure import Link, TableInfo
 
 __all__ = ["SEPARATOR", "Picker", "describe_pickers", "key_label", "picker_id", "picker_number"]
 

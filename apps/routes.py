@@ -6,8 +6,8 @@ The grammar is ``#/page/segment/...?name=value&...``, every segment, name and va
     #/table/lab.subject?sort=-session_date        one table, sorted
     #/enter/lab.session                           the form of one table
 
-Nothing here touches a browser or a database. A fragment comes from outside (a typed address, a link in a mail),
-so reading one never fails: what is not a page of the site is a route to ``NOT_FOUND``.
+Nothing here touches a browser or a database. A fragment comes from outside (a typed address, a link in a
+mail), so reading one never fails: what is not a page of the site is a route to ``NOT_FOUND``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, unquote_plus
 
 HOME = "home"
 NOT_FOUND = "not-found"
-PAGES: tuple[str, ...] = (HOME, "diagram", "tables", "table", "enter", "populate", "object")
+PAGES: tuple[str, ...] = (HOME, "diagram", "tables", "table", "record", "enter", "populate", "object")
 """Pages of the standard site, by their name in the address; ``home`` has none (``#/``)."""
 
 MAX_FRAGMENT_CHARS = 8_000
@@ -76,7 +76,9 @@ class Route:
         {'sort': 'size'}
         """
         merged: dict[str, str | None] = {**self.query, **changes}
-        return Route(self.page, self.path, {name: value for name, value in merged.items() if value is not None})
+        return Route(
+            self.page, self.path, {name: value for name, value in merged.items() if value is not None}
+        )
 
 
 def parse_route(fragment: str, pages: Collection[str] = PAGES) -> Route:

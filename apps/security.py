@@ -76,7 +76,7 @@ class SecureAnswer(OutputTransform):
             headers["Content-Length"] = str(len(chunk))
         return status_code, headers, chunk
 
-    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:  # noqa: ARG002 - Tornado's signature
         """Return the rest of a long answer unchanged."""
         return chunk
 
@@ -84,13 +84,15 @@ class SecureAnswer(OutputTransform):
 class ChosenSession(Matcher):
     """Matches requests that name their own session, or that would open one for a page of another site.
 
-    The server alone gives out session ids: whoever could send a colleague a link with an id of his choice would
-    share that colleague's window, read what is typed there and act in his name.
+    The server alone gives out session ids: whoever could send a colleague a link with an id of his choice
+    would share that colleague's window, read what is typed there and act in his name.
     """
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the (empty) arguments of `Refusal`, or None for an ordinary request."""
-        chosen = SESSION_HEADER in request.headers or any(name in request.arguments for name in SESSION_ARGUMENTS)
+        chosen = SESSION_HEADER in request.headers or any(
+            name in request.arguments for name in SESSION_ARGUMENTS
+        )
         return {} if chosen or request.path.endswith("/autoload.js") else None
 
 
@@ -117,9 +119,9 @@ def error_page(status_code: int) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{css_variables()}
 @media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark }} }}
-body {{ display: grid; place-content: center; justify-items: center; gap: 8px; min-height: 100dvh; margin: 0;
-  padding: 16px; background: var(--dj-canvas); color: var(--dj-muted); font: var(--dj-size-m)/1.5 var(--dj-font);
-  text-align: center }}
+body {{ display: grid; place-content: center; justify-items: center; gap: 8px; min-height: 100dvh;
+  margin: 0; padding: 16px; background: var(--dj-canvas); color: var(--dj-muted); text-align: center;
+  font: var(--dj-size-m)/1.5 var(--dj-font) }}
 h1 {{ margin: 0; color: var(--dj-text); font-size: var(--dj-size-xl); font-weight: 600 }}
 p {{ margin: 0; max-width: 48ch }}
 a {{ margin-top: 12px; padding: 7px 14px; border: 1px solid var(--dj-border-strong);

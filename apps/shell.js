@@ -64,7 +64,7 @@ window.djPanelShell = (() => {
     const first = shown === null
     const moved = shown !== place(here())
     shown = place(here())
-    setTitle(title)
+    setTitle(title || $("heading").textContent)
     body.classList.toggle("fills", fills)
     // The new view was sent just before; two frames let it be drawn under the placeholder.
     requestAnimationFrame(() => requestAnimationFrame(() => {
@@ -86,7 +86,7 @@ window.djPanelShell = (() => {
     else history.pushState(null, "", hash)
   }
 
-  function send(data) { if (port) port.send(data) }
+  function send(data) { if (port && !isLost) port.send(data) }
 
   // ---- messages from Python
   function receive(data) {
@@ -102,7 +102,7 @@ window.djPanelShell = (() => {
     port = newPort
     windowId = id
     if (!isLost) show("online")
-    send({type: "hello", hash: here(), number: asked, dark: document.documentElement.dataset.theme === "dark"})
+    port.send({type: "hello", hash: here(), number: asked, dark: document.documentElement.dataset.theme === "dark"})
   }
 
   // ---- notices
@@ -185,10 +185,12 @@ window.djPanelShell = (() => {
       banner("lost", navigator.onLine === false
         ? "This device is offline. Nothing is saved until it is connected again."
         : "The connection to the server is lost. Trying again; nothing is saved until it is back.", "Try now", () => hurry())
-      let answer = null
-      try { answer = await fetch(`window/${windowId}`, {cache: "no-store"}) } catch { /* not reachable yet */ }
-      if (answer?.status === 404 || (answer?.ok && tries > 20)) return startAnew()
-      if (answer?.ok) reconnect()
+      let known = null
+      try {
+        known = (await (await fetch(`window/${windowId}`, {cache: "no-store"})).json()).known
+      } catch { /* not reachable yet, or a proxy answers in its place */ }
+      if (known === false || (known && tries > 20)) return startAnew()
+      if (known) reconnect()
       await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)])
     }
   }

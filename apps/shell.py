@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from jinja2 import Environment, FunctionLoader, Template
@@ -58,14 +58,16 @@ NAVIGATION: tuple[NavigationEntry, ...] = (
     NavigationEntry(
         "diagram",
         "Diagram",
-        '<rect x="5.5" y="2" width="5" height="3.4" rx="0.9"/><rect x="1.8" y="10.6" width="5" height="3.4" rx="0.9"/>'
+        '<rect x="5.5" y="2" width="5" height="3.4" rx="0.9"/>'
+        '<rect x="1.8" y="10.6" width="5" height="3.4" rx="0.9"/>'
         '<rect x="9.2" y="10.6" width="5" height="3.4" rx="0.9"/><path d="M8 5.4V8M4.3 10.6V8h7.4v2.6"/>',
     ),
     NavigationEntry(
         "tables",
         "Tables",
-        '<rect x="2.2" y="2.8" width="11.6" height="10.4" rx="1.2"/><path d="M2.2 6.3h11.6M2.2 9.8h11.6M6.4 6.3v6.9"/>',
-        ("table", "object"),
+        '<rect x="2.2" y="2.8" width="11.6" height="10.4" rx="1.2"/>'
+        '<path d="M2.2 6.3h11.6M2.2 9.8h11.6M6.4 6.3v6.9"/>',
+        ("table", "record", "object"),
     ),
     NavigationEntry(
         "enter",
@@ -95,7 +97,9 @@ _FAVICON = (
 )
 
 # Bokeh's own parts of the page are HTML already; every text of ours goes through ``| e`` in the template.
-_TEMPLATES = Environment(loader=FunctionLoader(_asset), autoescape=False, trim_blocks=True, lstrip_blocks=True)
+_TEMPLATES = Environment(
+    loader=FunctionLoader(_asset), autoescape=False, trim_blocks=True, lstrip_blocks=True
+)
 TEMPLATE: Template = _TEMPLATES.get_template("shell.html")
 
 
@@ -136,7 +140,8 @@ def template_variables(title: str, user: str, pages: Sequence[str]) -> dict[str,
 class Bridge(JSComponent):
     """The invisible component through which the shell and Python send each other messages.
 
-    What arrives comes from a browser and may be anything; `receive` is given only mappings with a text ``type``.
+    What arrives comes from a browser and may be anything; `receive` is given only mappings with a text
+    ``type``.
     """
 
     _esm = _asset("bridge.js")
@@ -144,10 +149,12 @@ class Bridge(JSComponent):
     receive = param.Callable(doc="Called with each message from the browser.")
     window_id = param.String(doc="By which a window asks whether the server still knows it.")
 
-    _rename = {"receive": None}
+    _rename: ClassVar[Mapping[str, str | None]] = {"receive": None}
 
     def __init__(self, receive: Callable[[Mapping[str, Any]], None], window_id: str) -> None:
-        super().__init__(receive=receive, window_id=window_id, width=0, height=0, margin=0)
+        super().__init__(  # type: ignore[no-untyped-call]
+            receive=receive, window_id=window_id, width=0, height=0, margin=0
+        )
 
     def send(self, kind: str, **data: Any) -> None:
         """Send a message of type `kind` to the shell."""

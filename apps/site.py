@@ -5,27 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import getpass
-import logging
+import os
 import signal
 import socket
 import threading
 import weakref
 import webbrowser
 from collections.abc import Callable, Collection, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import panel as pn
 from panel.io.server import Server, get_server
-from panel.viewable import Viewable
+from panel_material_ui.template.base import Page as MaterialPage
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
 from dj_panel.apps import security, shell
+from dj_panel.apps.downloads import DownloadHandler
 from dj_panel.apps.frame import Frame
 from dj_panel.apps.page import Page
-
-log = logging.getLogger(__name__)
 
 SLEEPING_SESSION_MS = 30 * 60 * 1000
 """How long the session of a window that stopped answering is kept: a tablet that sleeps comes back to it."""
@@ -79,7 +77,7 @@ class Site:
         self.user = user or _account_name()
         self.frames: weakref.WeakValueDictionary[str, Frame] = weakref.WeakValueDictionary()
 
-    def open_window(self) -> Viewable:
+    def open_window(self) -> MaterialPage:
         """Make the frame for a new visitor; Panel calls it for each load of the site."""
         document = pn.state.curdoc
         if document is None or document.session_context is None:
@@ -126,7 +124,7 @@ class RunningSite:
         self._thread: threading.Thread | None = None
 
     def stop(self) -> None:
-        """Stop serving: pages are closed and windows told that the connection is lost. Callable from any thread."""
+        """Stop serving: pages are closed and windows lose their connection. Callable from any thread."""
         loop = self._server.io_loop
         loop.add_callback(self._shut_down)
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -158,8 +156,8 @@ def serve(
     address
         Address to listen on. Only this computer reaches the default.
     websocket_origins
-        Further ``host:port`` under which browsers know the server, such as that of a proxy. A window opened at
-        any other address cannot connect.
+        Further ``host:port`` under which browsers know the server, such as that of a proxy. A window opened
+        at any other address cannot connect.
     open_browser
         Whether to show the site in a browser of this computer.
     threaded
@@ -175,7 +173,9 @@ def serve(
         If an origin is ``*``, which would let every site in a visitor's browser in.
     """
     if any("*" in origin for origin in websocket_origins):
-        raise ValueError("websocket origins name hosts, as in 'lab.example.org:443': '*' would admit any web site")
+        raise ValueError(
+            "websocket origins name hosts, as in 'lab.example.org:443': '*' would admit any web site"
+        )
     ready = threading.Event()
     outcome: list[RunningSite | BaseException] = []
 
@@ -184,7 +184,7 @@ def serve(
         loop = IOLoop.current()
         try:
             running = _start(site, port, address, websocket_origins)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread of the caller
             outcome.append(error)
             ready.set()
             loop.close(all_fds=True)
@@ -194,7 +194,7 @@ def serve(
             running._thread = threading.current_thread()
         else:
             _stop_on_signals(running)
-        print(f"dj_panel is at {running.url}", flush=True)
+        print(f"dj_panel is at {running.url}", flush=True)  # noqa: T201 - what the user of a terminal waits for
         if open_browser:
             loop.run_in_executor(None, webbrowser.open, running.url)
         loop.add_callback(ready.set)
@@ -215,7 +215,7 @@ def serve(
 
 
 def _start(site: Site, port: int, address: str, origins: Collection[str]) -> RunningSite:
-    port = port or _free_port(address)
+    port = _usable_port(address, port)
     server = get_server(
         {"/": site.open_window},
         port=port,
@@ -233,26 +233,30 @@ def _start(site: Site, port: int, address: str, origins: Collection[str]) -> Run
     application = server._tornado
     application.transforms.append(security.SecureAnswer)
     application.add_handlers(
-        r".*", [*security.refusal_rules(), (r"/window/([\w-]{22})", _WindowProbe, {"site": site})]
+        r".*",
+        [
+            *security.refusal_rules(),
+            (r"/window/([\w-]{22})", _WindowProbe, {"site": site}),
+            (r"/download/([\w-]{32})", DownloadHandler),
+        ],
     )
-    # Panel starts one sweep of its busy flag for the whole process, within the first session that is ever busy,
-    # which would keep that session's document for good. Here it starts outside of all sessions.
+    # Panel starts one sweep of its busy flag for the whole process, within the first session that is ever
+    # busy, which would keep that session's document for good. Here it starts outside of all sessions.
     server.io_loop.add_callback(pn.state._schedule_busy_cleanup)
     server.start()
     return RunningSite(site, server, address, port)
 
 
 class _WindowProbe(RequestHandler):
-    """Tells a window that lost its connection whether its session is still here: 204 or 404."""
+    """Tells a window that lost its connection whether its session is still here."""
 
     def initialize(self, site: Site) -> None:
         """Remember whose windows are asked for."""
         self.site = site
 
     def get(self, window_id: str) -> None:
-        """Answer without a body."""
-        known = window_id in self.site.frames
-        self.set_status(HTTPStatus.NO_CONTENT if known else HTTPStatus.NOT_FOUND)
+        """Answer ``{"known": true}`` or ``false``."""
+        self.write({"known": window_id in self.site.frames})
 
 
 def _stop_on_signals(running: RunningSite) -> None:
@@ -270,14 +274,17 @@ def _drop_unless_opened(session_context: Any) -> None:
         if session is not None and not session.destroyed and session.connection_count == 0:
             session.request_expiration()
 
-    # In a context of its own: a timer keeps the context it was made in, and with it the document of the session.
+    # In a context of its own: a timer keeps the context it was made in, and with it the session's document.
     contextvars.Context().run(IOLoop.current().call_later, UNOPENED_SESSION_S, look)
 
 
-def _free_port(address: str) -> int:
+def _usable_port(address: str, port: int) -> int:
+    """Return `port`, or a free one for 0; the allowed origins have to name it before the server is made."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
+        if os.name != "nt":  # there it would let two servers share a port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address, port))
         return int(probe.getsockname()[1])
 
 

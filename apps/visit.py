@@ -22,7 +22,8 @@ class Notice:
     message
         A plain sentence. It is shown as text: nothing in it is taken for HTML.
     severity
-        Errors stay until they are dismissed; the others go by themselves, later if they carry a link or action.
+        Errors stay until they are dismissed; the others go by themselves, later if they carry a link or an
+        action.
     link
         Label and destination of a link beside the message, such as the row that was saved.
     action
@@ -71,14 +72,14 @@ class Visit(param.Parameterized):
     user = param.String(default="local", constant=True, doc="Who the visitor is.")
 
     def __init__(self, services: Any, shell: Shell, *, user: str = "local", dark: bool = False) -> None:
-        super().__init__(user=user, dark=dark)
+        super().__init__(user=user, dark=dark)  # type: ignore[no-untyped-call]
         self.services = services
         self._shell = shell
 
     def go(self, route: Route | str, *, history: bool = True) -> None:
         """Go to another place, or to the same page with other parameters.
 
-        The same page is told through `Page.update`, another one is loaded; the present page goes on until then.
+        The same page is told through `Page.update`; another one is loaded in its place.
 
         Parameters
         ----------

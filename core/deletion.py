@@ -9,45 +9,118 @@ Source: DataJoint 2.3, `reference/specs/data-manipulation`, deletion.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dj_panel.core.algebra import AnyOf, Condition, KeyMatch, Node, Project, Relation, Restrict
+from dj_panel.core.algebra import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Distinct,
+    Group,
+    Join,
+    KeyMatch,
+    Limit,
+    Negation,
+    Node,
+    OneOf,
+    Project,
+    Relation,
+    Restrict,
+    UnionOf,
+)
 from dj_panel.core.catalog import Catalog
 from dj_panel.core.connection import Connection
-from dj_panel.core.errors import IntegrityError
+from dj_panel.core.errors import IntegrityError, QuerySyntaxError
 from dj_panel.core.graph import Graph
-from dj_panel.core.render import count_statement, delete_statement
+from dj_panel.core.render import count_statement, delete_statement, select_statement
 from dj_panel.core.rows import label
 from dj_panel.core.structure import ForeignKey, TableName
 
 __all__ = ["Deletion", "plan_deletion"]
 
+_MAX_VALUES = 5000
+
 
 @dataclass(frozen=True)
 class Deletion:
-    """The rows to delete, table by table, parents first."""
+    """The rows to delete, table by table, parents first.
+
+    Parameters
+    ----------
+    nodes
+        For each table the rows that go.
+    chosen
+        The tables whose rows were chosen, rather than found by following foreign keys: the one that was
+        asked for, and masters that go because their parts do.
+    orphaning
+        For parts that are reached on another way than through their master: the rows whose master stays.
+    graph
+        The foreign keys.
+    """
 
     nodes: Mapping[TableName, Node]
-    relations: Mapping[TableName, Relation]
+    chosen: tuple[TableName, ...]
+    orphaning: Mapping[TableName, Node]
+    graph: Graph
 
     def counts(self, connection: Connection) -> dict[TableName, int]:
         """Return how many rows of each table go; tables of which none goes are left out."""
-        found = {}
-        for name, node in self.nodes.items():
-            number = connection.run(count_statement(node, connection.dialect)).fetchone()[0]
-            if number:
-                found[name] = int(number)
-        return found
+        found = {name: _count(connection, node) for name, node in self.nodes.items()}
+        return {name: number for name, number in found.items() if number}
 
-    def carry_out(self, connection: Connection, tables: Sequence[TableName]) -> dict[TableName, int]:
+    def check_parts(self, connection: Connection) -> None:
+        """Refuse to leave a master without some of its parts.
+
+        Raises
+        ------
+        IntegrityError
+            If part rows would go and their master would not.
+        """
+        for name, node in self.orphaning.items():
+            master = name.master
+            if master is not None and _count(connection, node):
+                raise IntegrityError(
+                    f"This would delete rows of the part {label(name)} and keep their master {label(master)}."
+                    f" Delete from {label(master)}, or say part_integrity='cascade' to delete the masters too,"
+                    " or 'ignore' to delete the parts alone.",
+                    table=str(name),
+                )
+
+    def carry_out(self, connection: Connection) -> dict[TableName, int]:
         """Delete the rows, children first, and return how many went; to be called in a transaction."""
-        deleted = {}
-        for name in reversed(list(self.nodes)):
-            if name in tables:
-                statement = delete_statement(self.nodes[name], self.relations[name], connection.dialect)
-                deleted[name] = connection.run(statement).rowcount
-        return deleted
+        deleted: dict[TableName, int] = defaultdict(int)
+        for nodes in self._passes(connection):
+            for name in reversed(list(nodes)):
+                relation = Relation(name, self.graph.tables[name].heading)
+                statement = delete_statement(nodes[name], relation, connection.dialect)
+                deleted[name] += connection.run(statement).rowcount
+        return {name: number for name, number in deleted.items() if number}
+
+    def _passes(self, connection: Connection) -> Iterator[Mapping[TableName, Node]]:
+        """Yield the queries to delete by; with keys in them where the rows to ask would be gone before."""
+        start = self.chosen[0]
+        if len(self.chosen) == 1 and _stays_true(self.nodes[start], set(self.nodes)):
+            yield self.nodes
+            return
+        keys = {name: self._keys(connection, name) for name in self.chosen}
+        for name, (names, values) in keys.items():
+            relation = Relation(name, self.graph.tables[name].heading)
+            size = max(1, _MAX_VALUES // max(len(names), 1))
+            for i in range(0, len(values), size):
+                rows = Restrict(relation, OneOf(names, values[i : i + size])) if names else relation
+                yield _Spread(self.graph, {name: rows}).nodes
+
+    def _keys(
+        self, connection: Connection, name: TableName
+    ) -> tuple[tuple[str, ...], tuple[tuple[object, ...], ...]]:
+        names = tuple(self.graph.tables[name].heading.primary_key)
+        rows = connection.run(select_statement(self.nodes[name], connection.dialect, names))
+        return names, tuple(tuple(row) for row in rows)
+
+
+def _count(connection: Connection, node: Node) -> int:
+    return int(connection.run(count_statement(node, connection.dialect)).fetchone()[0])
 
 
 def plan_deletion(
@@ -62,65 +135,131 @@ def plan_deletion(
     start
         The table.
     node
-        The rows of it, as a restriction of the table.
+        The rows of it.
     part_integrity
-        ``"cascade"`` deletes the master of each part row that goes, with all it owns.
+        ``"enforce"``, ``"ignore"``, or ``"cascade"``, which deletes the master of each part row that goes,
+        with all it owns.
     """
+    if part_integrity not in ("enforce", "ignore", "cascade"):
+        raise QuerySyntaxError(
+            f"part_integrity is 'enforce', 'ignore' or 'cascade', and not {part_integrity!r}."
+        )
     graph = catalog.graph_with_children()
-    conditions: dict[TableName, list[Condition]] = defaultdict(list)
-    nodes: dict[TableName, Node] = {start: node}
-    if part_integrity == "cascade":
-        _extend_to_masters(graph, catalog, start, nodes)
-    top = next(iter(nodes))
-    for name in graph.descendants(top):
-        relation = _relation(catalog, name)
-        if name not in nodes:
-            if not conditions[name]:
+    spread = _Spread(graph, {start: node})
+    chosen = [start]
+    pulled: set[TableName] = set()
+    while part_integrity == "cascade" and (parts := spread.parts_by_themselves() - pulled):
+        pulled |= parts
+        for part in sorted(parts):
+            master = part.master
+            if master is None or master not in graph.tables:
                 continue
-            found = conditions[name]
-            nodes[name] = Restrict(relation, found[0] if len(found) == 1 else AnyOf(tuple(found)))
-        for child, fk in graph.children(name):
-            conditions[child].append(_match(nodes[name], fk))
-    ordered = {name: nodes[name] for name in graph.descendants(top) if name in nodes}
-    return Deletion(ordered, {name: _relation(catalog, name) for name in ordered})
+            match = KeyMatch(spread.nodes[part], tuple(graph.tables[master].heading.primary_key))
+            spread.extra[master].append(match)
+            if master not in chosen:
+                chosen.append(master)
+        spread = _Spread(graph, {start: node}, spread.extra)
+    orphaning = {}
+    for part in spread.parts_by_themselves() if part_integrity == "enforce" else ():
+        master = part.master
+        if master is None or master not in graph.tables:
+            continue
+        rows = spread.nodes[part]
+        if master in spread.nodes:
+            key = tuple(graph.tables[master].heading.primary_key)
+            rows = Restrict(rows, Negation(KeyMatch(spread.nodes[master], key)))
+        orphaning[part] = rows
+    return Deletion(spread.nodes, tuple(chosen), orphaning, graph)
 
 
-def check_parts(counts: Mapping[TableName, int], start: TableName) -> None:
-    """Refuse to leave a master without some of its parts.
+class _Spread:
+    """The rows that go, found by following foreign keys from parents to children.
 
-    Raises
-    ------
-    IntegrityError
-        If part rows would go and rows of their master would not.
+    Parameters
+    ----------
+    graph
+        The foreign keys.
+    start
+        Where the deletion begins: a table, and the rows of it.
+    extra
+        Further rows to go, as conditions.
     """
-    for name in counts:
-        master = name.master
-        if master is not None and master not in counts:
-            raise IntegrityError(
-                f"This would delete rows of the part {label(name)} and keep their master {label(master)}."
-                f" Delete from {label(master)}, or say part_integrity='cascade' to delete the masters too,"
-                " or 'ignore' to delete the parts alone.",
-                table=str(name),
-            )
 
+    def __init__(
+        self,
+        graph: Graph,
+        start: Mapping[TableName, Node],
+        extra: Mapping[TableName, Iterable[Condition]] | None = None,
+    ) -> None:
+        self.graph = graph
+        self.start = start
+        self.extra: dict[TableName, list[Condition]] = defaultdict(list)
+        self.extra.update({name: list(conditions) for name, conditions in (extra or {}).items()})
+        self.reached_from: dict[TableName, set[TableName]] = defaultdict(set)
+        conditions: dict[TableName, list[Condition]] = defaultdict(list)
+        reached = {n for source in (*start, *self.extra) for n in graph.descendants(source)}
+        self.nodes: dict[TableName, Node] = {}
+        for name in (n for n in graph.order if n in reached):
+            self.nodes[name] = self._rows(name, [*self.extra.get(name, ()), *conditions[name]])
+            for child, fk in graph.children(name):
+                conditions[child].append(_match(self.nodes[name], fk))
+                self.reached_from[child].add(name)
 
-def _extend_to_masters(
-    graph: Graph, catalog: Catalog, start: TableName, nodes: dict[TableName, Node]
-) -> None:
-    """Begin at the master instead, if rows of one of its parts were asked for."""
-    master = start.master
-    if master is None:
-        return
-    relation = _relation(catalog, master)
-    key = tuple(relation.heading.primary_key)
-    rows = nodes.pop(start)
-    nodes[master] = Restrict(relation, KeyMatch(rows, key))
+    def _rows(self, name: TableName, conditions: list[Condition]) -> Node:
+        if name in self.start and not conditions:
+            return self.start[name]
+        relation = Relation(name, self.graph.tables[name].heading)
+        if name in self.start:
+            conditions = [KeyMatch(self.start[name], tuple(relation.heading.primary_key)), *conditions]
+        return Restrict(relation, conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions)))
 
-
-def _relation(catalog: Catalog, name: TableName) -> Relation:
-    return Relation(name, catalog.structure(name).heading)
+    def parts_by_themselves(self) -> set[TableName]:
+        """Return the parts of which rows may go although their master does not."""
+        found = set()
+        for name in self.nodes:
+            family = {name.master, *(n for n in self.reached_from[name] if n.master == name.master)}
+            if name.master is not None and (name in self.start or self.reached_from[name] - family):
+                found.add(name)
+        return found
 
 
 def _match(parent: Node, fk: ForeignKey) -> Condition:
     kept = tuple(zip(fk.attributes, fk.parent_attributes, strict=True))
     return KeyMatch(Project(parent, kept), fk.attributes)
+
+
+def _stays_true(node: Node, doomed: set[TableName]) -> bool:
+    """Tell whether a query selects the same rows of its table after rows of doomed tables are gone."""
+    while isinstance(node, Restrict):
+        if any(doomed & set(_tables(inner)) for inner in _queries(node.condition)):
+            return False
+        node = node.source
+    return isinstance(node, Relation)
+
+
+def _queries(condition: Condition) -> Iterator[Node]:
+    """Yield the queries that a condition asks."""
+    if isinstance(condition, KeyMatch):
+        yield condition.node
+    elif isinstance(condition, Negation):
+        yield from _queries(condition.condition)
+    elif isinstance(condition, (AllOf, AnyOf)):
+        for part in condition.conditions:
+            yield from _queries(part)
+
+
+def _tables(node: Node) -> Iterator[TableName]:
+    """Yield the tables that a query reads."""
+    if isinstance(node, Relation):
+        yield node.name
+    elif isinstance(node, (Project, Distinct, Limit, Restrict)):
+        yield from _tables(node.source)
+        if isinstance(node, Restrict):
+            for inner in _queries(node.condition):
+                yield from _tables(inner)
+    elif isinstance(node, Group):
+        yield from _tables(node.source)
+        yield from _tables(node.group)
+    elif isinstance(node, (Join, UnionOf)):
+        yield from _tables(node.a)
+        yield from _tables(node.b)

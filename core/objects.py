@@ -115,9 +115,11 @@ class ObjectRef:
         DecodeError
             If it has no path, or a broken time.
         """
-        stored = stored_reference(
-            json.loads(json_data) if isinstance(json_data, str) else json_data, "object"
-        )
+        try:
+            content = json.loads(json_data) if isinstance(json_data, str) else json_data
+        except ValueError:
+            content = json_data
+        stored = stored_reference(content, "object")
         path, timestamp = stored["path"], stored.get("timestamp")
         is_dir = bool(stored.get("is_dir", False))
         try:

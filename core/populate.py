@@ -230,6 +230,10 @@ class AutoPopulate(Table):
             token = jobs.take(key)
             if token is None:
                 return _NOT_OURS
+            if FreeTable(self.connection, self._name) & key:
+                # Computed since the queue was filled, by a program that does not use it.
+                jobs.complete(key)
+                return _NOT_OURS
         begun = time.monotonic()
         try:
             self._make_and_commit(key, jobs, token, make_kwargs, begun)
@@ -237,8 +241,10 @@ class AutoPopulate(Table):
             logger.info("%s", error)
             return _NOT_OURS
         except DuplicateError as error:
-            # Without a queue two programs may compute the same key; the other one was faster.
-            if jobs is None and FreeTable(self.connection, self._name) & key:
+            # A program without a queue may compute the same key; the other one was faster.
+            if FreeTable(self.connection, self._name) & key:
+                if jobs is not None:
+                    jobs.complete(key)
                 return _NOT_OURS
             return self._failed(key, jobs, token, error, begun, suppress_errors)
         except Exception as error:  # noqa: BLE001 - whatever a pipeline's make raises is recorded

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from dj_panel.core.algebra import Comparison, Relation, Restrict
 from dj_panel.core.connection import Connection
-from dj_panel.core.deletion import Deletion, check_parts, plan_deletion
+from dj_panel.core.deletion import Deletion, plan_deletion
 from dj_panel.core.describe import describe
 from dj_panel.core.dialect import Statement
 from dj_panel.core.errors import (
@@ -23,8 +22,8 @@ from dj_panel.core.errors import (
     QuerySyntaxError,
     UnknownAttributeError,
     ValueRefusedError,
-    shown,
 )
+from dj_panel.core.explain import Explainer, key_text
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.render import delete_statement, select_statement
 from dj_panel.core.rows import RowEncoder, batches, is_missing, label, rows_as_dicts
@@ -238,9 +237,26 @@ class Table(QueryExpression):
             else:
                 self.connection.retried(write)
         except DuplicateError as error:
-            raise self._explained_duplicate(given, error) from error
+            raise self._explainer.duplicate(given, error) from error
         except IntegrityError as error:
-            raise self._explained_parent(given, error) from error
+            raise self._refused(given, error, replacing=replace) from error
+
+    @property
+    def _explainer(self) -> Explainer:
+        return Explainer(self.connection, self.structure)
+
+    def _refused(
+        self, rows: Sequence[Mapping[str, Any]], error: IntegrityError, *, replacing: bool
+    ) -> IntegrityError:
+        if replacing:
+            taken = [row for row in rows if all(n in row for n in self.primary_key)]
+            found = self._explainer.children_in_the_way(
+                self._matching(taken),
+                "Change these rows with update1(), or delete what depends on them first.",
+            )
+            if found is not None:
+                return found
+        return self._explainer.missing_parent(rows, error)
 
     def _write(self, batch: list[dict[str, Any]], on_duplicate: str) -> None:
         dialect = self.connection.dialect
@@ -311,67 +327,18 @@ class Table(QueryExpression):
         source = select_statement(query.node, dialect, names)
         key = self.primary_key
         sql = dialect.insert(self._name, names, source.sql, on_duplicate, key)
-        self.connection.query(sql, source.parameters)
+        try:
+            self.connection.query(sql, source.parameters)
+        except DuplicateError as error:
+            raise self._explainer.duplicate(self._explainer.taken_row(query.node), error) from error
+        except IntegrityError as error:
+            raise self._explainer.missing_parent(self._explainer.parentless_row(query.node), error) from error
 
     def insert_dataframe(self, frame: Any, index_as_pk: bool | None = None, **options: Any) -> None:
         """Insert a pandas data frame; a named index counts as attributes unless ``index_as_pk=False``."""
         self.insert(
             frame.reset_index(drop=index_as_pk is False) if index_as_pk is not None else frame, **options
         )
-
-    # ------------------------------------------------------------------ errors in our words
-    def _explained_duplicate(
-        self, rows: Sequence[Mapping[str, Any]], error: DuplicateError
-    ) -> DuplicateError:
-        key = self.primary_key
-        complete = [row for row in rows if all(n in row for n in key)]
-        seen: set[str] = set()
-        for row in complete:
-            text = _key_text(row, key)
-            if text in seen:
-                return DuplicateError(
-                    f"Two of the rows for {self._label} have the key {text}. Nothing was inserted. Remove one of them.",
-                    table=self._label, attributes=tuple(key),
-                )  # fmt: skip
-            seen.add(text)
-        for row in complete[:10_000]:
-            if self._whole() & {n: row[n] for n in key}:
-                return DuplicateError(
-                    f"{self._label} already has a row with {_key_text(row, key)}. Nothing was inserted. Choose another"
-                    " key, update the row with update1(), or pass over such rows with skip_duplicates=True.",
-                    table=self._label, attributes=tuple(key),
-                )  # fmt: skip
-        for index in (i for i in self.structure.indexes if i.unique):
-            for row in rows:
-                values = {n: row.get(n) for n in index.columns}
-                if not any(is_missing(v) for v in values.values()) and self._whole() & values:
-                    return DuplicateError(
-                        f"{self._label} already has a row with {_key_text(values, index.columns)}, which must be"
-                        " unique. Nothing was inserted. Choose another value, or update that row.",
-                        table=self._label, attributes=index.columns,
-                    )  # fmt: skip
-        return DuplicateError(
-            f"{self._label} already has such a row: {error}", table=self._label, attributes=error.attributes
-        )
-
-    def _explained_parent(self, rows: Sequence[Mapping[str, Any]], error: IntegrityError) -> IntegrityError:
-        for fk in self.structure.foreign_keys:
-            parent = FreeTable(self.connection, fk.parent)
-            for row in rows[:10_000]:
-                values = {
-                    theirs: row.get(ours)
-                    for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True)
-                }
-                if any(is_missing(v) for v in values.values()) or parent & values:
-                    continue
-                near = _near_match(parent, values)
-                return IntegrityError(
-                    f"{label(fk.parent)} has no row with {_key_text(values, list(values))}, to which {self._label}"
-                    f" refers.{near} Nothing was inserted. Insert the row into {label(fk.parent)} first, or correct"
-                    f" {', '.join(fk.attributes)}.",
-                    table=self._label, attributes=fk.attributes, parent=label(fk.parent),
-                )  # fmt: skip
-        return IntegrityError(f"{self._label}: {error}", table=self._label)
 
     # ------------------------------------------------------------------ updating
     def update1(self, row: Mapping[str, Any], *, expected: Mapping[str, Any] | None = None) -> None:
@@ -447,9 +414,9 @@ class Table(QueryExpression):
             if number != 1:
                 there = bool(whole & dict(key))
                 raise OneRowError(
-                    f"{self._label} has no row with {_key_text(key, list(key))}. Insert it, or correct the key."
+                    f"{self._label} has no row with {key_text(key, list(key))}. Insert it, or correct the key."
                     if not there
-                    else f"The row of {self._label} with {_key_text(key, list(key))} was changed by someone else"
+                    else f"The row of {self._label} with {key_text(key, list(key))} was changed by someone else"
                     " meanwhile. Nothing was written. Look at it again."
                 )
             if sets:
@@ -459,9 +426,11 @@ class Table(QueryExpression):
         try:
             self.connection.retried(write)
         except DuplicateError as error:
-            raise self._explained_duplicate([row], error) from error
+            explainer = Explainer(self.connection, self.structure, "Nothing was changed.")
+            raise explainer.duplicate([row], error, updating=True) from error
         except IntegrityError as error:
-            raise self._explained_parent([row], error) from error
+            explainer = Explainer(self.connection, self.structure, "Nothing was changed.")
+            raise explainer.missing_parent([row], error) from error
 
     # ------------------------------------------------------------------ deleting
     def plan_delete(self, part_integrity: str = "enforce") -> Deletion:
@@ -492,10 +461,9 @@ class Table(QueryExpression):
         """
         plan = self.plan_delete(part_integrity)
         counts = plan.counts(self.connection)
-        if part_integrity == "enforce":
-            check_parts(counts, self._name)
         if not counts:
             return 0
+        plan.check_parts(self.connection)
         if self.connection.settings.safemode if prompt is None else prompt:
             for name, number in counts.items():
                 print(f"{number:>8} rows of {label(name)}")
@@ -521,7 +489,13 @@ class Table(QueryExpression):
                     f"Nothing was deleted: meanwhile the rows to delete of {label(changed)} became"
                     f" {now.get(changed, 0)} instead of {counts.get(changed, 0)}. Look at the counts again."
                 )
-            return plan.carry_out(self.connection, list(counts))
+            deleted = plan.carry_out(self.connection)
+            if deleted != dict(counts):
+                # Rows that another program wrote since the transaction began, which counting does not see.
+                raise IntegrityError(
+                    "Nothing was deleted: other rows to delete arrived meanwhile. Look at the counts again."
+                )
+            return deleted
 
         return self.connection.retried(carry_out)
 
@@ -529,7 +503,12 @@ class Table(QueryExpression):
         """Delete these rows of this table alone, without asking; rows that depend on them make it fail."""
         node = self.node
         relation = Relation(self._name, self.structure.heading)
-        result = self.connection.run(delete_statement(node, relation, self.connection.dialect))
+        try:
+            result = self.connection.run(delete_statement(node, relation, self.connection.dialect))
+        except IntegrityError as error:
+            explainer = Explainer(self.connection, self.structure, "Nothing was deleted.")
+            found = explainer.children_in_the_way(node, "Use delete(), which takes them along.")
+            raise found or error from error
         return result.rowcount if get_count else None
 
     # ------------------------------------------------------------------ dropping
@@ -609,19 +588,3 @@ def _abridged(values: Sequence[Any]) -> Any:
     if len(values) != 1:
         return f"one of {len(values)} values"
     return values[0] if _n_bytes(values[0]) < 1000 else f"{_n_bytes(values[0])} bytes"
-
-
-def _key_text(row: Mapping[str, Any], names: Iterable[str]) -> str:
-    return ", ".join(f"{name}={shown(row.get(name))}" for name in names)
-
-
-def _near_match(parent: FreeTable, values: Mapping[str, Any]) -> str:
-    """Return a suggestion, if the parent has a key that differs in one text by little."""
-    for name, value in values.items():
-        others = {n: v for n, v in values.items() if n != name}
-        if isinstance(value, str):
-            candidates = [str(row[name]) for row in (parent & others).to_dicts(name, limit=1000)]
-            near = get_close_matches(value, set(candidates), n=1, cutoff=0.6)
-            if near:
-                return f" Did you mean {name}={near[0]!r}?"
-    return ""

@@ -47,7 +47,6 @@ def work(
     tables: Sequence[AutoPopulate],
     *restrictions: Any,
     stop: Callable[[], bool] = lambda: False,
-    on_key: Callable[[AutoPopulate], None] = lambda table: None,
 ) -> Tally:
     """Compute what is missing in these tables until nothing is left, or until asked to stop.
 
@@ -59,8 +58,6 @@ def work(
         Which keys.
     stop
         Asked before each key.
-    on_key
-        Called after each batch with the table.
 
     Returns
     -------
@@ -73,17 +70,26 @@ def work(
         found = False
         for table in tables:
             table.jobs.refresh(*restrictions, delay=-1)
+            limit: int | None = _BATCH
             while not stop():
                 outcome = table.populate(
-                    *restrictions, reserve_jobs=True, refresh=False, suppress_errors=True, max_calls=_BATCH, stop=stop
+                    *restrictions,
+                    reserve_jobs=True,
+                    refresh=False,
+                    suppress_errors=True,
+                    max_calls=limit,
+                    stop=stop,
                 )
                 done, errors = outcome["success_count"], outcome["error_list"]
                 succeeded += done
                 failed += len(errors)
-                on_key(table)
-                if not done and not errors:
+                if done or errors:
+                    found, limit = True, _BATCH
+                elif limit is None:
                     break
-                found = True
+                else:
+                    # Others may have taken this whole batch: only a look at all that waits tells that none is left.
+                    limit = None
     return Tally(succeeded, failed, stop())
 
 

@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from dj_panel.apps.pipeline import Pipeline
+from dj_panel.apps.services.browsing import Browsing
+from dj_panel.apps.services.entering import Entering
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
 from dj_panel.apps.services.working import Working
@@ -48,7 +50,9 @@ class Services:
         self.watcher = Watcher(pipeline)
         self._tables = describe_tables(pipeline)
         self._pool = ThreadPoolExecutor(_N_THREADS, thread_name_prefix="dj-panel")
+        self.browsing = Browsing(self)
         self.working = Working(self)
+        self.entering = Entering(self)
 
     # ------------------------------------------------------------------ running
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
@@ -61,6 +65,8 @@ class Services:
     def close(self) -> None:
         """Stop watching, wait for running work, and close the connections."""
         self.watcher.stop()
+        self.entering.close()
+        self.working.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self.pipeline.connection.close()
 
@@ -70,7 +76,7 @@ class Services:
         """Who works here: the account of the operating system, as long as nobody logs in."""
         return getpass.getuser()
 
-    def table_names(self) -> list[str]:
+    async def table_names(self) -> list[str]:
         """Return the names of all tables, parents before children."""
         return list(self._tables)
 
@@ -89,4 +95,6 @@ class Services:
         try:
             return self._tables[name]
         except KeyError:
-            raise MissingTableError(f"This pipeline has no table '{name}'.{did_you_mean(name, self._tables)}") from None
+            raise MissingTableError(
+                f"This pipeline has no table '{name}'.{did_you_mean(name, self._tables)}"
+            ) from None

@@ -136,7 +136,7 @@ def cell_of(
         return Cell("", "null")
     attribute = plan.attribute
     if plan.storage == "bytes":
-        return Cell(_bytes_text(attribute, bytes(content), size or 0), "value")
+        return Cell(_bytes_text(attribute, bytes(content), size), "value")
     if plan.storage == "codec":
         return _codec_cell(attribute, content, key, config, full=full)
     if plan.storage in ("json", "long text"):
@@ -152,10 +152,16 @@ def _plain_cell(attribute: Attribute, value: Any, *, full: bool) -> Cell:
         return Cell(str(value), "number")
     if column.kind == "float":
         is_single = isinstance(column, FloatType) and column.size_bytes == 4
-        return Cell(str(np.float32(value)) if is_single else repr(float(value)), "number")
+        text = str(np.float32(value)) if is_single else repr(float(value))
+        return Cell(text if full else _rounded(value, text), "number")
     if column.kind in ("date", "datetime", "time", "uuid") and not isinstance(value, str):
         return Cell(column.format(value))
     return _text_cell(_as_text(value), full=full)
+
+
+def _rounded(value: float, text: str) -> str:
+    """Return a number as a table shows it: to seven digits, where it has more."""
+    return text if len(text) <= 10 else f"{value:.7g}"
 
 
 def _as_text(value: Any) -> str:
@@ -193,7 +199,7 @@ def _object_text(attribute: Attribute, facts: Mapping[str, Any]) -> str:
     """Return what an object is, from what its row says of it."""
     shape, size = facts.get("shape"), facts.get("size")
     if isinstance(shape, list):
-        return f"{_dtype_text(facts.get('dtype'))} {_shape_text(shape)}".strip()
+        return _array_text(_dtype_text(facts.get("dtype")), shape)
     extension = str(facts.get("ext") or "").lower()
     if not extension and "." in str(facts.get("path", "")).rpartition("/")[2]:
         extension = "." + str(facts["path"]).rpartition(".")[2][:12].lower()
@@ -221,12 +227,13 @@ def _dtype_text(text: object) -> str:
     return "table" if dtype.names else dtype.name
 
 
-def _shape_text(shape: list[Any]) -> str:
-    return " × ".join(f"{n:,}" if isinstance(n, int) else "?" for n in shape) if shape else "single value"
+def _array_text(dtype: str, shape: list[Any]) -> str:
+    lengths = " × ".join(f"{n:,}" if isinstance(n, int) else "?" for n in shape)
+    return f"{dtype} ({lengths})" if shape else dtype
 
 
 # ------------------------------------------------------------------ the first bytes of what is in the row
-def _bytes_text(attribute: Attribute, head: bytes, size: int) -> str:
+def _bytes_text(attribute: Attribute, head: bytes, size: int | None) -> str:
     kind = ""
     if attribute.codec is None:
         kind = "bytes"
@@ -235,7 +242,8 @@ def _bytes_text(attribute: Attribute, head: bytes, size: int) -> str:
         kind = name if len(name) <= 60 else name[:59] + "…"
     elif _is_blob(attribute):
         kind = _blob_text(head)
-    return f"{kind or f'<{attribute.codec}>'}, {human_bytes(size)}"
+    kind = kind or f"<{attribute.codec}>"
+    return kind if size is None else f"{kind}, {human_bytes(size)}"
 
 
 def _is_blob(attribute: Attribute) -> bool:
@@ -269,4 +277,4 @@ def _blob_text(head: bytes) -> str:
         name = "complex64" if name == "float32" else "complex128"
     if type_id == 4 and math.prod(shape) <= 1:
         return "text"
-    return f"{name} {_shape_text(shape)}"
+    return _array_text(name, shape)

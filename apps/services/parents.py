@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-import dj_panel as dj
 from dj_panel.apps.fields import format_value, parse_text
 from dj_panel.apps.pickers import SEPARATOR, key_label
 from dj_panel.apps.services.structure import Link, TableInfo
+from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, TextMatch
 
 __all__ = ["Choice", "Parents"]
 
@@ -88,7 +88,9 @@ class Parents:
                 values[attribute.name] = value
         return self._table & values if values else self._table
 
-    def search(self, text: str, fixed: Mapping[str, str], recent: Sequence[Mapping[str, str]]) -> list[Choice]:
+    def search(
+        self, text: str, fixed: Mapping[str, str], recent: Sequence[Mapping[str, str]]
+    ) -> list[Choice]:
         """Return the first rows that hold every word of the text; keys that begin with it first."""
         try:
             rows = self.restricted(fixed)
@@ -97,7 +99,7 @@ class Parents:
         words = [word for word in re.split(r"[\s·]+", text.strip()) if word][:_N_WORDS]
         if not words:
             return self._first(rows, recent)
-        condition = dj.AndList([self._holds(word) for word in words])
+        condition = AllOf(tuple(self._holds(word) for word in words))
         found: list[dict[str, Any]] = []
         for query in (rows & self._begins(words[0]) & condition, rows & condition):
             if len(found) < N_CHOICES:
@@ -130,30 +132,19 @@ class Parents:
         return Choice(key, key_label(key, self._fk.attributes), detail, is_recent)
 
     # ------------------------------------------------------------------ conditions
-    def _searched(self) -> Iterable[Any]:
-        for attribute in self._parent.attributes:
-            is_text = attribute.codec is None and attribute.column_type.kind in _TEXT_KINDS
-            if attribute.in_key or is_text or attribute.name in self._ours:
-                yield attribute
+    def _holds(self, word: str) -> Condition:
+        """Return the condition that a row's key or text holds a word."""
+        searched = [
+            a.name
+            for a in self._parent.attributes
+            if a.in_key or a.name in self._ours or (a.codec is None and a.column_type.kind in _TEXT_KINDS)
+        ]
+        return AnyOf(tuple(TextMatch(name, text) for name in searched for text in _variants(word)))
 
-    def _holds(self, word: str) -> list[Any]:
-        """Return the condition that a row holds a word: a list, any of which is enough."""
-        conditions: list[Any] = []
-        for attribute in self._searched():
-            if attribute.column_type.kind == "uuid":
-                conditions += _equal(attribute, word)
-            else:
-                conditions += [f"instr({_as_text(attribute)}, {_quoted(v)}) > 0" for v in _variants(word)]
-        return conditions or [False]
-
-    def _begins(self, word: str) -> list[Any]:
-        conditions: list[Any] = []
-        for attribute in self._attributes:
-            if attribute.column_type.kind == "uuid":
-                conditions += _equal(attribute, word)
-            else:
-                conditions += [f"instr({_as_text(attribute)}, {_quoted(v)}) = 1" for v in _variants(word)]
-        return conditions or [False]
+    def _begins(self, word: str) -> Condition:
+        """Return the condition that a value of the key begins with a word."""
+        names = [attribute.name for attribute in self._attributes]
+        return AnyOf(tuple(TextMatch(n, text, at_start=True) for n in names for text in _variants(word)))
 
     # ------------------------------------------------------------------ one row
     def resolve(self, text: str, fixed: Mapping[str, str]) -> Choice | None:
@@ -179,11 +170,17 @@ class Parents:
         if len(exact) == 1:
             return self._choice(exact[0])
         # A key typed in other capitals, if it can mean only one row.
-        loose = dj.AndList(
-            [f"lower({a.name}) = {_quoted(t.lower())}" if a.column_type.kind in _TEXT_KINDS else {a.name: values[a.name]}
-             for a, t in zip(attributes, texts, strict=True)]
-        )  # fmt: skip
-        found = self._fetch(rows & loose)
+        conditions: list[Condition] = []
+        for attribute, text in zip(attributes, texts, strict=True):
+            if attribute.column_type.kind in _TEXT_KINDS:
+                conditions.append(
+                    AnyOf(tuple(TextMatch(attribute.name, t, at_start=True) for t in _variants(text)))
+                )
+            else:
+                conditions.append(Comparison(attribute.name, values[attribute.name]))
+        typed = [text.casefold() for text in texts]
+        near = self._fetch(rows & AllOf(tuple(conditions)))
+        found = [r for r in near if [format_value(a, r[a.name]).casefold() for a in attributes] == typed]
         return self._choice(found[0]) if len(found) == 1 else None
 
     def has(self, values: Mapping[str, Any]) -> bool:
@@ -220,26 +217,11 @@ class Parents:
         return rows
 
 
-def _as_text(attribute: Any) -> str:
-    name = attribute.name
-    return f"lower({name})" if attribute.column_type.kind == "text" else f"lower(cast({name} as char))"
-
-
-def _equal(attribute: Any, word: str) -> list[Any]:
-    try:
-        return [{attribute.name: parse_text(attribute, word)}]
-    except ValueError:
-        return []
-
-
 def _variants(word: str) -> list[str]:
-    """Return a word in small letters; and as typed, where a server may not know its letters' other case."""
-    return [word.lower()] if word.isascii() else list(dict.fromkeys([word.lower(), word, word.upper(), word.title()]))
-
-
-def _quoted(word: str) -> str:
-    """Return a word as a literal of a text restriction; there it is read back and bound, never sent as SQL."""
-    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+    """Return a word in the cases in which a server may not find it by itself."""
+    if word.isascii():
+        return [word]
+    return list(dict.fromkeys([word, word.lower(), word.upper(), word.title()]))
 
 
 def _split(text: str, n: int) -> Iterable[list[str]]:

@@ -116,7 +116,9 @@ def describe_tables(pipeline: Pipeline) -> dict[str, TableInfo]:
             comment=structure.comment,
             attributes=tuple(structure.heading.attributes.values()),
             parents=tuple(
-                Link(pipeline.names[fk.parent], fk) for fk in structure.foreign_keys if fk.parent in pipeline.names
+                Link(pipeline.names[fk.parent], fk)
+                for fk in structure.foreign_keys
+                if fk.parent in pipeline.names
             ),
             children=tuple(
                 Link(pipeline.names[child], fk)

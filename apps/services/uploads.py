@@ -86,7 +86,9 @@ class Uploads:
         with self._lock:
             self._forget_old()
             if sum(u.size_bytes for u in self._uploads.values()) + size_bytes > MAX_TOTAL_BYTES:
-                raise ValueError("cannot be taken now: too many files are waiting to be saved; try again later")
+                raise ValueError(
+                    "cannot be taken now: too many files are waiting to be saved; try again later"
+                )
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="dj-panel-")
             token = secrets.token_urlsafe(18)
@@ -98,7 +100,7 @@ class Uploads:
         return _PREFIX + token
 
     def add(self, reference: str, offset: int, content: bytes) -> int:
-        """Append a piece and return how many bytes are here now; a piece that is here already is passed over."""
+        """Append a piece, unless it is here already, and return how many bytes are here now."""
         upload = self._find(reference)
         if offset == upload.n_received and content:
             if upload.n_received + len(content) > upload.size_bytes:
@@ -200,7 +202,7 @@ def read_array(path: Path) -> np.ndarray[Any, Any]:
     if path.suffix.lower() == ".npy":
         return _read_npy(path)
     if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ValueError(f"is larger than {MAX_TEXT_BYTES / 1e6:g} MB, the most for numbers as text; save it as .npy")
+        raise ValueError(f"is larger than {MAX_TEXT_BYTES / 1e6:g} MB, the most for text; save it as .npy")
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
@@ -231,7 +233,9 @@ def _read_npy(path: Path) -> np.ndarray[Any, Any]:
     except (ValueError, OSError, EOFError) as error:
         reason = "Object arrays" in str(error) or "pickle" in str(error)
         raise ValueError(
-            "holds Python objects, which are not taken from a browser" if reason else "is not a complete .npy file"
+            "holds Python objects, which are not taken from a browser"
+            if reason
+            else "is not a complete .npy file"
         ) from error
     if not isinstance(mapped, np.ndarray):
         raise ValueError("is not a .npy file")

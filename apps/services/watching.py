@@ -6,12 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.populate import AutoPopulate
+from dj_panel.core.tiers import UserTable
 
 __all__ = ["Snapshot", "TableStatus", "Watcher"]
 
@@ -36,6 +37,8 @@ class TableStatus:
         How many of them have no row yet.
     pending, reserved, error, ignored
         Jobs in the queue by status.
+    problem
+        Why it is not known how far the table is, such as a fault in its ``key_source``; empty if it is known.
     """
 
     n_rows: int
@@ -46,11 +49,17 @@ class TableStatus:
     reserved: int = 0
     error: int = 0
     ignored: int = 0
+    problem: str = ""
 
     @property
     def n_done(self) -> int:
         """How many keys have their row."""
         return (self.n_keys or 0) - self.n_todo
+
+    @property
+    def n_ready(self) -> int:
+        """How many keys a worker would compute now: neither done nor failed, ignored or being done."""
+        return max(self.n_todo - self.error - self.ignored - self.reserved, 0)
 
     @property
     def state(self) -> str:
@@ -63,7 +72,7 @@ class TableStatus:
             return "done" if self.n_rows else "empty"
         if self.n_keys == 0:
             return "empty"
-        if self.n_todo == 0:
+        if self.n_todo <= self.ignored:
             return "done"
         return "partial" if self.n_done else "pending"
 
@@ -151,18 +160,7 @@ class Watcher:
     # ------------------------------------------------------------------ reading
     def read(self) -> Snapshot:
         """Read the status of all tables now; blocks."""
-        tables = {}
-        for name, cls in self._pipeline.classes.items():
-            table = cls()
-            n_rows = table.count(at_most=_COUNT_AT_MOST)
-            status = TableStatus(n_rows, is_capped=n_rows >= _COUNT_AT_MOST)
-            if isinstance(table, AutoPopulate):
-                todo, keys = table.progress()
-                jobs = table.jobs.progress()
-                status = TableStatus(
-                    n_rows, status.is_capped, keys, todo, jobs["pending"], jobs["reserved"], jobs["error"], jobs["ignore"]
-                )
-            tables[name] = status
+        tables = {name: _status(cls()) for name, cls in self._pipeline.classes.items()}
         return Snapshot(MappingProxyType(tables), time.time())
 
     def _run(self) -> None:
@@ -185,6 +183,10 @@ class Watcher:
         except DataJointError as error:
             logger.warning("the status could not be read: %s", error)
             return Snapshot(self.snapshot.tables, self.snapshot.taken_at, str(error))
+        except Exception:  # noqa: BLE001 - whatever it is, the next attempt must be made
+            logger.exception("the status could not be read")
+            problem = "The status could not be read, for a reason that the program did not foresee."
+            return Snapshot(self.snapshot.tables, self.snapshot.taken_at, problem)
 
     def _tell(self, snapshot: Snapshot) -> None:
         changed = snapshot.tables != self.snapshot.tables or snapshot.problem != self.snapshot.problem
@@ -197,5 +199,28 @@ class Watcher:
         for watcher in watchers:
             try:
                 watcher(snapshot)
-            except Exception:  # noqa: BLE001 - one page's fault must not end the others' updates
+            except Exception:
                 logger.exception("a page failed to take a status")
+
+
+def _status(table: UserTable) -> TableStatus:
+    n_rows = table.count(at_most=_COUNT_AT_MOST)
+    status = TableStatus(n_rows, is_capped=n_rows >= _COUNT_AT_MOST)
+    if not isinstance(table, AutoPopulate):
+        return status
+    try:
+        n_todo, n_keys = table.progress()
+        jobs = table.jobs.progress()
+    except DataJointError as error:
+        return replace(status, problem=str(error))
+    except Exception as error:  # noqa: BLE001 - a key_source is code of the pipeline and may raise anything
+        return replace(status, problem=f"Its key source fails: {type(error).__name__}: {error}")
+    return replace(
+        status,
+        n_keys=n_keys,
+        n_todo=n_todo,
+        pending=jobs["pending"],
+        reserved=jobs["reserved"],
+        error=jobs["error"],
+        ignored=jobs["ignore"],
+    )

@@ -6,17 +6,21 @@ import datetime as dt
 import json
 import logging
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dj_panel.apps.services.pace import Estimate, Pace
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.watching import TableStatus
 from dj_panel.core.errors import MakeError
 from dj_panel.core.jobs import Job
 from dj_panel.core.populate import AutoPopulate
@@ -26,10 +30,12 @@ from dj_panel.core.workers import orphans, release_orphans
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
 
-__all__ = ["JobRow", "QueueReport", "WorkerInfo", "Working"]
+__all__ = ["ErrorGroup", "JobRow", "QueueReport", "WorkerInfo", "Working"]
 
 logger = logging.getLogger(__name__)
 MAX_WORKERS = 4
+_IDLE_S = 30.0
+_PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\d+(?:[.:-]\d+)*")
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,26 @@ class QueueReport:
     n_orphans: int = 0
 
 
+@dataclass(frozen=True)
+class ErrorGroup:
+    """Failed jobs with one cause: their messages differ in numbers and quoted values only.
+
+    Parameters
+    ----------
+    message
+        That of the newest.
+    n_jobs
+        How many there are.
+    first_at, last_at
+        When the oldest and the newest failed, on the server's clock.
+    """
+
+    message: str
+    n_jobs: int
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+
+
 class _Child:
     """A worker process and its log."""
 
@@ -132,6 +158,7 @@ class Working:
         self._services = services
         self._pipeline = services.pipeline
         self._children: list[_Child] = []
+        self._paces: dict[str, Pace] = {}
         self._lock = threading.Lock()
         self._logs = Path(tempfile.mkdtemp(prefix="dj-panel-workers-"))
 
@@ -166,7 +193,9 @@ class Working:
             raise MakeError("No table of this pipeline can be computed here.")
         started = []
         with self._lock:
-            busy = [child for child in self._alive() if set(child.tables) & set(chosen) and not child.is_stopping]
+            busy = [
+                child for child in self._alive() if set(child.tables) & set(chosen) and not child.is_stopping
+            ]
             for _ in range(min(max(n_workers, 1), MAX_WORKERS) - len(busy)):
                 child = self._spawn(chosen)
                 self._children.append(child)
@@ -185,7 +214,12 @@ class Working:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **worker_environment(self._pipeline.connection.settings)},
+                env={
+                    **os.environ,
+                    **worker_environment(self._pipeline.connection.settings),
+                    # The pipeline's module may be found through what the serving program added to the path.
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                },
                 start_new_session=True,
             )
         logger.info("started worker %d for %s", process.pid, ", ".join(tables))
@@ -215,16 +249,22 @@ class Working:
             return [_info(child) for child in self._alive()]
 
     async def failed_start(self, table: str) -> str:
-        """Return the last lines of the newest worker's log for a table if it ended with an error, else nothing."""
+        """Return the last lines of the log of the newest worker at a table, if that ended with an error."""
         return await self._services.run(self._failed_start, table)
 
     def _failed_start(self, table: str) -> str:
         with self._lock:
-            ended = [c for c in self._children if table in c.tables and c.process.poll() not in (None, 0)]
-        if not ended:
+            newest = next((child for child in reversed(self._children) if table in child.tables), None)
+        if newest is None or newest.process.poll() in (None, 0) or newest.is_stopping:
             return ""
-        lines = ended[-1].log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return "\n".join(lines[-5:])
+        lines = newest.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return "\n".join(lines[-12:]) or f"It ended with status {newest.process.returncode} and said nothing."
+
+    def close(self) -> None:
+        """Let go of the workers, which go on by themselves; their logs are removed if they have ended."""
+        with self._lock:
+            if not self._alive():
+                shutil.rmtree(self._logs, ignore_errors=True)
 
     # ------------------------------------------------------------------ looking
     def _queue(self, table: str) -> Job:
@@ -260,29 +300,42 @@ class Working:
         )
         return [_job(row, queue) for row in rows]
 
-    async def error_groups(self, table: str) -> list[tuple[str, int]]:
-        """Return the messages of failed jobs with how many have each, the most frequent first; at most 20."""
+    async def error_groups(self, table: str) -> list[ErrorGroup]:
+        """Return the failed jobs by cause, the most frequent first; at most 20 causes."""
         return await self._services.run(self._error_groups, table)
 
-    def _error_groups(self, table: str) -> list[tuple[str, int]]:
+    def _error_groups(self, table: str) -> list[ErrorGroup]:
         queue = self._queue(table)
         if not queue.is_declared:
             return []
-        counts: dict[str, int] = {}
-        for row in queue.errors.to_dicts("error_message", limit=2000):
-            counts[row["error_message"]] = counts.get(row["error_message"], 0) + 1
-        return sorted(counts.items(), key=lambda item: -item[1])[:20]
+        rows = queue.errors.to_dicts(
+            "error_message", "completed_time", order_by=["completed_time DESC", "KEY"], limit=2000
+        )
+        found: dict[str, ErrorGroup] = {}
+        for row in rows:
+            message, moment = row["error_message"], row["completed_time"]
+            cause = without_particulars(message)
+            group = found.get(cause) or ErrorGroup(message, 0, moment, moment)
+            found[cause] = replace(group, n_jobs=group.n_jobs + 1, first_at=moment)
+        return sorted(found.values(), key=lambda group: -group.n_jobs)[:20]
 
-    async def durations(self, table: str) -> list[float]:
-        """Return the durations in seconds of recent successes, as far as they are kept; at most 200."""
-        return await self._services.run(self._durations, table)
+    def estimate(self, table: str, status: TableStatus, taken_at: float) -> tuple[int, Estimate | None]:
+        """Take note of how far a table is, and judge how long the rest will take.
 
-    def _durations(self, table: str) -> list[float]:
-        queue = self._queue(table)
-        if not queue.is_declared:
-            return []
-        rows = queue.completed.to_dicts("duration", order_by="completed_time DESC", limit=200)
-        return [float(row["duration"]) for row in rows if row["duration"] is not None]
+        Returns
+        -------
+        tuple
+            How many keys have been seen to be finished since somebody began to compute, and the estimate if
+            these are enough.
+        """
+        with self._lock:
+            pace = self._paces.setdefault(table, Pace())
+            left = max(status.n_todo - status.error - status.ignored, 0)
+            is_idle = not status.reserved and not any(table in child.tables for child in self._alive())
+            if is_idle and (not left or taken_at - pace.last_seen_s > _IDLE_S):
+                pace.forget()
+            pace.observe(at_s=taken_at, n_done=status.n_done + status.error)
+            return pace.n_samples, pace.estimate(n_left=left)
 
     # ------------------------------------------------------------------ acting on jobs
     async def retry(self, table: str, keys: Sequence[Mapping[str, Any]] | None = None) -> int:
@@ -307,6 +360,21 @@ class Working:
             return len(keys)
 
         number = await self._services.run(mark)
+        self._services.watcher.poke()
+        return number
+
+    async def put_back(self, table: str, keys: Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Make ignored jobs (all, or those of these keys) ordinary ones again and return how many there were."""
+
+        def remove() -> int:
+            queue = self._queue(table)
+            if not queue.is_declared:
+                return 0
+            # The next worker fills the queue with every key that has neither row nor job.
+            ignored = queue.ignored if keys is None else queue.ignored & [dict(key) for key in keys]
+            return ignored.delete()
+
+        number = await self._services.run(remove)
         self._services.watcher.poke()
         return number
 
@@ -335,6 +403,15 @@ def worker_environment(settings: Settings) -> dict[str, str]:
         if database.use_tls is not None:
             values["DJ_USE_TLS"] = str(bool(database.use_tls))
     return values
+
+
+def without_particulars(message: str) -> str:
+    """Return a message without its numbers and quoted values, by which messages of one cause differ.
+
+    >>> without_particulars("ValueError: no peak in recording 17 of 'M042'")
+    'ValueError: no peak in recording # of …'
+    """
+    return _PARTICULARS.sub(lambda found: "…" if found[0][0] in "'\"`" else "#", message)
 
 
 def _info(child: _Child) -> WorkerInfo:

@@ -274,7 +274,9 @@ class MySQL(Dialect):
         # and take a space at the end for a character, as utf8mb4_bin, which both have, does not.
         collation = "/*M! COLLATE utf8mb4_nopad_bin */ /*!80017 COLLATE utf8mb4_0900_bin */"
         return (
-            Statement(f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)} CHARACTER SET utf8mb4 {collation}"),
+            Statement(
+                f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)} CHARACTER SET utf8mb4 {collation}"
+            ),
         )
 
     def drop_schema(self, schema: str, tables: Iterable[TableName]) -> Sequence[Statement]:
@@ -465,7 +467,12 @@ def _foreign_key_error(text: str) -> IntegrityError:
     columns = tuple(part.strip(" `") for part in match["columns"].split(","))
     child = TableName(match["schema"], match["table"])
     parent = TableName(match["pschema"] or match["schema"], match["ptable"])
-    return IntegrityError(text, table=str(child), attributes=columns, parent=str(parent))
+    ours, theirs = f"{child.schema}.{child.class_name}", f"{parent.schema}.{parent.class_name}"
+    if "parent row" in text:
+        message = f"Rows of {ours} depend on this row of {theirs}."
+    else:
+        message = f"{theirs} has no such row, to which {ours} refers by {', '.join(columns)}."
+    return IntegrityError(message, table=str(child), attributes=columns, parent=str(parent))
 
 
 def _uuid_bytes(value: uuid.UUID) -> bytes:

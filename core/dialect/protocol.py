@@ -15,7 +15,9 @@ from dj_panel.core.structure import TableName, TableStructure
 __all__ = ["ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
 
-TOO_SLOW = "The database was stopped because the answer took too long. Ask for less: filter, or sort by the key."
+TOO_SLOW = (
+    "The database was stopped because the answer took too long. Ask for less: filter, or sort by the key."
+)
 
 
 class Statement(NamedTuple):

@@ -424,6 +424,8 @@ def _integrity_error(text: str) -> DataJointError:
         return MissingAttributeError(f"The attribute '{match[1]}' needs a value.")
     if match := re.match(r"CHECK constraint failed: \"?(\w+)\"?", text):
         return ValueRefusedError("does not fit the attribute's type", attribute=match[1])
+    if "FOREIGN KEY" in text:
+        return IntegrityError("A parent row is missing, or rows of other tables depend on this one.")
     return IntegrityError(text)
 
 

@@ -1,7 +1,8 @@
 """Making the demo lab in a folder: settings, recordings, tables, entries, and part of the results.
 
-The folder then holds `datajoint.json` (found by any program started there), `lab.db`, the object store
-`store/`, the recordings `incoming/`, and `demo.json`, which says that the demo is complete.
+The folder then holds `datajoint.json` (found by any program started there), `lab.db` (unless the tables are
+on a server), the object store `store/`, the recordings `incoming/`, and `demo.json`, which says that the demo
+is complete.
 """
 
 from __future__ import annotations
@@ -23,11 +24,24 @@ MODULES = ("subject", "session", "acquisition", "analysis")
 WINDOWS_COMPUTED = 8
 
 
-def settings(folder: Path) -> dict[str, Any]:
-    """Return the settings of a demo in ``folder``, nested as in `datajoint.json`."""
+def settings(folder: Path, *, on_server: bool = False) -> dict[str, Any]:
+    """Return the settings of a demo in ``folder``, nested as in `datajoint.json`.
+
+    Parameters
+    ----------
+    folder
+        Where the demo is.
+    on_server
+        Whether its tables are on the server that this process is led to, by ``DJ_HOST`` for example. A password
+        is not among the settings: it stays in the environment or in `.secrets/`.
+    """
     folder = folder.absolute()
+    database = {"backend": "sqlite", "name": str(folder / "lab.db")}
+    if on_server:
+        names = ("host", "port", "user")
+        database = {"backend": "mysql", **{name: dj.config[f"database.{name}"] for name in names}}
     return {
-        "database": {"backend": "sqlite", "name": str(folder / "lab.db")},
+        "database": database,
         "jobs": {"add_job_metadata": True},
         "download_path": str(folder / "downloads"),
         "stores": {
@@ -38,15 +52,21 @@ def settings(folder: Path) -> dict[str, Any]:
     }
 
 
-def configure(folder: Path) -> None:
+def configure(folder: Path, *, on_server: bool = False) -> None:
     """Point this process at the demo in ``folder``, and leave the settings there for others.
 
-    Must come before the lab's modules are imported, since they connect. A folder that was moved is put right.
+    Must come before the lab's modules are imported, since they connect. A folder that was moved is put right,
+    and one whose tables are on a server stays with that server.
     """
     for name in ("store", "incoming", "downloads"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    chosen = settings(folder)
-    (folder / SETTINGS_FILE).write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
+    chosen = settings(folder, on_server=on_server)
+    written = folder / SETTINGS_FILE
+    if not on_server and written.exists():
+        before = json.loads(written.read_text(encoding="utf-8"))["database"]
+        if before["backend"] != "sqlite":
+            chosen["database"] = before
+    written.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")
     for name, value in chosen.items():
         if isinstance(value, dict) and name != "stores":
             for inner, setting in value.items():
@@ -60,19 +80,27 @@ def lab_modules() -> dict[str, ModuleType]:
     return {name: importlib.import_module(f"dj_panel.demo.lab.{name}") for name in MODULES}
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, *, on_server: bool = False) -> None:
     """Make the demo lab in ``folder``, or leave it as it is if it was made before.
 
     Everything recorded is imported; of the results, `ScanQuality` is left out and `WindowTuning` and
     `Segmentation` are left half done, so that there is something to populate. One job of `HeartRate` fails,
     as it should. A build that was interrupted is completed; rows entered since then are kept.
 
+    Parameters
+    ----------
+    folder
+        Where to make it.
+    on_server
+        Whether to make the tables on the server that this process is led to. It has to be said: an exported
+        ``DJ_HOST`` must not put a demo among the schemas of a real lab.
+
     Raises
     ------
     MissingRecordingError
         If a package that carries recordings is not installed.
     """
-    configure(folder)
+    configure(folder, on_server=on_server)
     stamp = folder / STAMP_FILE
     if stamp.exists():
         return

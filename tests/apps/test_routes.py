@@ -68,7 +68,9 @@ def test_addresses_mean_what_the_grammar_says(fragment: str, route: Route) -> No
     assert parse_route(fragment) == route
 
 
-@pytest.mark.parametrize("fragment", ["#/nowhere/x", "#/Home", "#table/lab.Subject", "#javascript:alert(1)", "#/%00"])
+@pytest.mark.parametrize(
+    "fragment", ["#/nowhere/x", "#/Home", "#table/lab.Subject", "#javascript:alert(1)", "#/%00"]
+)
 def test_an_address_of_no_page_is_not_found(fragment: str) -> None:
     assert parse_route(fragment).page == NOT_FOUND
 

@@ -1,4 +1,4 @@
-"""The shell of the site in a real browser: addresses, errors, colours, keyboard, connection, and what it refuses."""
+"""The shell of the site in a real browser: addresses, errors, colours, keyboard, connection, refusals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ from dj_panel.apps.theme import escape, html_pane
 from dj_panel.core.errors import AccessError, MissingTableError
 
 SECRET = "SELECT password FROM mysql.user"
-LOST = "WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull"
+LOST = "WebSocket connection to|Failed to connect to Bokeh|net::ERR_|not connected so cannot send"
+
+
+# Eight browsers may share two cores: nothing here is about how long a page takes.
+expect.set_options(timeout=30_000)
 
 
 class Services:
@@ -84,7 +88,8 @@ class Home(Page):
             row.append(button)
         dark = html_pane(self._colours())
         self.watcher = self.visit.param.watch(lambda _event: setattr(dark, "object", self._colours()), "dark")
-        return pn.Column(self.text, dark, pn.Row(*row), pmui.TextInput(label="Notes"), ArraySum(source=np.ones(3)))
+        array = ArraySum(source=np.ones(3))  # type: ignore[no-untyped-call]
+        return pn.Column(self.text, dark, pn.Row(*row), pmui.TextInput(label="Notes"), array)
 
     def close(self) -> None:
         self.visit.param.unwatch(self.watcher)
@@ -222,7 +227,7 @@ def get(running: RunningSite, path: str, **headers: str) -> Answer:
         connection.request("GET", path, headers={"Accept": "text/html", **headers})
         answer = connection.getresponse()
         text = "" if answer.status == http.HTTPStatus.SWITCHING_PROTOCOLS else answer.read().decode()
-        return Answer(answer.status, answer.headers, text)
+        return Answer(answer.status, dict(answer.headers.items()), text)
 
 
 # ---------------------------------------------------------------------------------------------- addresses
@@ -314,7 +319,8 @@ def test_a_page_that_cannot_load_shows_a_sentence_and_tries_again(
     found = re.search(r"Reference ([0-9A-F]{6})", shown)
     assert found is not None
     logged = next(record for record in caplog.records if found[1] in record.getMessage())
-    assert logged.exc_info is not None and SECRET in str(logged.exc_info[1])
+    assert logged.exc_info is not None
+    assert SECRET in str(logged.exc_info[1])
     for word in ("SELECT", "Traceback", "RuntimeError"):
         expect(page.get_by_text(word)).to_have_count(0)
     monkeypatch.setattr(Broken, "is_repaired", True)
@@ -342,7 +348,9 @@ def test_a_callback_that_fails_leaves_the_page_working(page: Tab, running: Runni
     expect(page.get_by_text("Clicked 2")).to_be_visible()
 
 
-def test_a_coroutine_callback_that_fails_tells_the_librarys_own_sentence(page: Tab, running: RunningSite) -> None:
+def test_a_coroutine_callback_that_fails_tells_the_librarys_own_sentence(
+    page: Tab, running: RunningSite
+) -> None:
     open_at(page, running)
     page.get_by_role("button", name="Fail later").click()
     expect(page.locator(".notice[role=alert]")).to_contain_text("weighing")
@@ -353,7 +361,9 @@ def test_a_message_is_text_with_a_link_and_an_action_that_runs_once(page: Tab, r
     page.get_by_role("button", name="Save").click()
     notice = page.locator(".notice[role=status]")
     expect(notice).to_contain_text("Saved <b>M042</b>")
-    expect(notice.get_by_role("link", name="Show it")).to_have_attribute("href", "#/table/lab_subject.Subject")
+    expect(notice.get_by_role("link", name="Show it")).to_have_attribute(
+        "href", "#/table/lab_subject.Subject"
+    )
     notice.get_by_role("button", name="Undo").click()
     expect(notice).to_have_count(1)
     expect(notice).to_contain_text("Taken back")
@@ -368,7 +378,9 @@ def background(page: Tab) -> str:
     return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
-def test_dark_colours_are_remembered_and_python_knows(open_page: Callable[..., Tab], running: RunningSite) -> None:
+def test_dark_colours_are_remembered_and_python_knows(
+    open_page: Callable[..., Tab], running: RunningSite
+) -> None:
     page = open_at(open_page(visitor="Ben", color_scheme="light"), running)
     light = background(page)
     expect(page.get_by_text("Python knows light")).to_be_visible()
@@ -414,7 +426,9 @@ def test_the_navigation_of_a_narrow_window_is_a_drawer_closed_at_first(
 # ---------------------------------------------------------------------------------------------- keyboard
 
 
-def test_the_keyboard_alone_reaches_every_page_and_lands_on_its_heading(page: Tab, running: RunningSite) -> None:
+def test_the_keyboard_alone_reaches_every_page_and_lands_on_its_heading(
+    page: Tab, running: RunningSite
+) -> None:
     open_at(page, running, "#/table/lab_subject.Subject")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -466,7 +480,9 @@ def test_the_search_box_is_left_with_escape_and_walked_with_arrows(page: Tab, ru
     expect(page.get_by_role("listbox")).to_be_hidden()
 
 
-def test_the_single_key_shortcut_is_off_in_fields_and_can_be_turned_off(page: Tab, running: RunningSite) -> None:
+def test_the_single_key_shortcut_is_off_in_fields_and_can_be_turned_off(
+    page: Tab, running: RunningSite
+) -> None:
     open_at(page, running)
     jump = page.get_by_role("combobox", name="Go to a table or page")
     page.get_by_label("Notes").focus()
@@ -493,7 +509,7 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_server(page:
     expect(page.locator("#status")).to_have_text("Not connected")
     second = serve(make_site(), port=first.port, threaded=True)
     try:
-        expect(page.locator("#status")).to_have_text("Connected", timeout=20_000)
+        expect(page.locator("#status")).to_have_text("Connected")
         expect(page.get_by_text("loaded with {}")).to_be_visible()
         page.get_by_role("link", name="Home").click()
         page.get_by_role("button", name="Count").click()
@@ -515,7 +531,7 @@ def test_a_visitor_who_is_typing_is_asked_before_the_page_is_loaded_again(page: 
         expect(again).to_be_visible(timeout=20_000)
         expect(page.get_by_label("Notes")).to_have_value("half a sent")
         again.click()
-        expect(page.locator("#status")).to_have_text("Connected", timeout=20_000)
+        expect(page.locator("#status")).to_have_text("Connected")
         expect(page.get_by_text("Welcome")).to_be_visible()
     finally:
         second.stop()
@@ -585,8 +601,10 @@ def test_every_answer_carries_the_security_headers(running: RunningSite) -> None
         assert answer.headers["X-Frame-Options"] == "DENY"
         assert answer.headers["Referrer-Policy"] == "same-origin"
         policy = answer.headers["Content-Security-Policy"]
-        assert "frame-ancestors 'none'" in policy and "default-src 'self'" in policy
-        assert "http" not in policy and "*" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "default-src 'self'" in policy
+        assert "http" not in policy
+        assert "*" not in policy
         script = next(part for part in policy.split("; ") if part.startswith("script-src"))
         assert "'unsafe-inline'" not in script
         assert "Server" not in answer.headers
@@ -626,14 +644,18 @@ def test_a_script_that_slipped_into_a_page_does_not_run(page: Tab, running: Runn
         ("/autoload.js?bokeh-autoload-element=1", {}),
     ],
 )
-def test_a_session_chosen_by_the_client_is_refused(running: RunningSite, path: str, headers: dict[str, str]) -> None:
+def test_a_session_chosen_by_the_client_is_refused(
+    running: RunningSite, path: str, headers: dict[str, str]
+) -> None:
     answer = get(running, path, **headers)
     assert answer.status == 403
     assert "This address is not allowed" in answer.text
 
 
 @pytest.mark.parametrize(("origin", "status"), [("evil.example", 403), ("null", 403), ("", 101)])
-def test_only_windows_of_this_address_may_open_a_socket(running: RunningSite, origin: str, status: int) -> None:
+def test_only_windows_of_this_address_may_open_a_socket(
+    running: RunningSite, origin: str, status: int
+) -> None:
     host = f"127.0.0.1:{running.port}"
     token = re.search(r'"token":"([^"]+)"', get(running, "/").text)
     assert token is not None
@@ -658,17 +680,28 @@ def test_an_origin_for_everyone_is_refused() -> None:
         serve(make_site(), websocket_origins=["*"], threaded=True)
 
 
-def test_the_page_of_an_http_error_is_ours(page: Tab, running: RunningSite) -> None:
+def test_the_page_of_an_http_error_is_ours(running: RunningSite) -> None:
     answer = get(running, "/nowhere")
-    body = answer.text
     assert answer.status == 404
-    assert "There is no such page" in body and "Traceback" not in body
+    assert "There is no such page" in answer.text
+    assert "Traceback" not in answer.text
 
 
 @pytest.mark.parametrize(
     "message",
-    [{}, {"type": 1}, {"type": "route"}, {"type": "route", "hash": 5}, {"type": "action", "id": "x"}, [], None, 7]
-    + [{"type": "action", "id": 99}, {"type": "hello"}, {"type": "nonsense"}, {"type": ["route"], "hash": "#/"}],
+    [
+        {},
+        {"type": 1},
+        {"type": "route"},
+        {"type": "route", "hash": 5},
+        {"type": "action", "id": "x"},
+        {"type": "hello"},
+        {"type": "nonsense"},
+        {"type": ["route"], "hash": "#/"},
+        [],
+        None,
+        7,
+    ],
 )
 def test_a_message_that_makes_no_sense_is_ignored(message: object) -> None:
     received: list[object] = []

@@ -529,3 +529,44 @@ def test_a_codec_written_for_datajoint_stores_and_reads(registry: None, context:
             return backend.get_buffer(stored["path"]).decode().split("\t")
 
     assert round_trip("<tsv@>", ["a", "b"], context) == ["a", "b"]
+
+
+def test_a_codec_written_for_datajoint_finds_the_methods_of_its_stores(
+    context: dict[str, Any], tmp_path: Path
+) -> None:
+    class Probe(codecs.ObjectCodec, register=False):
+        name = "probe"
+
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "part").write_bytes(b"12")
+    backend = Probe()._get_backend("cold", config=context["config"])
+    backend.put_buffer(b"123", "a/file")
+    backend.put_file(tmp_path / "folder" / "part", "a/copy")
+    assert backend.put_folder(tmp_path / "folder", "a/folder")["item_count"] == 1
+    assert (backend.size("a/file"), backend.open("a/copy").read()) == (3, b"12")
+    assert backend.isdir("a/folder")
+    assert dict(backend.get_fsmap("a/folder")) == {"part": b"12"}
+    assert backend.get_url("a/file") == f"memory://{tmp_path.name}/a/file"
+    assert backend.fs.cat_file(backend._full_path("a/file")) == b"123"
+    assert (backend.protocol, backend.spec["name"]) == ("memory", "cold")
+    backend.get_file("a/file", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"123"
+    backend.remove("a/file")
+    backend.remove_folder("a/folder")
+    assert not backend.exists("a/file")
+    assert not backend.exists("a/folder")
+
+
+@pytest.mark.parametrize("spec", ["<hash@>", "<object@>", "<npy@>", "<filepath@>"])
+@pytest.mark.parametrize("stored", ["[]", "5", "{}", '{"path": 1}', '"text"'])
+def test_json_that_is_no_reference_is_refused(spec: str, stored: str, context: dict[str, Any]) -> None:
+    with pytest.raises(DecodeError, match="has no path"):
+        decode_value(spec, stored, context=context)
+
+
+def test_a_column_that_holds_no_bytes_is_refused(context: dict[str, Any]) -> None:
+    for spec in ("<blob>", "<attach>"):
+        with pytest.raises(DecodeError, match="is str, not bytes"):
+            decode_value(spec, "text", context=context)
+    with pytest.raises(DecodeError, match="has no hash"):
+        decode_value("<hash@>", {"path": "a"}, context=context)

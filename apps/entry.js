@@ -1,0 +1,402 @@
+// The form of one table: layout, checks, the draft that survives everything but a receipt, saving, and what was saved.
+//
+// Python is asked by messages that carry a number and are answered under it. A draft lies in the browser's own
+// storage from the first letter on; it is removed when, and only when, the server has said that the row is saved.
+
+const ANSWER_MS = 15000
+const RESEND_MS = 4000
+const RECHECK_MS = 350
+const waiting = new Map()              // draft key -> what was sent and not answered, while this window lives
+
+const stored = (key) => {
+  try { return JSON.parse(localStorage.getItem(key)) } catch { return null }
+}
+const keep = (key, value) => {
+  try {
+    if (value === null) localStorage.removeItem(key)
+    else localStorage.setItem(key, JSON.stringify(value))
+    return true
+  } catch { return false }             // storage may be full or forbidden
+}
+
+class EntryForm {
+  constructor(model) {
+    this.model = model
+    this.about = model.form
+    this.table = this.about.table
+    this.store = new Store()
+    this.requests = new Map()
+    this.nextRequest = 0
+    this.pins = new Set(stored(this.pinKey) ?? this.about.items.filter((item) => item.type === "picker").map((item) => item.id))
+    this.isSaving = false
+    this.token = newUuid()
+    this.duplicate = null
+    this.controls = this.about.items.map((item) => makeControl(item, this.store, this))
+    this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
+    this.build()
+    this.listener = (message) => this.answered(message)
+    model.on("msg:custom", this.listener)
+    this.begin()
+  }
+  get draftKey() { return this.model.draft_key }
+  get pinKey() { return `${this.model.pin_key}` }
+  get counter() { return this.controls.find((control) => control.about.name === this.about.counter) }
+
+  // ---- what is on the page
+  build() {
+    this.banner = make("div", {class: "restored", role: "status", hidden: true})
+    this.summary = make("div", {class: "summary", role: "alert", tabindex: "-1", hidden: true})
+    this.receipt = make("div", {class: "receipt", role: "status", hidden: true})
+    const inKey = this.controls.filter((control) => control.about.in_key)
+    const rest = this.controls.filter((control) => !control.about.in_key)
+    const group = (title, controls) => controls.length === 0 ? "" : make("fieldset", {},
+      make("legend", {}, title), make("div", {class: "fields"}, ...controls.map((control) => control.root)))
+    for (const control of this.controls) {
+      const name = control.about.id ?? control.about.name
+      if (control === this.counter || control.about.kind === "none" || control.about.kind === "file") continue
+      control.offerPin(this.pins.has(name), () => {
+        if (this.pins.has(name)) this.pins.delete(name)
+        else this.pins.add(name)
+        keep(this.pinKey, [...this.pins])
+        return this.pins.has(name)
+      })
+    }
+    this.counter?.offerNumber(() => this.nextFree())
+    this.button = make("button", {type: "button", class: "save"}, "Save")
+    this.button.onclick = () => this.save()
+    this.reset = make("button", {type: "button", class: "quiet"}, "Clear")
+    this.reset.onclick = () => this.discard()
+    this.state = make("span", {class: "state", role: "status"})
+    this.saved = make("section", {class: "saved", hidden: true})
+    this.blocker = this.about.blocker
+      ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
+    if (this.about.blocker) this.button.disabled = true
+    this.root = make("div", {class: "form"}, this.blocker, this.receipt, this.banner, this.summary,
+      group("Key", inKey), group("Values", rest), ...this.grids.map((grid) => grid.root),
+      make("div", {class: "bar"}, this.button, make("kbd", {}, "Ctrl Enter"), this.reset, this.state), this.saved)
+    this.root.addEventListener("keydown", (event) => this.pressed(event))
+    this.showSaved(this.model.recent)
+  }
+  hasFocus(element) { return element.getRootNode().activeElement === element }
+  pressed(event) {
+    if (event.isComposing || event.defaultPrevented) return
+    const target = event.composedPath()[0]
+    const control = this.controls.find((c) => c.root.contains(target))
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault()
+      target.blur?.()
+      target.focus?.()
+      this.save()
+    } else if (event.key === "Enter" && target.tagName === "INPUT" && control) {
+      event.preventDefault()
+      this.save()
+    } else if (event.altKey && event.code === "KeyP" && control?.togglePin) {
+      event.preventDefault()
+      control.togglePin()
+    } else if (event.altKey && event.code === "KeyN") {
+      const filled = control ?? this.grids.flatMap((grid) => grid.controls).find((c) => c.root.contains(target))
+      if (filled?.fill) { event.preventDefault(); filled.fill() }
+    }
+  }
+
+  // ---- asking Python
+  request(kind, data = {}, timeout = ANSWER_MS) {
+    const number = ++this.nextRequest
+    if (typeof timeout !== "number") timeout = ANSWER_MS
+    return new Promise((resolve, reject) => {
+      const timer = timeout === 0 ? 0 : setTimeout(() => {
+        this.requests.delete(number)
+        reject(new Error("The server does not answer. What you typed is kept here; try again."))
+      }, timeout)
+      this.requests.set(number, {resolve, reject, timer})
+      this.model.send_msg({type: kind, number, table: this.table, ...data})
+    })
+  }
+  answered({number, error, ...answer}) {
+    const asked = this.requests.get(number)
+    if (!asked) return
+    this.requests.delete(number)
+    clearTimeout(asked.timer)
+    if (error) asked.reject(new Error(error))
+    else asked.resolve(answer)
+  }
+
+  // ---- beginning: a draft of before, or what the address says
+  begin() {
+    const draft = stored(this.draftKey)
+    if (draft !== null && typeof draft.texts === "object") {
+      this.token = draft.token ?? this.token
+      this.put(draft)
+      this.typedAt = draft.at
+      const sent = waiting.get(this.draftKey)
+      if (sent) this.save()            // the same window came back: the answer got lost, and the token finds it
+      else if (draft.isTyped) this.showRestored(draft)
+    } else this.store.set(this.model.prefill)
+    if (this.store.isEmpty === false) this.suggestNext()
+    this.focusWhenShown()
+  }
+  put({texts, parts = {}}) {
+    this.store.set(Object.fromEntries(Object.entries(texts).filter(([, text]) => typeof text === "string")))
+    for (const grid of this.grids) {
+      grid.clear()
+      grid.load(parts[grid.about.table] ?? [])
+    }
+  }
+  showRestored(draft) {
+    const at = new Date(draft.at)
+    const day = at.toDateString() === new Date().toDateString() ? "" : ` on ${today(at)}`
+    const doubt = draft.isSent ? " It was being saved, and no answer came: save again to be sure. It will be stored once." : ""
+    const lost = draft.files?.length ? ` Choose again: ${draft.files.join(", ")}.` : ""
+    const button = make("button", {type: "button", class: "quiet"}, "Discard")
+    button.onclick = () => this.discard()
+    this.banner.replaceChildren(
+      make("span", {}, `Restored what you had typed at ${clock(at).slice(0, 5)}${day}.${doubt}${lost}`), button)
+    this.banner.hidden = false
+  }
+  focusWhenShown(tries = 0) {
+    if (document.body.classList.contains("waiting") && tries < 600) {
+      requestAnimationFrame(() => this.focusWhenShown(tries + 1))
+      return
+    }
+    const active = document.activeElement
+    if (tries < 600 && (active === null || active === document.body || active.id === "heading" || active.shadowRoot)) {
+      this.focusFirst()
+    }
+  }
+  focusFirst() {
+    const open = this.controls.filter((control) => control.about.kind !== "none")
+    const first = open.find((control) => !control.hasText) ?? open[0]
+    first?.focus()
+  }
+
+  // ---- typing
+  changed(control) {
+    this.keepDraft(true)
+    this.hideReceipt()
+    if (control && control.errorText && control instanceof Field) {
+      clearTimeout(this.recheck)
+      this.recheck = setTimeout(() => this.check(control, {force: true}), RECHECK_MS)
+    }
+    if (this.duplicate && control?.about.in_key) this.showSummary([])
+  }
+  partChanged() { this.keepDraft(true); this.hideReceipt() }
+  left(control) {
+    if (control.isTouched && control.hasText) this.check(control, {})
+    else if (!control.hasText && control.errorText) control.setError("")
+  }
+  async check(control, {force = false}) {
+    const texts = control.names.map((name) => control.store.get(name)).join("\n")
+    if (!force && control.checkedText === texts) return
+    control.checkedText = texts
+    const host = control.host
+    let answer
+    try {
+      answer = await host.request("check", {draft: control.store.draft(), only: control.names})
+    } catch { return }                 // saving will tell
+    if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
+    control.setError(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    if (control.store !== this.store) return
+    if (answer.duplicate) this.showDuplicate(answer.duplicate)
+    else if (this.duplicate) this.showSummary([])
+    if (control.about.in_key && this.counter && !this.counter.hasText) this.suggestNext({onlyNote: true})
+  }
+  keepDraft(isTyped) {
+    this.typedAt = Date.now()
+    const files = this.controls.filter((c) => c instanceof FileField && c.hasText).map((c) => c.about.label)
+    const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
+    const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
+    const draft = {texts, parts, files, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
+    if (!keep(this.draftKey, draft) && isTyped) this.state.textContent = "This browser keeps no copy of what you type."
+  }
+
+  // ---- numbers
+  get keyWithoutCounter() {
+    return Object.fromEntries(this.about.key.filter((name) => name !== this.about.counter).map((n) => [n, this.store.get(n)]))
+  }
+  async nextFree() {
+    const fixed = this.keyWithoutCounter
+    if (Object.values(fixed).some((text) => text === "")) {
+      this.counter.setNote("Fill in the rest of the key first.")
+      return ""
+    }
+    try {
+      return (await this.request("next", {attribute: this.about.counter, fixed})).text
+    } catch (error) {
+      this.counter.setNote(error.message)
+      return ""
+    }
+  }
+  async suggestNext({onlyNote = false} = {}) {
+    if (!this.counter || this.counter.hasText || Object.values(this.keyWithoutCounter).some((text) => text === "")) return
+    const text = await this.nextFree()
+    if (!text || this.counter.hasText) return
+    if (onlyNote) this.counter.setNote(`Next free: ${text}`)
+    else this.store.set({[this.about.counter]: text})
+  }
+
+  // ---- saving
+  async save() {
+    if (this.isSaving || this.about.blocker) return
+    this.isSaving = true
+    this.button.setAttribute("aria-disabled", "true")
+    this.button.textContent = "Saving…"
+    this.state.textContent = ""
+    const isResent = waiting.has(this.draftKey) || stored(this.draftKey)?.isSent === true
+    const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
+    const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent}
+    waiting.set(this.draftKey, true)
+    this.keepDraft(true)
+    let answer = null
+    let problem = ""
+    // No answer does not mean not saved: the same token is sent until the server says what became of it.
+    for (let tries = 1; answer === null && !problem; tries++) {
+      try {
+        answer = await this.request("save", tries === 1 ? message : {...message, is_resent: true}, RESEND_MS)
+      } catch (error) {
+        if (!/does not answer/.test(error.message)) problem = error.message
+        else if (this.isGone) return
+        else this.state.textContent = "Not saved yet: waiting for the server. What you typed is kept on this device."
+      }
+    }
+    this.isSaving = false
+    waiting.delete(this.draftKey)
+    this.state.textContent = ""
+    this.button.removeAttribute("aria-disabled")
+    this.button.textContent = "Save"
+    if (answer?.receipt) this.finish(answer)
+    else this.refuse(answer ?? {errors: {}, part_errors: [], summary: problem})
+  }
+  refuse({errors, part_errors: partErrors, summary, duplicate}) {
+    this.keepDraft(true)
+    this.banner.hidden = true
+    const wrong = []
+    for (const control of this.controls) {
+      const text = control.names.map((name) => errors[name]).find(Boolean) ?? ""
+      control.setError(text)
+      control.checkedText = control.names.map((name) => control.store.get(name)).join("\n")
+      if (text) wrong.push({control, where: control.about.label})
+    }
+    for (const grid of this.grids) {
+      wrong.push(...grid.setErrors(partErrors.filter((error) => error.part === grid.about.table)))
+    }
+    if (duplicate && wrong.length === 0) this.showDuplicate(duplicate, true)
+    else this.showSummary(wrong, summary)
+    const first = wrong[0]?.control
+    if (first) first.focus()
+    else this.summary.focus()
+  }
+  showSummary(wrong, title = "") {
+    this.duplicate = null
+    this.summary.hidden = !title
+    if (!title) return
+    const links = wrong.map(({control, where}) => {
+      const link = make("button", {type: "button", class: "link"}, where)
+      link.onclick = () => control.focus()
+      return make("li", {}, link, `: ${control.errorText}`)
+    })
+    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, title), links.length ? make("ul", {}, ...links) : ""))
+  }
+  showDuplicate(duplicate, isRefused = false) {
+    this.duplicate = duplicate
+    const open = make("a", {href: duplicate.href}, "Open")
+    const actions = make("div", {class: "actions"}, open)
+    if (duplicate.next_free) {
+      const next = make("button", {type: "button", class: "quiet"}, `Use next free number: ${duplicate.next_free}`)
+      next.onclick = () => {
+        this.store.set({[duplicate.counter]: duplicate.next_free})
+        this.keepDraft(true)
+        this.showSummary([])
+        this.focusFirst()
+      }
+      actions.append(next)
+    }
+    const text = `${duplicate.label} exists already.${isRefused ? " Nothing was saved." : ""}`
+    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions))
+    this.summary.hidden = false
+  }
+
+  // ---- afterwards
+  finish({receipt, recent}) {
+    const before = {texts: {...this.store.texts}, parts: Object.fromEntries(this.grids.map((g) => [g.about.table, g.drafts()]))}
+    keep(this.draftKey, null)
+    this.token = newUuid()
+    this.banner.hidden = true
+    this.showSummary([])
+    const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name)
+    const kept = new Set(this.controls.filter(isPinned).flatMap((control) => [...control.names, control.about.id]))
+    const cleared = Object.keys(this.store.texts).filter((name) => !kept.has(name))
+    for (const control of this.controls) { control.setError(""); control.checkedText = ""; control.isTouched = false }
+    this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
+    for (const grid of this.grids) grid.clear()
+    this.keepDraft(false)
+    this.suggestNext()
+    this.showReceipt(receipt, before)
+    this.showSaved(recent)
+    const open = this.controls.filter((control) => control.about.kind !== "none" && !isPinned(control))
+    const first = open.find((control) => control !== this.counter) ?? open[0] ?? this.controls[0]
+    first?.focus()
+  }
+  showReceipt(receipt, before) {
+    const undo = make("button", {type: "button", class: "quiet"}, "Undo")
+    undo.onclick = () => this.undo(receipt.id, before, undo)
+    const parts = receipt.parts.map(({label, number}) => ` · ${number} × ${label}`).join("")
+    this.receipt.replaceChildren(icon("done"),
+      make("span", {}, receipt.is_repeat ? "Already saved: " : "Saved: ", make("a", {href: receipt.href}, receipt.label),
+        `${parts} · ${receipt.time}`), receipt.is_repeat ? "" : undo)
+    this.receipt.hidden = false
+    this.receipt.classList.remove("undone")
+  }
+  hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
+  async undo(id, before, button) {
+    button.disabled = true
+    try {
+      const {message, recent} = await this.request("undo", {receipt: id})
+      this.receipt.replaceChildren(icon("done"), make("span", {}, message))
+      this.receipt.classList.add("undone")
+      this.receipt.hidden = false
+      this.showSaved(recent)
+      if (before) {                    // so that what was wrong with it can be put right
+        this.put(before)
+        this.keepDraft(true)
+        this.focusFirst()
+      }
+    } catch (error) {
+      button.disabled = false
+      this.showSummary([], error.message)
+      this.summary.focus()
+    }
+  }
+  showSaved(recent) {
+    this.saved.hidden = recent.length === 0
+    this.saved.replaceChildren(make("h3", {}, "Saved in this session"), make("ol", {}, ...recent.map((receipt) => {
+      const undo = make("button", {type: "button", class: "link", "aria-label": `Undo ${receipt.label}`}, "Undo")
+      undo.onclick = () => this.undo(receipt.id, null, undo)
+      const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
+      return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
+        parts ? make("span", {class: "comment"}, parts) : "", undo)
+    })))
+  }
+  discard() {
+    keep(this.draftKey, null)
+    this.token = newUuid()
+    this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""])))
+    for (const control of this.controls) control.clear()
+    for (const grid of this.grids) grid.clear()
+    this.store.set(this.model.prefill)
+    this.banner.hidden = true
+    this.showSummary([])
+    this.focusFirst()
+  }
+  close() {
+    this.isGone = true
+    this.model.off("msg:custom", this.listener)
+  }
+}
+
+let current = null
+
+export function render({model}) {
+  current?.close()
+  current = new EntryForm(model)
+  return current.root
+}

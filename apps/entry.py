@@ -1,0 +1,395 @@
+"""The pages on which people enter rows: the tables there are to fill in, and the form of one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+from panel.viewable import Viewable
+
+from dj_panel.apps.page import Page, empty_state, report
+from dj_panel.apps.pickers import picker_number
+from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.theme import escape, html_pane, tier_chip
+from dj_panel.apps.visit import Visit
+from dj_panel.core.errors import DataJointError
+
+__all__ = ["EnterIndexPage", "EnterPage", "EntryForm", "EntryPage", "row_route"]
+
+log = logging.getLogger(__name__)
+
+_FOLDER = files("dj_panel.apps")
+_MAX_PIECE_CHARS = 1_000_000
+_MAX_NAMES = 1000
+
+
+def _asset(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+class _BadMessageError(ValueError):
+    """A message that no form of ours sends."""
+
+
+class EntryForm(JSComponent):
+    """A form in the browser. What it asks is answered by `receive`, under the number it was asked with."""
+
+    form = param.Dict(default={}, doc="What the form is made of, as `Form.as_message` returns it.")
+    prefill = param.Dict(default={}, doc="Attribute -> text to begin with.")
+    recent = param.List(default=[], item_type=dict, doc="What was saved of late.")
+    draft_key = param.String(doc="Name under which the browser keeps the draft.")
+    pin_key = param.String(doc="Name under which the browser remembers which fields are kept.")
+    receive = param.Callable(doc="Called with each message from the browser.")
+
+    _esm = "\n".join(_asset(name) for name in ("fields.js", "pickers.js", "grid.js", "entry.js"))
+    _stylesheets: ClassVar[list[str]] = [_asset("entry.css")]
+    _rename: ClassVar[dict[str, None]] = {"receive": None}
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**({"sizing_mode": "stretch_width", "margin": 0} | params))
+
+    def answer(self, number: int, **data: Any) -> None:
+        """Answer what was asked under a number."""
+        self._send_msg({"number": number, **data})
+
+    def _handle_msg(self, data: Any) -> None:
+        if isinstance(data, Mapping) and isinstance(data.get("type"), str) and self.receive is not None:
+            self.receive(data)
+
+
+class EntryPage(Page):
+    """The form of one table: ``#/enter/<schema>.<Class>``, prefilled by the parameters of the address."""
+
+    takes_focus = True
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._uploads: set[str] = set()
+        self._component: EntryForm | None = None
+
+    async def load(self) -> Viewable:
+        """Build the form."""
+        services = self.visit.services
+        info: TableInfo = services.table(self.visit.route.path[0])
+        if info.master is not None:
+            self.visit.go(Route("enter", (info.master,)), history=False)
+            return empty_state("Moved", f"Rows of {info.label} are entered with {info.master}.")
+        self.title = f"Enter {info.label}"
+        if not info.can_enter:
+            return _computed_state(info)
+        self._info = info
+        self._form = services.entering.form(info.name)
+        query = self.visit.route.query
+        names = {attribute.name for attribute in info.attributes}
+        prefill = {name: text for name, text in query.items() if name in names}
+        place = f"{services.pipeline.title}/{self.visit.user}/{info.name}"
+        address = format_route(Route("enter", (info.name,), prefill)).partition("?")[2]
+        self._component = EntryForm(
+            form=self._form.as_message(),
+            prefill=prefill,
+            recent=self._recent(),
+            draft_key=f"dj-panel-draft/{place}{'?' if address else ''}{address}",
+            pin_key=f"dj-panel-pins/{place}",
+            receive=self._receive,
+        )
+        return pn.Column(_heading(info), self._component, sizing_mode="stretch_width", margin=0)
+
+    def close(self) -> None:
+        """Let go of files that were not saved."""
+        for reference in self._uploads:
+            self.visit.services.entering.uploads.drop(reference)
+
+    # ------------------------------------------------------------------ messages
+    def _receive(self, data: Mapping[str, Any]) -> None:
+        handler = self._handlers.get(data["type"])
+        number = data.get("number")
+        if handler is None or not isinstance(number, int):
+            return
+        task = asyncio.ensure_future(self._answer(handler, number, data))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(
+        self,
+        handler: Callable[[EntryPage, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]],
+        number: int,
+        data: Mapping[str, Any],
+    ) -> None:
+        try:
+            answer = await handler(self, data)
+        except _BadMessageError as error:
+            log.warning("a form of %s sent what makes no sense: %s", self._info.name, error)
+            answer = {"error": "The form and the server do not understand each other. Load the page again."}
+        except DataJointError as error:
+            answer = {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - logged by report(), and told to the visitor
+            problem = report(error, f"{data['type']} in the form of {self._info.name}")
+            answer = {"error": f"{problem.message} (reference {problem.reference})"}
+        if self._component is not None:
+            self._component.answer(number, **answer)
+
+    def _table(self, data: Mapping[str, Any]) -> str:
+        """Return the table that a message is about: ours, or one of its parts."""
+        name = data.get("table")
+        if name != self._info.name and name not in self._info.parts:
+            raise _BadMessageError(f"table {name!r}")
+        return str(name)
+
+    async def _check(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        only = data.get("only")
+        if not isinstance(only, list):
+            raise _BadMessageError("only")
+        entering = self.visit.services.entering
+        checked = await entering.check(
+            self._table(data), _texts(data.get("draft")), {str(name) for name in only}
+        )
+        return {"errors": checked.errors, "duplicate": self._duplicate(checked.duplicate)}
+
+    async def _search(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        link, text, fixed = _link(data.get("link")), _text(data.get("text")), _texts(data.get("fixed"))
+        choices = await self.visit.services.entering.search(self._table(data), link, text, fixed)
+        return {"choices": [asdict(choice) for choice in choices]}
+
+    async def _resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        link, text, fixed = _link(data.get("link")), _text(data.get("text")), _texts(data.get("fixed"))
+        found = await self.visit.services.entering.resolve(self._table(data), link, text, fixed)
+        return {"message": found} if isinstance(found, str) else {"choice": asdict(found)}
+
+    async def _next(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        name = data.get("attribute")
+        if name not in self._info.primary_key:
+            raise _BadMessageError(f"attribute {name!r}")
+        entering = self.visit.services.entering
+        return {"text": await entering.next_free(self._info.name, name, _texts(data.get("fixed")))}
+
+    async def _save(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        parts = data.get("parts")
+        if not isinstance(parts, Mapping) or not all(isinstance(rows, list) for rows in parts.values()):
+            raise _BadMessageError("parts")
+        outcome = await self.visit.services.entering.save(
+            self._info.name,
+            _texts(data.get("draft")),
+            {str(name): [_texts(row) for row in rows] for name, rows in parts.items()},
+            _text(data.get("token")),
+            is_resent=data.get("is_resent") is True,
+        )
+        if isinstance(outcome, Refused):
+            return self._refusal(outcome)
+        return {"receipt": self._shown(outcome), "recent": self._recent()}
+
+    async def _undo(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        entering = self.visit.services.entering
+        receipts = entering.recent(self._info.name)
+        receipt = next((r for r in receipts if _receipt_id(r) == data.get("receipt")), None)
+        if receipt is None:
+            return {"error": "This row was saved too long ago to be taken back here. Delete it in its table."}
+        await entering.undo(receipt)
+        return {"message": f"Taken back: {receipt.label} was deleted.", "recent": self._recent()}
+
+    # ------------------------------------------------------------------ files
+    async def _upload(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        size = data.get("size")
+        if not isinstance(size, int):
+            raise _BadMessageError("size")
+        name = _text(data.get("name"))
+        try:
+            reference = self.visit.services.entering.uploads.begin(name, size)
+        except ValueError as error:
+            return {"error": f"{name} {error}."}
+        self._uploads.add(reference)
+        return {"reference": reference}
+
+    async def _piece(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        reference, offset, content = self._reference(data), data.get("offset"), data.get("content")
+        if not isinstance(offset, int) or not isinstance(content, str) or len(content) > _MAX_PIECE_CHARS:
+            raise _BadMessageError("piece")
+        services = self.visit.services
+        try:
+            piece = base64.b64decode(content, validate=True)
+            return {"n_received": await services.run(services.entering.uploads.add, reference, offset, piece)}
+        except binascii.Error as error:
+            raise _BadMessageError("content") from error
+        except ValueError as error:
+            return {"error": f"The file {error}."}
+
+    async def _uploaded(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        services = self.visit.services
+        info = services.table(self._table(data))
+        attribute = next((a for a in info.attributes if a.name == data.get("attribute")), None)
+        if attribute is None:
+            raise _BadMessageError("attribute")
+        uploads, reference = services.entering.uploads, self._reference(data)
+        name = uploads.name(reference)
+        try:
+            return {"summary": await services.run(uploads.summary, reference, attribute)}
+        except ValueError as error:
+            uploads.drop(reference)
+            return {"error": f"{name or 'The file'} {error}."}
+
+    def _reference(self, data: Mapping[str, Any]) -> str:
+        reference = data.get("reference")
+        if reference not in self._uploads:
+            raise _BadMessageError("reference")
+        return str(reference)
+
+    _handlers: Mapping[str, Callable[[EntryPage, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
+        "check": _check,
+        "search": _search,
+        "resolve": _resolve,
+        "next": _next,
+        "save": _save,
+        "undo": _undo,
+        "upload": _upload,
+        "piece": _piece,
+        "uploaded": _uploaded,
+    }
+
+    # ------------------------------------------------------------------ what the browser is shown
+    def _recent(self) -> list[dict[str, Any]]:
+        return [self._shown(receipt) for receipt in self.visit.services.entering.recent(self._info.name)]
+
+    def _shown(self, receipt: Receipt) -> dict[str, Any]:
+        labels = {grid.table: grid.label for grid in self._form.grids}
+        return {
+            "id": _receipt_id(receipt),
+            "label": receipt.label,
+            "href": format_route(row_route(receipt.table, receipt.key)),
+            "time": f"{receipt.saved_at:%H:%M:%S}",
+            "is_repeat": receipt.is_repeat,
+            "parts": [{"label": labels.get(n, n), "number": number} for n, number in receipt.n_parts.items()],
+        }
+
+    def _refusal(self, refused: Refused) -> dict[str, Any]:
+        return {
+            "errors": refused.errors,
+            "part_errors": [
+                {"part": part, "row": row, "attribute": attribute, "text": text}
+                for (part, row, attribute), text in refused.part_errors.items()
+            ],
+            "summary": refused.summary,
+            "duplicate": self._duplicate(refused.duplicate),
+        }
+
+    def _duplicate(self, duplicate: Duplicate | None) -> dict[str, Any] | None:
+        if duplicate is None:
+            return None
+        return {**asdict(duplicate), "href": format_route(row_route(self._info.name, duplicate.key))}
+
+
+class EnterIndexPage(Page):
+    """The tables that people can fill in: ``#/enter``."""
+
+    title = "Enter"
+
+    async def load(self) -> Viewable:
+        """List the tables by schema, those used of late first."""
+        entering = self.visit.services.entering
+        tables = entering.tables()
+        if not tables:
+            return empty_state("Nothing to fill in", "This pipeline has no Manual or Lookup tables.")
+        by_name = {info.name: info for info in tables}
+        recent = [by_name[name] for name in entering.recent_tables() if name in by_name][:5]
+        groups = [("Used of late", recent)] if recent else []
+        # Parents come first, and so do the schemas in which people write, lookup tables left aside.
+        ordered = sorted(tables, key=lambda info: info.tier != "Manual")
+        for schema in dict.fromkeys(info.schema for info in ordered):
+            own = [info for info in tables if info.schema == schema]
+            groups.append((schema, sorted(own, key=lambda info: (info.tier != "Manual", info.label))))
+        return html_pane(
+            "".join(_group(title, infos) for title, infos in groups),
+            stylesheets=[_asset("entry.css")],
+            sizing_mode="stretch_width",
+        )
+
+
+class EnterPage(Page):
+    """``#/enter`` and what is below it: the index, or the form of a table."""
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        kind = EntryPage if visit.route.path else EnterIndexPage
+        self._shown: Page = kind(visit)
+        self.takes_focus = self._shown.takes_focus
+
+    async def load(self) -> Viewable:
+        """Build the one or the other."""
+        view = await self._shown.load()
+        self.title = self._shown.title
+        return view
+
+    def close(self) -> None:
+        """Close what is shown."""
+        self._shown.close()
+
+
+def row_route(table: str, key: Mapping[str, str]) -> Route:
+    """Return the place where a row can be seen: its table, restricted to its key."""
+    return Route("table", (table,), {f"f.{name}": f"={text}" for name, text in key.items()})
+
+
+def _heading(info: TableInfo) -> Viewable:
+    table = format_route(Route("table", (info.name,)))
+    comment = f"<span>{escape(info.comment)}</span>" if info.comment else ""
+    link = f'<a href="{escape(table)}">{escape(info.name)}</a>'
+    return html_pane(
+        f'<p class="about">{tier_chip(info.tier)}{link}{comment}</p>',
+        stylesheets=[_asset("entry.css")],
+        sizing_mode="stretch_width",
+    )
+
+
+def _computed_state(info: TableInfo) -> Viewable:
+    place = format_route(Route("populate", (info.name,)))
+    link = html_pane(f'<a href="{escape(place)}">Go to its computations</a>')
+    return empty_state(
+        f"{info.label} is {info.tier.lower()}",
+        "Its rows come from the pipeline's code, so nobody enters them. Compute them on the page Populate.",
+        link,
+    )
+
+
+def _group(title: str, infos: list[TableInfo]) -> str:
+    items = "".join(
+        f'<li><a href="{escape(format_route(Route("enter", (info.name,))))}"><b>{escape(info.label)}</b>'
+        f'{tier_chip(info.tier)}<span class="comment">{escape(info.comment)}</span></a></li>'
+        for info in infos
+    )
+    return f'<section class="tables"><h2>{escape(title)}</h2><ul>{items}</ul></section>'
+
+
+def _receipt_id(receipt: Receipt) -> str:
+    return f"{receipt.token}/{'/'.join(receipt.key.values())}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _BadMessageError(f"{type(value).__name__} in place of text")
+    return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    """Return a draft out of a message."""
+    if not isinstance(value, Mapping) or len(value) > _MAX_NAMES:
+        raise _BadMessageError("draft")
+    if not all(isinstance(name, str) and isinstance(text, str) for name, text in value.items()):
+        raise _BadMessageError("draft")
+    return dict(value)
+
+
+def _link(value: Any) -> int:
+    number = picker_number(_text(value))
+    if number is None:
+        raise _BadMessageError("link")
+    return number

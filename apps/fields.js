@@ -1,0 +1,348 @@
+// Fields of a form: each draws one attribute, holds what was typed as text, and shows what is wrong with it.
+//
+// A field reads and writes the store of its row (`Store`), never a value: what text means is for the server to say.
+// All text from the database goes through textContent or value.
+
+let lastId = 0
+const newId = (prefix) => `${prefix}-${++lastId}`
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") element.className = value
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value)
+    else if (value === true) element.setAttribute(name, "")
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value)
+  }
+  element.append(...children.filter((child) => child !== null && child !== ""))
+  return element
+}
+
+const ICONS = {
+  pin: '<path d="M6 2.5h4M6.8 2.5v4L4.5 9h7L9.2 6.5v-4M8 9v4.5"/>',
+  remove: '<path d="M4 4l8 8M12 4l-8 8"/>',
+  error: '<path d="M8 2l6.3 11.2H1.7z"/><path d="M8 6.4v3.2M8 11.4v.01"/>',
+  done: '<circle cx="8" cy="8" r="6"/><path d="M5.3 8.2l1.9 1.9 3.6-4"/>',
+  add: '<path d="M8 3v10M3 8h10"/>',
+  down: '<path d="M4 6l4 4 4-4"/>',
+}
+function icon(name) {
+  const box = document.createElement("template")
+  box.innerHTML = `<svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" fill="none" stroke="currentColor"
+    stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round">${ICONS[name]}</svg>`
+  return box.content.firstChild
+}
+
+// What was typed into one row: attribute -> text. A part's row looks up what it takes from its master there.
+class Store {
+  constructor(master = null, given = {}) {
+    this.texts = {}
+    this.watchers = new Set()
+    this.master = master
+    this.given = given
+  }
+  get(name) {
+    if (this.master !== null && name in this.given) return this.master.get(this.given[name])
+    return this.texts[name] ?? ""
+  }
+  set(changes, by = null) {
+    let changed = false
+    for (const [name, text] of Object.entries(changes)) {
+      if (this.get(name) === text || (this.master !== null && name in this.given)) continue
+      if (text === "") delete this.texts[name]
+      else this.texts[name] = text
+      changed = true
+    }
+    if (changed) for (const watcher of [...this.watchers]) watcher(changes, by)
+    return changed
+  }
+  draft() {
+    const given = Object.fromEntries(Object.keys(this.given).map((name) => [name, this.get(name)]))
+    return {...given, ...this.texts}
+  }
+  get isEmpty() { return Object.keys(this.texts).length === 0 }
+}
+
+const pad = (number) => String(number).padStart(2, "0")
+const today = (now = new Date()) => `${now.getFullYear()}-${pad(now.getMonth() + 1)}-${pad(now.getDate())}`
+const clock = (now = new Date()) => `${pad(now.getHours())}:${pad(now.getMinutes())}:${pad(now.getSeconds())}`
+const zone = () => {
+  const minutes = -new Date().getTimezoneOffset()
+  return `UTC${minutes < 0 ? "−" : "+"}${pad(Math.floor(Math.abs(minutes) / 60))}:${pad(Math.abs(minutes) % 60)}`
+}
+function newUuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))   // randomUUID() exists over HTTPS only
+  bytes[6] = (bytes[6] & 0x0f) | 0x40
+  bytes[8] = (bytes[8] & 0x3f) | 0x80
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
+}
+const FILLERS = {
+  date: {label: "Today", text: () => today()},
+  datetime: {label: "Now", text: () => `${today()} ${clock()}`},
+  time: {label: "Now", text: () => clock()},
+  uuid: {label: "Generate", text: () => newUuid()},
+}
+
+// The frame of a field: label, control, note, error. Pickers have the same.
+class Control {
+  constructor(about, store, host, {inGrid = false} = {}) {
+    this.about = about
+    this.store = store
+    this.host = host
+    this.inGrid = inGrid
+    this.names = about.attributes ?? [about.name]
+    this.id = newId("field")
+    this.isTouched = false
+    this.errorText = ""
+    this.error = make("p", {class: "problem", id: `${this.id}-error`, hidden: true})
+    this.note = make("p", {class: "note", id: `${this.id}-note`, hidden: true})
+    this.watch = (changes, by) => { if (by !== this) this.refresh(changes) }
+    store.watchers.add(this.watch)
+  }
+  get title() { return this.about.unit ? `${this.about.label} (${this.about.unit})` : this.about.label }
+  get isRequired() { return this.about.is_required }
+  get hasText() { return this.names.some((name) => this.store.get(name) !== "") }
+  remove() { this.store.watchers.delete(this.watch); this.root.remove() }
+  focus() { this.input.focus() }
+
+  frame(control) {
+    this.describe()
+    if (this.inGrid) {
+      this.input.setAttribute("aria-label", this.title)
+      this.root = make("div", {class: "cell"}, control, this.error)
+      return
+    }
+    const {label, comment, unit, is_required: required, default: byDefault} = this.about
+    const name = this.about.name ?? this.names.join(", ")
+    const state = required ? make("span", {class: "required", title: "A row needs a value here"}, "required")
+      : byDefault ? "" : make("span", {class: "optional"}, "may be empty")
+    const code = make("code", {title: "Name in the database", "aria-hidden": "true"}, name)
+    const heading = make("label", {for: this.input.id, id: `${this.id}-label`},
+      make("span", {class: "title"}, make("span", {class: "name"}, label), unit ? make("span", {class: "unit"}, ` (${unit})`) : ""),
+      make("span", {class: "comment"}, code, comment ? ` ${comment}` : ""))
+    this.marks = make("span", {class: "marks"}, state)
+    this.head = make("div", {class: "head"}, heading, this.marks)
+    this.root = make("div", {class: `field ${this.isWide ? "wide" : ""}`}, this.head, control,
+      make("div", {class: "below"}, this.note, this.error))
+  }
+  describe() {
+    const ids = [this.error.hidden ? "" : this.error.id, this.note.hidden ? "" : this.note.id].filter(Boolean)
+    if (ids.length) this.input.setAttribute("aria-describedby", ids.join(" "))
+    else this.input.removeAttribute("aria-describedby")
+  }
+  setError(text) {
+    this.errorText = text ?? ""
+    this.error.hidden = this.errorText === ""
+    this.error.replaceChildren(...(this.errorText ? [icon("error"), make("span", {}, this.errorText)] : []))
+    this.root.classList.toggle("wrong", this.errorText !== "")
+    if (this.errorText) this.input.setAttribute("aria-invalid", "true")
+    else this.input.removeAttribute("aria-invalid")
+    this.describe()
+  }
+  setNote(text) {
+    this.note.textContent = text
+    this.note.hidden = text === ""
+    this.describe()
+  }
+  offerPin(isPinned, toggle) {
+    const button = make("button", {type: "button", class: "pin", tabindex: "-1", "aria-keyshortcuts": "Alt+P"}, icon("pin"))
+    const show = (pinned) => {
+      button.setAttribute("aria-pressed", String(pinned))
+      button.setAttribute("aria-label", `Keep ${this.about.label} for the next row`)
+      button.title = pinned ? "Kept for the next row (Alt+P)" : "Keep for the next row (Alt+P)"
+    }
+    show(isPinned)
+    button.onclick = () => show(toggle())
+    this.togglePin = button.onclick
+    this.marks.append(button)
+  }
+  clear() {
+    this.store.set(Object.fromEntries((this.about.own ?? this.names).map((name) => [name, ""])))
+    this.isTouched = false
+    this.setError("")
+  }
+}
+
+class Field extends Control {
+  constructor(about, store, host, options) {
+    super(about, store, host, options)
+    this.isWide = about.is_multiline || about.kind === "file"
+    this.checkedText = ""
+    this.build()
+    this.refresh({[about.name]: store.get(about.name)})
+  }
+  get text() { return this.store.get(this.about.name) }
+
+  build() {
+    const {kind, default: byDefault, is_nullable: nullable, is_required: required} = this.about
+    if (kind === "none") {
+      this.input = make("input", {id: this.id, disabled: true, value: "", placeholder: "cannot be entered here"})
+      this.frame(this.input)
+      this.setNote(this.about.explanation)
+      return
+    }
+    const common = {id: this.id, "aria-required": String(required), autocomplete: "off"}
+    const hint = byDefault ? `database default: ${byDefault}` : ""
+    if (kind === "choice" || kind === "bool") {
+      const empty = byDefault ? hint : nullable ? "(empty)" : "Choose…"
+      const words = kind === "bool" ? ["yes", "no"] : this.about.choices
+      this.input = make("select", common, make("option", {value: ""}, empty),
+        ...words.map((word) => make("option", {value: word}, word === "" ? "(no text)" : word)))
+    } else if (this.about.is_multiline) {
+      this.input = make("textarea", {...common, rows: this.inGrid ? 1 : kind === "json" ? 4 : 3, placeholder: hint,
+        spellcheck: String(kind !== "json"), class: kind === "json" ? "mono" : ""})
+    } else {
+      const mode = {integer: "numeric", decimal: "decimal", float: "decimal"}[kind]
+      const example = {date: "YYYY-MM-DD", datetime: "YYYY-MM-DD HH:MM:SS", time: "HH:MM:SS"}[kind] ?? ""
+      this.input = make("input", {...common, type: "text", inputmode: mode, placeholder: hint || example,
+        spellcheck: "false", autocapitalize: "off", class: ["uuid", "path"].includes(kind) ? "mono" : ""})
+    }
+    this.input.addEventListener("input", () => this.typed())
+    this.input.addEventListener("change", () => this.typed())
+    this.input.addEventListener("blur", () => this.left())
+    const filler = FILLERS[kind]
+    const extra = []
+    if (filler) extra.push(this.fillButton(filler.label, filler.text))
+    if (kind === "date" && !this.inGrid) extra.unshift(this.calendar())
+    this.box = make("div", {class: "box"}, this.input, ...extra)
+    this.frame(this.box)
+    if (!this.inGrid) this.setNote(this.standingNote())
+  }
+  standingNote() {
+    if (this.about.kind === "datetime") return `Without a time zone; this device is at ${zone()}.`
+    return this.about.explanation
+  }
+  fillButton(label, text) {
+    const button = make("button", {type: "button", class: "fill", tabindex: "-1", "aria-keyshortcuts": "Alt+N",
+      title: `${label} (Alt+N)`, "aria-label": `${label}: ${this.about.label}`}, label)
+    this.fill = async () => {
+      const value = await text()
+      if (value) { this.store.set({[this.about.name]: value}); this.typed(); this.left() }
+      this.input.focus()
+    }
+    button.onclick = () => this.fill()
+    return button
+  }
+  offerNumber(next) {
+    if (this.box.querySelector(".fill")) return
+    this.box.append(this.fillButton("Next free", next))
+  }
+  calendar() {
+    const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-label": `${this.about.label}: calendar`})
+    picker.onchange = () => {
+      if (!picker.value) return
+      this.store.set({[this.about.name]: picker.value})
+      this.left()
+      this.input.focus()
+    }
+    picker.onclick = () => { if (/^\d{4}-\d\d-\d\d$/.test(this.text)) picker.value = this.text }
+    return picker
+  }
+  typed() {
+    let text = this.input.value
+    if (FILLERS[this.about.kind]?.text && /^(now|today)$/i.test(text.trim()) && this.about.kind !== "uuid") {
+      text = FILLERS[this.about.kind].text()
+      this.input.value = text
+    }
+    this.isTouched = true
+    this.store.set({[this.about.name]: text}, this)
+    this.grow()
+    this.count()
+    this.host.changed(this)
+  }
+  left() {
+    this.host.left(this)
+  }
+  refresh(changes) {
+    if (!(this.about.name in changes) || this.about.kind === "none") return
+    if (this.input.value !== this.text) this.input.value = this.text
+    this.grow()
+    this.count()
+  }
+  grow() {
+    if (this.input.tagName !== "TEXTAREA") return
+    this.input.style.height = "auto"
+    const wanted = this.input.scrollHeight + 2
+    if (wanted > 40) this.input.style.height = `${Math.min(wanted, 320)}px`
+    else this.input.style.removeProperty("height")
+  }
+  count() {
+    const {max_length: most, kind} = this.about
+    if (!most || kind !== "text" || this.inGrid) return
+    const length = [...this.text].length
+    this.setNote(length > most * 0.8 ? `${length} of ${most} characters` : this.standingNote())
+    this.note.classList.toggle("over", length > most)
+  }
+}
+
+const PIECE_BYTES = 512 * 1024
+
+class FileField extends Control {
+  constructor(about, store, host, options) {
+    super(about, store, host, options)
+    this.isWide = false
+    this.chooser = make("input", {type: "file", accept: about.accept, hidden: true, tabindex: "-1"})
+    this.chooser.onchange = () => { if (this.chooser.files[0]) this.send(this.chooser.files[0]) }
+    this.input = make("button", {type: "button", id: this.id, class: "choose"}, "Choose a file…")
+    this.input.onclick = () => this.chooser.click()
+    this.drop = make("button", {type: "button", class: "fill", hidden: true}, "Remove")
+    this.drop.onclick = () => { this.store.set({[about.name]: ""}); this.host.changed(this); this.input.focus() }
+    const box = make("div", {class: "box file"}, this.chooser, this.input, this.drop)
+    box.ondragover = (event) => { event.preventDefault(); box.classList.add("over") }
+    box.ondragleave = () => box.classList.remove("over")
+    box.ondrop = (event) => {
+      event.preventDefault()
+      box.classList.remove("over")
+      if (event.dataTransfer.files[0]) this.send(event.dataTransfer.files[0])
+    }
+    this.frame(box)
+    this.setNote(`${about.explanation}.`)
+    this.refresh({[about.name]: store.get(about.name)})
+  }
+  refresh(changes) {
+    if (!(this.about.name in changes)) return
+    const isSet = this.hasText
+    this.drop.hidden = !isSet
+    this.input.textContent = isSet ? this.fileName ?? "A file" : "Choose a file…"
+    if (!isSet) { this.fileName = undefined; this.chooser.value = ""; this.setNote(`${this.about.explanation}.`) }
+  }
+  async send(file) {
+    const name = this.about.name
+    this.isTouched = true
+    this.setError("")
+    this.drop.hidden = true
+    try {
+      const {reference} = await this.host.request("upload", {name: file.name, size: file.size})
+      for (let offset = 0; offset < file.size; offset += PIECE_BYTES) {
+        const piece = new Uint8Array(await file.slice(offset, offset + PIECE_BYTES).arrayBuffer())
+        await this.host.request("piece", {reference, offset, content: base64(piece)})
+        this.setNote(`Sending… ${Math.round((100 * Math.min(offset + PIECE_BYTES, file.size)) / file.size)} %`)
+      }
+      const {summary} = await this.host.request("uploaded", {reference, table: this.host.table, attribute: name})
+      this.fileName = file.name
+      this.store.set({[name]: reference})
+      this.setNote([sizeText(file.size), summary].filter(Boolean).join(" · "))
+      this.host.changed(this)
+    } catch (error) {
+      this.store.set({[name]: ""})
+      this.setNote(`${this.about.explanation}.`)
+      this.setError(error.message)
+    }
+  }
+}
+
+function base64(bytes) {
+  let text = ""
+  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000))
+  return btoa(text)
+}
+function sizeText(bytes) {
+  if (bytes < 1000) return `${bytes} bytes`
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+function makeControl(about, store, host, options = {}) {
+  if (about.type === "picker") return new Picker(about, store, host, options)
+  return about.kind === "file" ? new FileField(about, store, host, options) : new Field(about, store, host, options)
+}

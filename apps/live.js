@@ -1,0 +1,128 @@
+// Shows HTML made in Python and keeps it up to date in place; reports what the visitor does with it.
+//
+// New HTML is not put in place of the old: only texts and attributes that differ are changed, and elements with the
+// same data-key stay the same elements. So focus, text selection, scroll positions and opened details survive.
+
+const DEBOUNCE_MS = 150
+const BUSY_MS = 1500
+
+const keyOf = node => (node.nodeType === 1 ? node.getAttribute("data-key") : null)
+const isAlike = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && keyOf(a) === keyOf(b)
+const isField = element => /^(INPUT|SELECT|TEXTAREA)$/.test(element.nodeName)
+
+function morphAttributes(old, fresh) {
+  for (const {name, value} of [...fresh.attributes]) {
+    if (name === "open" && old.nodeName === "DETAILS") continue // the visitor's
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value)
+  }
+  for (const {name} of [...old.attributes]) {
+    if (name === "open" && old.nodeName === "DETAILS") continue
+    if (!fresh.hasAttribute(name)) old.removeAttribute(name)
+  }
+}
+
+function morphField(old, fresh, isFocused) {
+  if (isFocused) return // what is being typed or chosen wins
+  if (old.type === "checkbox") old.checked = fresh.checked
+  else if (old.value !== fresh.value) old.value = fresh.value
+}
+
+function morphChildren(old, fresh, focused) {
+  const wanted = new Set([...fresh.childNodes].map(keyOf).filter(key => key !== null))
+  const keyed = new Map()
+  for (const child of old.childNodes) if (keyOf(child) !== null) keyed.set(keyOf(child), child)
+  let cursor = old.firstChild
+  for (const next of [...fresh.childNodes]) {
+    const key = keyOf(next)
+    // What is gone is passed over and removed, so that what stays need not be moved: moving loses the focus.
+    while (cursor && keyOf(cursor) !== null && !wanted.has(keyOf(cursor))) {
+      const gone = cursor
+      cursor = cursor.nextSibling
+      gone.remove()
+    }
+    const match = key === null ? cursor : keyed.get(key)
+    if (match && isAlike(match, next)) {
+      if (match === cursor) cursor = cursor.nextSibling
+      else old.insertBefore(match, cursor)
+      morph(match, next, focused)
+    } else {
+      old.insertBefore(next, cursor)
+    }
+  }
+  while (cursor) {
+    const gone = cursor
+    cursor = cursor.nextSibling
+    gone.remove()
+  }
+}
+
+function morph(old, fresh, focused) {
+  if (old.nodeType !== 1) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue
+    return
+  }
+  morphAttributes(old, fresh)
+  morphChildren(old, fresh, focused)
+  if (isField(old)) morphField(old, fresh, old === focused)
+}
+
+export function render({model}) {
+  const root = document.createElement("div")
+  root.className = "live"
+  root.tabIndex = -1
+  const timers = new Map()
+
+  function update() {
+    const template = document.createElement("template")
+    template.innerHTML = model.html
+    const focused = root.getRootNode().activeElement
+    const wasInside = focused !== null && focused !== root && root.contains(focused)
+    const above = []
+    for (let node = focused; node && node !== root; node = node.parentNode) above.push(node)
+    morphChildren(root, template.content, focused)
+    tick()
+    if (wasInside && !root.contains(focused)) {
+      // The element in use is gone: go on from where it stood.
+      const near = above.find(node => root.contains(node)) ?? root
+      if (near !== root) near.tabIndex = -1
+      near.focus({preventScroll: true})
+    }
+  }
+
+  function tick() {
+    for (const element of root.querySelectorAll("[data-clock]")) {
+      if (element.textContent !== model.clock) element.textContent = model.clock
+    }
+  }
+
+  const send = (element, value, checked = false) =>
+    model.send_msg({action: element.dataset.action, value, checked})
+
+  root.addEventListener("click", event => {
+    const element = event.target.closest?.("[data-action]")
+    if (!element || isField(element) || element.nodeName === "DETAILS") return
+    if (element.getAttribute("aria-disabled") === "true" || element.getAttribute("aria-busy") === "true") return
+    element.setAttribute("aria-busy", "true") // a double click is one click
+    setTimeout(() => element.removeAttribute("aria-busy"), BUSY_MS)
+    send(element, element.dataset.value ?? "")
+  })
+  root.addEventListener("change", event => {
+    const element = event.target.closest?.("[data-action]")
+    if (element && isField(element) && element.type !== "search") send(element, element.value, element.checked === true)
+  })
+  root.addEventListener("input", event => {
+    const element = event.target
+    if (element.type !== "search" || !element.dataset.action) return
+    clearTimeout(timers.get(element))
+    timers.set(element, setTimeout(() => send(element, element.value), DEBOUNCE_MS))
+  })
+  root.addEventListener("toggle", event => {
+    const element = event.target
+    if (element.dataset?.action) send(element, element.dataset.value ?? "", element.open)
+  }, true)
+
+  model.on("html", update)
+  model.on("clock", tick)
+  update()
+  return root
+}

@@ -1,0 +1,60 @@
+// Draws HTML once, fills the texts that change, and does what `live_html.py` says of data attributes.
+export function render({model}) {
+  const box = document.createElement("div")
+  const all = selector => [...box.querySelectorAll(selector)]
+  function filter(words) {
+    for (const item of all("[data-search]")) {
+      item.hidden = !words.every(word => item.dataset.search.includes(word))
+    }
+    for (const group of all("[data-group]")) group.hidden = !group.querySelector("[data-search]:not([hidden])")
+    const none = box.querySelector("[data-none]")
+    if (none) none.hidden = all("[data-search]:not([hidden])").length > 0
+  }
+  function fill() {
+    for (const item of all("[data-live]")) {
+      const text = model.live[item.dataset.live] ?? ""
+      if (item.textContent !== text) item.textContent = text
+    }
+  }
+  function draw() {
+    box.innerHTML = model.html
+    fill()
+    const field = box.querySelector("input[data-filter]")
+    if (!field) return
+    const narrow = () => filter(field.value.toLowerCase().split(/\s+/).filter(Boolean))
+    let pause = 0
+    field.addEventListener("input", () => {
+      narrow()
+      clearTimeout(pause)
+      pause = setTimeout(() => model.send_msg({filter: field.value}), 300)
+    })
+    field.addEventListener("keydown", event => {
+      const first = box.querySelector("[data-search]:not([hidden]) a")
+      if (event.key === "Escape") { field.value = ""; field.dispatchEvent(new Event("input")) }
+      if (event.key === "Enter" && first) { clearTimeout(pause); location.hash = first.getAttribute("href") }
+    })
+    narrow()
+  }
+  box.addEventListener("click", event => {
+    const button = event.target.closest("[data-copy]")
+    if (!button) return
+    const text = box.querySelector(`#${button.dataset.copy}`).textContent
+    const said = button.textContent
+    const tell = word => { button.textContent = word; setTimeout(() => { button.textContent = said }, 2000) }
+    if (navigator.clipboard && window.isSecureContext) {
+      navigator.clipboard.writeText(text).then(() => tell("Copied"), () => tell("Not allowed"))
+      return
+    }
+    const area = document.createElement("textarea")
+    area.value = text
+    document.body.append(area)
+    area.select()
+    tell(document.execCommand("copy") ? "Copied" : "Not allowed")
+    area.remove()
+    button.focus()
+  })
+  model.on("html", draw)
+  model.on("live", fill)
+  draw()
+  return box
+}

@@ -1,0 +1,50 @@
+"""HTML that is drawn once and in which single texts change: counts move, the reader stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import param
+from panel.custom import JSComponent
+
+from dj_panel.apps.theme import COMPONENT_CSS
+
+__all__ = ["LiveHtml"]
+
+
+class LiveHtml(JSComponent):
+    """HTML with a few things that happen in it.
+
+    An element with ``data-live="name"`` shows the text ``live["name"]``. A button with ``data-copy="id"``
+    copies the text of the element with that id. An input with ``data-filter`` hides the elements whose
+    ``data-search`` does not contain what is typed, and groups (``data-group``) in which none is left; an
+    element with ``data-none`` is shown when nothing is.
+
+    Parameters
+    ----------
+    html
+        Trusted: values in it went through `dj_panel.apps.theme.escape`.
+    on_filter
+        Called with what is typed into the filter.
+    """
+
+    html = param.String(default="", doc="The HTML; a change draws it anew.")
+    live = param.Dict(default={}, doc="Texts by name.")
+
+    _stylesheets: ClassVar[list[str]] = [
+        COMPONENT_CSS,
+        Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
+    ]
+
+    _esm = Path(__file__).with_suffix(".js")
+
+    def __init__(self, html: str, on_filter: Callable[[str], Any] | None = None, **params: Any) -> None:
+        super().__init__(html=html, **({"sizing_mode": "stretch_width", "margin": 0} | params))
+        self._on_filter = on_filter
+
+    def _handle_msg(self, data: Any) -> None:
+        typed = data.get("filter") if isinstance(data, Mapping) else None
+        if self._on_filter is not None and isinstance(typed, str):
+            self._on_filter(typed)

@@ -1,0 +1,212 @@
+// A foreign key as one field: type to search the parent table on the server, choose a row with arrows and Enter.
+//
+// What was typed and is no row yet stands in the store under the picker's id, so that it is part of the draft; a
+// chosen row stands there as the attributes of its key. Follows the pattern of a combobox with a list (WAI-ARIA).
+
+const SEARCH_PAUSE_MS = 100
+
+class Picker extends Control {
+  constructor(about, store, host, options) {
+    super(about, store, host, options)
+    this.isWide = false
+    this.choices = []
+    this.active = -1
+    this.number = 0
+    this.isOpen = false
+    this.list = make("ul", {role: "listbox", id: `${this.id}-list`, "aria-label": about.label})
+    this.status = make("p", {class: "none", hidden: true})
+    this.popup = make("div", {class: "choices", popover: "manual"}, this.list, this.status)
+    this.input = make("input", {
+      id: this.id, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", autocapitalize: "off",
+      "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.list.id,
+      "aria-required": String(about.is_required), placeholder: this.placeholder(),
+    })
+    this.input.oninput = () => this.typed()
+    this.input.onkeydown = (event) => this.pressed(event)
+    this.input.onclick = () => { if (!this.isOpen) this.open() }
+    this.input.onblur = () => { this.close(); this.settle() }
+    this.opener = make("button", {type: "button", class: "open", tabindex: "-1", "aria-label": `Show rows of ${about.label}`},
+      icon("down"))
+    this.opener.onmousedown = (event) => {
+      event.preventDefault()
+      this.input.focus()
+      if (this.isOpen) this.close()
+      else this.open()
+    }
+    this.frame(make("div", {class: "box picker"}, this.input, this.opener, this.popup))
+    this.show()
+  }
+  placeholder() {
+    return this.about.is_required ? "Type to search" : "Type to search, or leave empty"
+  }
+  get hasText() { return super.hasText || this.store.get(this.about.id) !== "" }
+  get isChosen() { return this.names.every((name) => this.store.get(name) !== "") && this.store.get(this.about.id) === "" }
+  get label() {
+    if (this.isChosen) return this.names.map((name) => this.store.get(name)).join(" · ")
+    return this.store.get(this.about.id)
+  }
+  // What other fields say of this key; the part that is ours alone is what is being looked for.
+  get fixed() {
+    const foreign = this.names.filter((name) => !this.about.own.includes(name))
+    const known = this.isChosen ? foreign : this.names
+    return Object.fromEntries(known.map((name) => [name, this.store.get(name)]).filter(([, text]) => text !== ""))
+  }
+  refresh(changes) {
+    if (![...this.names, this.about.id].some((name) => name in changes)) return
+    if (this.root) this.show()
+  }
+  show() {
+    if (this.input.value !== this.label && !(this.isOpen && this.host.hasFocus(this.input))) this.input.value = this.label
+    this.root.classList.toggle("chosen", this.isChosen)
+    const fixed = Object.entries(this.fixed)
+    if (!this.inGrid) {
+      const partly = fixed.length > 0 && !this.isChosen
+      this.setNote(partly ? `Only rows with ${fixed.map(([name, text]) => `${name} ${text}`).join(", ")}` : "")
+    }
+  }
+  clear() {
+    this.store.set({[this.about.id]: "", ...Object.fromEntries(this.about.own.map((name) => [name, ""]))})
+    this.input.value = this.label
+    this.isTouched = false
+    this.setError("")
+  }
+
+  // ---- typing
+  typed() {
+    const text = this.input.value
+    this.isTouched = true
+    // Of a key that is shared, only what is ours alone is taken back; if all is shared, all of it.
+    const ours = this.about.own.length ? this.about.own : this.names
+    this.store.set({...Object.fromEntries(ours.map((name) => [name, ""])), [this.about.id]: text}, this)
+    this.root.classList.toggle("chosen", false)
+    this.show()
+    this.setError("")
+    this.host.changed(this)
+    this.open()
+  }
+  async open() {
+    const number = ++this.number
+    if (!this.isOpen) {
+      this.isOpen = true
+      this.input.setAttribute("aria-expanded", "true")
+      this.popup.showPopover()
+      this.place()
+    }
+    this.say(this.choices.length ? "" : "Searching…")
+    const text = this.store.get(this.about.id)
+    clearTimeout(this.timer)
+    await new Promise((done) => { this.timer = setTimeout(done, text ? SEARCH_PAUSE_MS : 0) })
+    if (number !== this.number || !this.isOpen) return
+    try {
+      const answer = await this.host.request("search", {link: this.about.id, text, fixed: this.fixed}, this)
+      if (number === this.number && this.isOpen) this.fill(answer.choices, text)
+    } catch (error) {
+      if (number === this.number) { this.fill([], text); this.say(error.message) }
+    }
+  }
+  fill(choices, text) {
+    this.choices = choices
+    this.list.replaceChildren(...choices.map((choice, i) => {
+      const item = make("li", {role: "option", id: `${this.list.id}-${i}`, "aria-selected": "false"},
+        make("span", {class: "key"}, choice.label), choice.detail ? make("span", {class: "detail"}, choice.detail) : "",
+        choice.is_recent ? make("span", {class: "recent"}, "recent") : "")
+      item.onmousedown = (event) => { event.preventDefault(); this.choose(choice) }
+      return item
+    }))
+    this.activate(text && choices.length ? 0 : -1)
+    this.wasMoved = false
+    this.say(choices.length === 0 ? "No such row." : choices.length === 20 ? "The first 20; type more to find others." : "")
+    this.place()
+  }
+  say(text) {
+    this.status.textContent = text
+    this.status.hidden = text === ""
+  }
+  activate(index) {
+    this.active = index
+    const items = [...this.list.children]
+    items.forEach((item, i) => item.setAttribute("aria-selected", String(i === index)))
+    if (index >= 0) {
+      this.input.setAttribute("aria-activedescendant", items[index].id)
+      items[index].scrollIntoView({block: "nearest"})
+    } else this.input.removeAttribute("aria-activedescendant")
+  }
+  place() {
+    const box = this.input.parentElement.getBoundingClientRect()
+    const below = innerHeight - box.bottom
+    const height = Math.min(320, Math.max(below, box.top) - 12)
+    const width = Math.min(Math.max(box.width, 380), innerWidth - 16)
+    Object.assign(this.popup.style, {
+      left: `${Math.max(8, Math.min(box.left, innerWidth - width - 8))}px`, width: `${width}px`, maxHeight: `${height}px`,
+      top: below >= Math.min(320, box.top) ? `${box.bottom + 3}px` : "auto",
+      bottom: below >= Math.min(320, box.top) ? "auto" : `${innerHeight - box.top + 3}px`,
+    })
+  }
+  pressed(event) {
+    if (event.isComposing || event.ctrlKey || event.metaKey) return
+    const n = this.choices.length
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault()
+      if (!this.isOpen) { this.open(); return }
+      this.wasMoved = true
+      const step = event.key === "ArrowDown" ? 1 : -1
+      if (n) this.activate(this.active < 0 ? (step > 0 ? 0 : n - 1) : (this.active + step + n) % n)
+    } else if (event.key === "Enter") {
+      event.preventDefault()           // in a picker Enter chooses, and never saves
+      event.stopPropagation()
+      if (this.isOpen && this.active >= 0) this.choose(this.choices[this.active])
+      else if (this.isOpen && !this.store.get(this.about.id)) this.close()
+      else this.settle()
+      if (this.inGrid && !this.isOpen) this.host.entered?.(this)
+    } else if (event.key === "Escape" && this.isOpen) {
+      event.preventDefault()
+      event.stopPropagation()
+      this.close()
+    } else if (event.key === "Tab" && this.isOpen && this.wasMoved && this.active >= 0) {
+      this.choose(this.choices[this.active])
+    }
+  }
+  choose(choice) {
+    this.isTouched = true
+    this.close()
+    this.store.set({...choice.key, [this.about.id]: ""}, this)
+    this.input.value = this.label
+    this.setError("")
+    this.show()
+    this.host.changed(this)
+    this.host.left(this)
+  }
+  close() {
+    if (!this.isOpen) return
+    this.isOpen = false
+    this.number += 1
+    this.wasMoved = false
+    this.choices = []
+    this.list.replaceChildren()
+    this.activate(-1)
+    this.popup.hidePopover()
+    this.input.setAttribute("aria-expanded", "false")
+  }
+  // What was typed and not chosen: the row of that key, if there is one.
+  async settle() {
+    const text = this.store.get(this.about.id)
+    if (text.trim() === "") {
+      if (text !== "") this.store.set({[this.about.id]: ""})
+      this.show()
+      this.host.left(this)
+      return
+    }
+    if (this.settling === text) return
+    this.settling = text
+    try {
+      const answer = await this.host.request("resolve", {link: this.about.id, text, fixed: this.fixed}, this)
+      if (this.store.get(this.about.id) !== text) return
+      if (answer.choice) this.choose(answer.choice)
+      else this.setError(answer.message)
+    } catch (error) {
+      this.setError(error.message)
+    } finally {
+      this.settling = null
+    }
+  }
+}

@@ -1,0 +1,472 @@
+"""Looking at rows: pages of a table, single records, their values, and files to take home.
+
+Everything is sorted, filtered and counted by the database, under limits: of rows in a page, of rows counted,
+of rows passed over, and of time. The number of statements does not grow with the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dj_panel.apps.preview.description import human_bytes
+from dj_panel.apps.services.cells import Cell, is_value, plan_of
+from dj_panel.apps.services.code import fetch_code, record_code, value_code
+from dj_panel.apps.services.exporting import csv_lines, streamed
+from dj_panel.apps.services.filters import Filter, FilterError, parse_filter
+from dj_panel.apps.services.rows import (
+    Address,
+    Children,
+    Record,
+    Row,
+    RowsPage,
+    child_filters,
+    child_values,
+    key_text,
+    key_words,
+    named_attribute,
+    parent_address,
+    parse_key,
+)
+from dj_panel.apps.services.selection import Selection, select_cells, unused_name
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering
+from dj_panel.core.codec import decode_value
+from dj_panel.core.errors import OneRowError, QueryTimeoutError, UnknownAttributeError, ValueRefusedError
+from dj_panel.core.structure import Attribute
+
+if TYPE_CHECKING:
+    from dj_panel.apps.services import Services
+
+__all__ = ["COUNT_LIMIT", "MAX_OFFSET", "Browsing"]
+
+COUNT_LIMIT = 10_000
+"""Counting stops here: more is shown as ``>10,000``."""
+
+MAX_OFFSET = 100_000
+"""Rows further down are reached by a filter or in the other direction: passing over rows takes time."""
+
+MAX_PAGE_SIZE = 250
+TIME_LIMIT_S = 8.0
+HEADS_LIMIT_S = 3.0
+EXPORT_LIMIT_S = 900.0
+MAX_VALUE_BYTES = 256 * 2**20
+N_PART_ROWS = 10
+
+
+Order = tuple[tuple[Attribute, bool], ...]
+"""Attributes to sort by, each with whether downwards."""
+
+
+class Browsing:
+    """What pages ask about rows.
+
+    Parameters
+    ----------
+    services
+        The services of the site.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    # ------------------------------------------------------------------ asked by pages
+    async def rows(
+        self,
+        table: str,
+        filters: Mapping[str, str] | None = None,
+        sort: Sequence[str] = (),
+        page: int = 1,
+        page_size: int = 50,
+    ) -> RowsPage:
+        """Return one page of rows.
+
+        Parameters
+        ----------
+        table
+            The table's name in the application.
+        filters
+            What was typed, by attribute; see `dj_panel.apps.services.filters`.
+        sort
+            Attributes, ``-`` in front of those to be sorted downwards; the primary key always follows.
+        page, page_size
+            Which rows, counted in pages from 1.
+
+        Raises
+        ------
+        FilterError
+            If a filter cannot be understood.
+        UnknownAttributeError
+            If there is no such attribute, or it cannot be sorted by.
+        QueryTimeoutError
+            If the database needs too long.
+        """
+        info = self._services.table(table)
+        parsed = self.parsed(info, filters or {})
+        order = self.order(info, sort)
+        return await self._services.run(self._read_page, info, parsed, order, page, page_size)
+
+    async def count(self, table: str, filters: Mapping[str, str] | None = None) -> int:
+        """Return the number of rows that filters leave, at most one more than `COUNT_LIMIT`."""
+        info = self._services.table(table)
+        parsed = self.parsed(info, filters or {})
+        return await self._services.run(self._count, info, parsed)
+
+    async def record(self, table: str, key: Mapping[str, str]) -> Record:
+        """Return one row with what belongs to it.
+
+        Parameters
+        ----------
+        table
+            The table's name in the application.
+        key
+            The primary key as text.
+
+        Raises
+        ------
+        OneRowError
+            If there is no such row.
+        UnknownAttributeError, ValueRefusedError
+            If the key is not one of this table.
+        """
+        info = self._services.table(table)
+        typed = parse_key(info, key)
+        return await self._services.run(self._read_record, info, typed)
+
+    async def value(self, table: str, key: Mapping[str, str], attribute: str, folder: Path) -> Any:
+        """Return one decoded value; large objects come as references that read when they are used.
+
+        Parameters
+        ----------
+        table, key
+            Which row.
+        attribute
+            Which attribute.
+        folder
+            Where an attached file is written; the value is its path then.
+
+        Raises
+        ------
+        OneRowError
+            If there is no such row.
+        ValueRefusedError
+            If it holds more than can be fetched into the server's memory.
+        StoreError, DecodeError
+            If the object is missing or damaged.
+        """
+        info = self._services.table(table)
+        typed = parse_key(info, key)
+        wanted = named_attribute(info, attribute)
+        return await self._services.run(self._read_value, info, typed, wanted, folder)
+
+    async def neighbours(self, table: str, key: Mapping[str, str]) -> tuple[Address | None, Address | None]:
+        """Return the rows before and after one in the order of the primary key."""
+        info = self._services.table(table)
+        typed = parse_key(info, key)
+        return await self._services.run(self._read_neighbours, info, typed)
+
+    def export_csv(
+        self,
+        table: str,
+        filters: Mapping[str, str] | None = None,
+        sort: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Yield a CSV file of all rows that the filters leave; what is not text is described, not exported.
+
+        Raises
+        ------
+        FilterError, UnknownAttributeError
+            As for `rows`, at once.
+        TooManyExportsError
+            If too many files are being made already.
+        """
+        info = self._services.table(table)
+        parsed = self.parsed(info, filters or {})
+        order = self.order(info, sort)
+        names = [named_attribute(info, name).name for name in columns] if columns else None
+        return streamed(lambda: self._csv(info, parsed, order, names))
+
+    # ------------------------------------------------------------------ understood without the database
+    def parsed(self, info: TableInfo, filters: Mapping[str, str]) -> dict[str, Filter]:
+        """Return the filters of a table, understood; raise `FilterError` for the first that is not."""
+        found = {}
+        for name, text in filters.items():
+            attribute = named_attribute(info, name)
+            try:
+                item = parse_filter(attribute, text)
+            except FilterError as error:
+                raise FilterError(f"{name}: {error}") from error
+            if item is not None:
+                found[name] = item
+        return found
+
+    def problems(self, table: str, filters: Mapping[str, str]) -> dict[str, str]:
+        """Return what is wrong with filters, by attribute."""
+        info = self._services.table(table)
+        wrong = {}
+        for name, text in filters.items():
+            try:
+                parse_filter(named_attribute(info, name), text)
+            except (FilterError, UnknownAttributeError) as error:
+                wrong[name] = str(error)
+        return wrong
+
+    def order(self, info: TableInfo, sort: Sequence[str]) -> Order:
+        """Return the order of a table: what was asked for, and then the primary key."""
+        chosen: dict[str, bool] = {}
+        for item in sort:
+            name = item.removeprefix("-")
+            attribute = named_attribute(info, name)
+            if is_value(attribute):
+                raise UnknownAttributeError(
+                    f"Rows of {info.name} cannot be sorted by '{name}', which has no order."
+                )
+            chosen.setdefault(name, item.startswith("-"))
+        for name in info.primary_key:
+            chosen.setdefault(name, False)
+        return tuple((info.attribute(name), is_descending) for name, is_descending in chosen.items())
+
+    def code(
+        self, table: str, filters: Mapping[str, str], sort: Sequence[str], page: int, page_size: int
+    ) -> str:
+        """Return Python that fetches what `rows` shows."""
+        info = self._services.table(table)
+        order = [f"{a.name} DESC" if down else a.name for a, down in self.order(info, sort)]
+        return fetch_code(
+            self._services.pipeline,
+            table,
+            self.parsed(info, filters),
+            order,
+            limit=page_size,
+            offset=(page - 1) * page_size,
+        )
+
+    def record_code(self, table: str, key: Mapping[str, str]) -> str:
+        """Return Python that fetches a record."""
+        return record_code(self._services.pipeline, table, parse_key(self._services.table(table), key))
+
+    def value_code(self, table: str, key: Mapping[str, str], attribute: str) -> str:
+        """Return Python that fetches a value."""
+        info = self._services.table(table)
+        return value_code(
+            self._services.pipeline, table, parse_key(info, key), named_attribute(info, attribute)
+        )
+
+    # ------------------------------------------------------------------ in a thread
+    def _query(self, info: TableInfo, condition: Condition | None = None) -> Any:
+        table = self._services.pipeline[info.name]()
+        return table if condition is None else table & condition
+
+    def _limit(self, seconds: float) -> Any:
+        return self._services.pipeline.connection.time_limit(seconds)
+
+    def _count(self, info: TableInfo, filters: Mapping[str, Filter]) -> int:
+        with self._limit(TIME_LIMIT_S):
+            return int(self._query(info, _all(filters)).count(at_most=COUNT_LIMIT + 1))
+
+    def _read_page(
+        self,
+        info: TableInfo,
+        filters: Mapping[str, Filter],
+        order: Order,
+        page: int,
+        page_size: int,
+    ) -> RowsPage:
+        page_size = min(max(page_size, 1), MAX_PAGE_SIZE)
+        n_found = self._count(info, filters)
+        is_capped = n_found > COUNT_LIMIT
+        n_pages = (MAX_OFFSET if is_capped else max(n_found - 1, 0)) // page_size + 1
+        page = min(max(page, 1), n_pages)
+        query = self._query(info, _all(filters))
+        found = self._fetch(info, query, order, page_size + 1, (page - 1) * page_size)
+        return RowsPage(
+            info,
+            tuple(found[:page_size]),
+            min(n_found, COUNT_LIMIT),
+            is_capped,
+            page,
+            page_size,
+            len(found) > page_size and page < n_pages,
+        )
+
+    def _fetch(
+        self,
+        info: TableInfo,
+        query: Any,
+        order: Order,
+        limit: int,
+        offset: int = 0,
+        *,
+        full: bool = False,
+    ) -> list[Row]:
+        """Return rows; where the beginnings of large values take the server too long, do without them."""
+        selection = select_cells(info)
+        try:
+            with self._limit(HEADS_LIMIT_S if selection.has_heads else TIME_LIMIT_S):
+                return self._fetch_selected(info, query, selection, order, limit, offset, full=full)
+        except QueryTimeoutError:
+            if not selection.has_heads:
+                raise
+        selection = selection.without_heads()
+        with self._limit(TIME_LIMIT_S):
+            return self._fetch_selected(info, query, selection, order, limit, offset, full=full)
+
+    def _fetch_selected(
+        self,
+        info: TableInfo,
+        query: Any,
+        selection: Selection,
+        order: Order,
+        limit: int,
+        offset: int,
+        *,
+        full: bool,
+    ) -> list[Row]:
+        config = self._services.pipeline.connection.settings
+        shown = selection.projected(query)
+        rows = []
+        for row in shown.to_dicts(order_by=selection.order_by(order), limit=limit, offset=offset):
+            key = {name: row[name] for name in info.primary_key}
+            texts = {name: key_text(info.attribute(name), value) for name, value in key.items()}
+            parents = tuple(self._parent(info, attribute, row) for attribute in info.attributes)
+            rows.append(Row(texts, selection.cells(row, key, config, full=full), parents))
+        return rows
+
+    def _parent(self, info: TableInfo, attribute: Attribute, row: Mapping[str, Any]) -> Address | None:
+        link = info.parent_of(attribute.name)
+        return None if link is None else parent_address(self._services.table(link.table), link, row)
+
+    def _read_record(self, info: TableInfo, key: Mapping[str, Any]) -> Record:
+        query = self._query(info, _matching(key))
+        found = self._fetch(info, query, (), 2, full=True)
+        if len(found) != 1:
+            raise _no_row(info, key)
+        raw = query.to_dicts(*_linking(info), limit=1)[0]
+        parts = {}
+        for name in info.parts:
+            part = self._services.table(name)
+            link = next(link for link in part.parents if link.table == info.name)
+            filters = child_filters(part, link, raw)
+            page = self._read_page(part, self.parsed(part, filters), self.order(part, ()), 1, N_PART_ROWS)
+            parts[name] = (page, filters)
+        return Record(info, found[0], parts, tuple(self._children(info, raw)))
+
+    def _children(self, info: TableInfo, row: Mapping[str, Any]) -> Iterator[Children]:
+        for link in info.children:
+            child = self._services.table(link.table)
+            filters = child_filters(child, link, row)
+            condition = _matching(child_values(link, row))
+            with self._limit(TIME_LIMIT_S):
+                count = int(self._query(child, condition).count(at_most=COUNT_LIMIT + 1))
+            yield Children(link.table, link, filters, min(count, COUNT_LIMIT), count > COUNT_LIMIT)
+
+    def _read_neighbours(
+        self, info: TableInfo, key: Mapping[str, Any]
+    ) -> tuple[Address | None, Address | None]:
+        if not key:
+            return None, None
+        return self._next(info, key, backwards=True), self._next(info, key, backwards=False)
+
+    def _next(self, info: TableInfo, key: Mapping[str, Any], *, backwards: bool) -> Address | None:
+        alternatives: list[Condition] = []
+        names = list(key)
+        for place, name in enumerate(names):
+            same = tuple(Comparison(n, key[n]) for n in names[:place])
+            alternatives.append(AllOf((*same, Ordering(name, "<" if backwards else ">", key[name]))))
+        order_by = "KEY DESC" if backwards else "KEY"
+        with self._limit(TIME_LIMIT_S):
+            found = self._query(info, AnyOf(tuple(alternatives))).keys(order_by=order_by, limit=1)
+        if not found:
+            return None
+        return Address(info.name, {n: key_text(info.attribute(n), value) for n, value in found[0].items()})
+
+    def _read_value(self, info: TableInfo, key: Mapping[str, Any], attribute: Attribute, folder: Path) -> Any:
+        query = self._query(info, _matching(key))
+        plan = plan_of(attribute)
+        name = f"`{attribute.name}`"
+        with self._limit(TIME_LIMIT_S):
+            known = query.proj(**{unused_name(info, "size"): plan.size or f"coalesce({name}, {name})"})
+            found = known.to_dicts(limit=2)
+        if len(found) != 1:
+            raise _no_row(info, key)
+        stored = found[0][unused_name(info, "size")]
+        if stored is None:
+            return None
+        if plan.size and stored > MAX_VALUE_BYTES:
+            raise ValueRefusedError(
+                f"It holds {human_bytes(stored)}; up to {human_bytes(MAX_VALUE_BYTES)} are shown here."
+                " Fetch it with Python."
+            )
+        if attribute.codec is None:
+            return query.fetch1(attribute.name)
+        if plan.size:
+            whole = query.proj(**{unused_name(info, "value"): f"coalesce({name}, {name})"})
+            stored = whole.fetch1(unused_name(info, "value"))
+        place = self._services.pipeline[info.name]().name
+        context = {
+            "schema": place.schema,
+            "table": place.table,
+            "field": attribute.name,
+            "config": _Elsewhere(self._services.pipeline.connection.settings, folder),
+        }
+        value = decode_value(attribute.type, stored, key=key, context=context)
+        return Path(value) if attribute.codec == "attach" else value
+
+    def _csv(
+        self, info: TableInfo, filters: Mapping[str, Filter], order: Order, columns: Sequence[str] | None
+    ) -> Iterator[str]:
+        selection = select_cells(info).without_heads()
+        config = self._services.pipeline.connection.settings
+        places = [i for i, a in enumerate(info.attributes) if columns is None or a.name in columns]
+        shown = selection.projected(self._query(info, _all(filters)))
+
+        def cells() -> Iterator[list[Cell]]:
+            with closing(shown.stream(order_by=selection.order_by(order))) as rows:
+                for row in rows:
+                    key = {name: row[name] for name in info.primary_key}
+                    found = selection.cells(row, key, config, full=True)
+                    yield [found[place] for place in places]
+
+        with self._limit(EXPORT_LIMIT_S):
+            yield from csv_lines([info.attributes[place].name for place in places], cells())
+
+
+class _Elsewhere:
+    """The settings, with another download folder; decoding in one thread must not change them for others."""
+
+    def __init__(self, settings: Any, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return str(self._folder) if key == "download_path" else self._settings.get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        return str(self._folder) if key == "download_path" else self._settings[key]
+
+    def __getattr__(self, name: str) -> Any:
+        return str(self._folder) if name == "download_path" else getattr(self._settings, name)
+
+
+def _no_row(info: TableInfo, key: Mapping[str, Any]) -> OneRowError:
+    which = f"no row with {key_words(key)}" if key else "no row"
+    return OneRowError(f"{info.name} has {which}. It may have been deleted.")
+
+
+def _linking(info: TableInfo) -> list[str]:
+    """Return the attributes that other tables refer to."""
+    names = list(info.primary_key)
+    for link in info.children:
+        names += [n for n in link.foreign_key.parent_attributes if n not in names]
+    return names or [next(a.name for a in info.attributes)]
+
+
+def _all(filters: Mapping[str, Filter]) -> Condition | None:
+    return AllOf(tuple(item.condition for item in filters.values())) if filters else None
+
+
+def _matching(values: Mapping[str, Any]) -> Condition:
+    return AllOf(tuple(Comparison(name, value) for name, value in values.items()))

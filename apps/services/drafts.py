@@ -1,0 +1,201 @@
+"""Drafts, that is rows as people type them, checked against their table and turned into values.
+
+The same checks serve a field that is left and a form that is saved. They come before anything is written; the
+database's own, which they foresee, remain the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dj_panel.apps.fields import complaint, describe_field, format_value, parse_text
+from dj_panel.apps.pickers import key_label, picker_number
+from dj_panel.apps.services.parents import Parents
+from dj_panel.apps.services.structure import Link, TableInfo
+from dj_panel.apps.services.uploads import Uploads
+from dj_panel.core.structure import Attribute
+
+__all__ = ["MAX_TEXT_CHARS", "CheckedRow", "Draft", "check_row"]
+
+Draft = Mapping[str, str]
+"""Attribute → text as typed; a picker's id → text that has not become a row yet."""
+
+MAX_TEXT_CHARS = 1_000_000
+"""Longest text that one field may send."""
+
+
+@dataclass
+class CheckedRow:
+    """What a check found.
+
+    Parameters
+    ----------
+    values
+        The row's values; what was left empty is not among them.
+    errors
+        Sentences by attribute.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def check_row(
+    info: TableInfo,
+    draft: Draft,
+    *,
+    parents: Callable[[Link], Parents],
+    rows: Any,
+    uploads: Uploads,
+    given: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> CheckedRow:
+    """Check a draft.
+
+    Parameters
+    ----------
+    info
+        The table that it is a row of.
+    draft
+        What was typed.
+    parents
+        Gives the rows that a foreign key may refer to.
+    rows
+        The table itself, to be asked for values that must be unique.
+    uploads
+        The files that the draft refers to.
+    given
+        Attributes that a master gives: not missed if they are not known yet, and their rows not looked for.
+    only
+        Attributes that are asked about; what is still empty is no error then. All of them if not given.
+    """
+    checked = CheckedRow()
+    draft = _with_resolved(info, draft, parents, checked)
+    for attribute in info.attributes:
+        _read(attribute, draft.get(attribute.name, ""), uploads, checked)
+    for link in info.parents:
+        names = link.foreign_key.attributes
+        if set(names) <= set(given) or (only is not None and not set(names) & set(only)):
+            continue
+        _check_parent(info, link, parents(link), draft, checked)
+    if only is None:
+        _require(info, given, checked)
+    for names in info.unique:
+        if only is None or set(names) & set(only):
+            _check_unique(info, names, rows, checked)
+    if only is not None:
+        checked.errors = {name: text for name, text in checked.errors.items() if name in only}
+    return checked
+
+
+def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the primary key of a row, defaults included; ``None`` if a part of it is not known."""
+    key = {}
+    for name in info.primary_key:
+        attribute = info.attribute(name)
+        if name in values:
+            key[name] = values[name]
+        elif attribute.default is not None and not attribute.autoincrement:
+            key[name] = attribute.column_type.check(attribute.default)
+        else:
+            return None
+    return key
+
+
+def key_texts(info: TableInfo, key: Mapping[str, Any]) -> dict[str, str]:
+    """Return a primary key as text."""
+    return {name: format_value(info.attribute(name), key[name]) for name in info.primary_key if name in key}
+
+
+def _with_resolved(
+    info: TableInfo, draft: Draft, parents: Callable[[Link], Parents], checked: CheckedRow
+) -> dict[str, str]:
+    """Replace text in a picker by the row that it names."""
+    known = {name: text for name, text in draft.items() if picker_number(name) is None}
+    for name, text in draft.items():
+        number = picker_number(name)
+        if number is None or not text.strip() or number >= len(info.parents):
+            continue
+        link = info.parents[number]
+        others = {n: t for n, t in known.items() if n in link.foreign_key.attributes}
+        choice = parents(link).resolve(text, others)
+        if choice is not None:
+            known.update(choice.key)
+        else:
+            checked.errors[_last_empty(link, known)] = parents(link).unknown(text.strip()[:80], others)
+    return known
+
+
+def _last_empty(link: Link, known: Mapping[str, str]) -> str:
+    names = link.foreign_key.attributes
+    return next((n for n in reversed(names) if not known.get(n, "").strip()), names[-1])
+
+
+def _read(attribute: Attribute, text: str, uploads: Uploads, checked: CheckedRow) -> None:
+    if not text.strip():
+        return
+    kind = describe_field(attribute).kind
+    try:
+        if len(text) > MAX_TEXT_CHARS:
+            raise ValueError(f"is longer than {MAX_TEXT_CHARS:,} characters; insert it from Python")
+        if kind == "none":
+            raise ValueError("cannot be entered here; insert the row from Python")
+        value = uploads.value(text, attribute) if kind == "file" else parse_text(attribute, text)
+        if value is not None:
+            checked.values[attribute.name] = value
+    except ValueError as error:
+        shown = (uploads.name(text) or "The file") if kind == "file" else text
+        checked.errors.setdefault(attribute.name, complaint(shown, str(error)))
+
+
+def _check_parent(info: TableInfo, link: Link, parents: Parents, draft: Draft, checked: CheckedRow) -> None:
+    names = link.foreign_key.attributes
+    if any(name in checked.errors for name in names):
+        return
+    values = {name: checked.values[name] for name in names if name in checked.values}
+    if len(values) < len(names):
+        # An optional key is all or nothing; attributes that it shares with another key do not count.
+        shared = {n for other in info.parents if other is not link for n in other.foreign_key.attributes}
+        mine = [name for name in names if name not in shared]
+        missing = [name for name in mine if name not in values and not info.attribute(name).in_key]
+        if missing and any(name in values for name in mine):
+            checked.errors[missing[0]] = f"Choose a whole row of {parents_label(link)}, or none."
+        return
+    if not parents.has(values):
+        fixed = {n: draft.get(n, "") for n in names[:-1]} if len(names) > 1 else {}
+        label = key_label({n: draft.get(n, "").strip() for n in names}, names)
+        checked.errors[names[-1]] = parents.unknown(label, fixed)
+
+
+def parents_label(link: Link) -> str:
+    """Return what the rows of a parent are called."""
+    return link.table.split(".", 1)[1]
+
+
+def _require(info: TableInfo, given: Collection[str], checked: CheckedRow) -> None:
+    for attribute in info.attributes:
+        name = attribute.name
+        if name in checked.values or name in checked.errors or attribute.has_default or name in given:
+            continue
+        link = info.parent_of(name)
+        if link is None:
+            checked.errors[name] = "Needs a value."
+        elif not any(n in checked.errors for n in link.foreign_key.attributes):
+            checked.errors[name] = f"Choose a row of {parents_label(link)}."
+
+
+def _check_unique(info: TableInfo, names: tuple[str, ...], rows: Any, checked: CheckedRow) -> None:
+    known = {a.name for a in info.attributes}
+    if not set(names) <= known or any(n in checked.errors or n not in checked.values for n in names):
+        return
+    if set(names) == set(info.primary_key):
+        return
+    values = {name: checked.values[name] for name in names}
+    taken = (rows & values).keys(limit=1)
+    if taken:
+        texts = key_texts(info, taken[0])
+        text = key_label({n: format_value(info.attribute(n), values[n]) for n in names}, names)
+        owner = key_label(texts, info.primary_key)
+        checked.errors[names[-1]] = f"{text} is taken by {info.label} {owner}; it must be unique."

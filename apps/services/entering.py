@@ -1,0 +1,465 @@
+"""Filling in tables: what may be typed, saving it once, and taking it back."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dj_panel as dj
+from dj_panel.apps.fields import format_value, parse_text
+from dj_panel.apps.grid import Form, counter_of, describe_form, given_by_master
+from dj_panel.apps.pickers import key_label
+from dj_panel.apps.services.comparison import PartValues, find_same, newest_key
+from dj_panel.apps.services.drafts import CheckedRow, Draft, check_row, key_texts, key_values
+from dj_panel.apps.services.parents import Choice, Parents
+from dj_panel.apps.services.receipts import Checked, Duplicate, Receipt, Refused, refused
+from dj_panel.apps.services.structure import Link, TableInfo
+from dj_panel.apps.services.uploads import Uploads
+from dj_panel.core.errors import (
+    AccessError,
+    DataJointError,
+    DuplicateError,
+    IntegrityError,
+    OneRowError,
+    UnknownOutcomeError,
+    ValueRefusedError,
+)
+
+if TYPE_CHECKING:
+    from dj_panel.apps.services import Services
+
+__all__ = ["Checked", "Duplicate", "Entering", "Receipt", "Refused"]
+
+N_RECENT = 20
+_N_TOKENS = 2000
+_N_USED = 10
+_MAX_PART_ROWS = 2000
+
+Parts = Mapping[str, Sequence[Draft]]
+"""A part's name → its rows, as drafts."""
+
+
+class Entering:
+    """What forms ask.
+
+    Parameters
+    ----------
+    services
+        The site's.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.uploads = Uploads()
+        self._running: dict[str, asyncio.Task[Receipt | Refused]] = {}
+        self._receipts: OrderedDict[str, Receipt] = OrderedDict()
+        self._recent: dict[str, deque[Receipt]] = defaultdict(lambda: deque(maxlen=N_RECENT))
+        self._used: dict[str, deque[dict[str, str]]] = defaultdict(lambda: deque(maxlen=_N_USED))
+
+    def close(self) -> None:
+        """Remove the files that were not saved."""
+        self.uploads.close()
+
+    # ------------------------------------------------------------------ what there is to fill in
+    def tables(self) -> list[TableInfo]:
+        """Return the tables that people may fill in, parts left out: they belong to their masters' forms."""
+        return [info for info in self._services.tables() if info.can_enter and info.master is None]
+
+    def recent_tables(self) -> list[str]:
+        """Return the tables in which rows were saved, the last one first."""
+        last = {name: receipts[0].saved_at for name, receipts in self._recent.items() if receipts}
+        return sorted(last, key=lambda name: last[name], reverse=True)
+
+    def form(self, table: str) -> Form:
+        """Return the form of a table.
+
+        Raises
+        ------
+        AccessError
+            If people cannot fill it in.
+        """
+        return describe_form(self._writable(table), self._services.table)
+
+    def recent(self, table: str) -> list[Receipt]:
+        """Return what was saved in a table since the server started, the latest first, at most 20."""
+        return list(self._recent[table])
+
+    def _writable(self, table: str) -> TableInfo:
+        info = self._services.table(table)
+        if info.master is not None:
+            raise AccessError(f"Rows of {info.label} are entered in the form of {info.master}.")
+        if not info.can_enter:
+            raise AccessError(f"Rows of {info.label} are computed by the pipeline; nobody enters them.")
+        return info
+
+    # ------------------------------------------------------------------ while typing
+    async def check(self, table: str, draft: Draft, only: Collection[str] | None = None) -> Checked:
+        """Check a draft; with ``only``, what was typed into these attributes, and whether the key is taken.
+
+        A part's rows are checked alike, under the part's name, with the key of their master in the draft.
+        """
+        return await self._services.run(self._check, self._services.table(table), draft, only)
+
+    async def search(self, table: str, link: int, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+        """Return the first rows that a foreign key may refer to.
+
+        Parameters
+        ----------
+        table
+            The table that has the foreign key.
+        link
+            Its place among the table's parents.
+        text
+            What was typed; if nothing, rows used of late come first.
+        fixed
+            What is known of the table's attributes: rows that do not agree are left out.
+        """
+        return await self._services.run(self._search, self._link(table, link), text, fixed)
+
+    async def resolve(self, table: str, link: int, text: str, fixed: Mapping[str, str]) -> Choice | str:
+        """Return the row whose key was typed, or a sentence that there is none, with the nearest one."""
+        found = self._link(table, link)
+        return await self._services.run(self._resolve, found, text, fixed)
+
+    async def next_free(self, table: str, attribute: str, fixed: Mapping[str, str]) -> str:
+        """Return the number after the highest one among the rows that agree with ``fixed``.
+
+        Empty if the attribute holds no numbers or the highest one is taken.
+        """
+        return await self._services.run(self._next_free, self._services.table(table), attribute, fixed)
+
+    def _link(self, table: str, number: int) -> Link:
+        links = self._services.table(table).parents
+        if not 0 <= number < len(links):
+            raise OneRowError(f"{table} has no foreign key number {number}.")
+        return links[number]
+
+    def _rows(self, table: str) -> Any:
+        return self._services.pipeline[table]()
+
+    def _parents(self, link: Link) -> Parents:
+        return Parents(link, self._services.table(link.table), self._rows(link.table))
+
+    def _search(self, link: Link, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+        return self._parents(link).search(text, fixed, list(self._used[link.table]))
+
+    def _resolve(self, link: Link, text: str, fixed: Mapping[str, str]) -> Choice | str:
+        parents = self._parents(link)
+        return parents.resolve(text, fixed) or parents.unknown(text.strip()[:80], fixed)
+
+    def _next_free(self, info: TableInfo, name: str, fixed: Mapping[str, str]) -> str:
+        attribute = info.attribute(name)
+        if attribute.column_type.kind != "integer" or attribute.codec is not None:
+            return ""
+        try:
+            known = {
+                n: parse_text(info.attribute(n), t)
+                for n, t in fixed.items()
+                if n in info.primary_key and n != name
+            }
+        except ValueError:
+            return ""
+        rows = self._rows(info.name) & {n: v for n, v in known.items() if v is not None}
+        highest = dj.U().aggr(rows, highest=f"max({name})").fetch1("highest")
+        number = 1 if highest is None else int(highest) + 1
+        try:
+            return format_value(attribute, attribute.column_type.check(number))
+        except ValueError:
+            return ""
+
+    def _checked(self, info: TableInfo, draft: Draft, **options: Any) -> CheckedRow:
+        return check_row(
+            info, draft, parents=self._parents, rows=self._rows(info.name), uploads=self.uploads, **options
+        )
+
+    def _check(self, info: TableInfo, draft: Draft, only: Collection[str] | None) -> Checked:
+        given = given_by_master(info) if info.master else {}
+        checked = self._checked(info, draft, given=given, only=only)
+        duplicate = None
+        asked = only is None or set(only) & set(info.primary_key)
+        if asked and info.master is None and not set(checked.errors) & set(info.primary_key):
+            duplicate = self._duplicate(info, checked.values)
+        return Checked(checked.errors, duplicate)
+
+    def _duplicate(self, info: TableInfo, values: Mapping[str, Any]) -> Duplicate | None:
+        key = key_values(info, values)
+        if key is None or not self._rows(info.name) & key:
+            return None
+        texts = key_texts(info, key)
+        counter = counter_of(info)
+        free = self._next_free(info, counter, texts) if counter else ""
+        return Duplicate(texts, _label(info, texts), counter if free else "", free)
+
+    # ------------------------------------------------------------------ saving
+    async def save(
+        self, table: str, draft: Draft, parts: Parts, token: str, *, is_resent: bool = False
+    ) -> Receipt | Refused:
+        """Write a row and the rows of its parts, in one transaction, once.
+
+        Parameters
+        ----------
+        table
+            The table; not a part.
+        draft
+            The row.
+        parts
+            The rows of its parts; rows without any text are passed over.
+        token
+            Of the draft. The same content under the same token is written once, however often it is sent.
+        is_resent
+            Whether the draft was sent before and no answer came, perhaps from a server that is gone.
+
+        Returns
+        -------
+        Receipt or Refused
+            A row that is there already, just as typed, gives a receipt too.
+
+        Raises
+        ------
+        AccessError
+            If people cannot fill the table in.
+        """
+        info = self._writable(table)
+        mark = _fingerprint(table, draft, parts, token)
+        known = self._receipts.get(mark)
+        if known is not None:
+            return replace(known, is_repeat=True)
+        task = self._running.get(mark)
+        if task is None:
+            work = self._services.run(self._save, info, draft, parts, token, is_resent=is_resent)
+            task = self._running[mark] = asyncio.ensure_future(work)
+            task.add_done_callback(lambda _task: self._running.pop(mark, None))
+        # A browser that goes away must not stop what it has begun.
+        outcome = await asyncio.shield(task)
+        if isinstance(outcome, Receipt) and mark not in self._receipts:
+            self._remember(info, outcome, mark)
+        return outcome
+
+    def _remember(self, info: TableInfo, receipt: Receipt, mark: str) -> None:
+        self._receipts[mark] = receipt
+        while len(self._receipts) > _N_TOKENS:
+            self._receipts.popitem(last=False)
+        if not receipt.is_repeat:
+            self._recent[info.name].appendleft(receipt)
+        self._services.watcher.poke()
+
+    def _save(
+        self, info: TableInfo, draft: Draft, parts: Parts, token: str, is_resent: bool = False
+    ) -> Receipt | Refused:
+        row = self._checked(info, draft)
+        part_rows, part_errors = self._check_parts(info, row, draft, parts)
+        if not row.errors and not part_errors:
+            there = self._same(info, row.values, part_rows, is_resent=is_resent)
+            if there is not None:
+                return self._receipt(info, there, part_rows, token, is_repeat=True)
+        duplicate = None
+        if not set(row.errors) & set(info.primary_key):
+            duplicate = self._duplicate(info, row.values)
+        if row.errors or part_errors or duplicate:
+            return refused(row.errors, part_errors, duplicate)
+        try:
+            self._write(info, row.values, part_rows)
+        except (DuplicateError, IntegrityError) as error:
+            # Someone was faster: what the checks say now is what went wrong.
+            return self._explained(info, draft, parts, row.values, part_rows, token, error)
+        except UnknownOutcomeError:
+            there = self._same(info, row.values, part_rows, is_resent=True)
+            if there is not None:
+                return self._receipt(info, there, part_rows, token)
+            return Refused(
+                {}, {}, "The connection to the database was lost, and nothing was saved. Save again."
+            )
+        except ValueRefusedError as error:
+            name = error.attribute if error.attribute in {a.name for a in info.attributes} else ""
+            return refused({name: error.reason} if name else {}, {}, None, str(error))
+        except DataJointError as error:
+            return refused(*self._located(info, error), None, str(error))
+        key = key_values(info, row.values) or newest_key(info, row.values, self._rows(info.name))
+        self._note_used(info, row.values, key)
+        for text in draft.values():
+            self.uploads.drop(text)
+        return self._receipt(info, key, part_rows, token)
+
+    def _explained(
+        self,
+        info: TableInfo,
+        draft: Draft,
+        parts: Parts,
+        values: Mapping[str, Any],
+        part_rows: PartValues,
+        token: str,
+        error: DataJointError,
+    ) -> Receipt | Refused:
+        there = self._same(info, values, part_rows)
+        if there is not None:
+            return self._receipt(info, there, part_rows, token, is_repeat=True)
+        row = self._checked(info, draft)
+        _, part_errors = self._check_parts(info, row, draft, parts)
+        duplicate = self._duplicate(info, values)
+        return refused(row.errors, part_errors, duplicate, str(error))
+
+    def _located(self, info: TableInfo, error: DataJointError) -> tuple[dict[str, str], dict[Any, str]]:
+        """Return the error at its attribute, where the message names one."""
+        where = self._rows(info.name).name
+        head, _, reason = str(error).partition(": ")
+        schema, table, name = ([*head.split("."), "", "", ""])[:3]
+        if (schema, table) == (where.schema, where.table) and any(a.name == name for a in info.attributes):
+            return {name: reason}, {}
+        return {}, {}
+
+    def _check_parts(
+        self, info: TableInfo, row: CheckedRow, draft: Draft, parts: Parts
+    ) -> tuple[dict[str, list[dict[str, Any]]], dict[tuple[str, int, str], str]]:
+        values: dict[str, list[dict[str, Any]]] = {}
+        errors: dict[tuple[str, int, str], str] = {}
+        key = key_values(info, row.values) or {}
+        texts = {**{n: draft.get(n, "") for n in info.primary_key}, **key_texts(info, key)}
+        for name, drafts in parts.items():
+            if name not in info.parts:
+                raise AccessError(f"{name} is not a part of {info.name}.")
+            part = self._services.table(name)
+            given = given_by_master(part)
+            seen: dict[tuple[Any, ...], int] = {}
+            values[name] = []
+            if len(drafts) > _MAX_PART_ROWS:
+                errors[name, 0, part.primary_key[-1]] = (
+                    f"More than {_MAX_PART_ROWS} rows; insert them from Python."
+                )
+                continue
+            for number, one in enumerate(drafts):
+                if not any(text.strip() for text in one.values()):
+                    continue
+                whole = {**one, **{ours: texts.get(theirs, "") for ours, theirs in given.items()}}
+                checked = self._checked(part, whole, given=given)
+                own = {n: text for n, text in checked.errors.items() if n not in given}
+                errors |= {(name, number, n): text for n, text in own.items()}
+                rest = key_values(part, {**dict.fromkeys(given), **checked.values})
+                place = tuple(map(str, rest.values())) if rest else None
+                if place is not None and not own and place in seen:
+                    column = next(
+                        (n for n in reversed(part.primary_key) if n not in given), part.primary_key[-1]
+                    )
+                    errors[name, number, column] = f"Row {seen[place] + 1} has the same key."
+                elif place is not None:
+                    seen[place] = number
+                values[name].append(checked.values)
+        return values, errors
+
+    def _same(
+        self, info: TableInfo, values: Mapping[str, Any], parts: PartValues, *, is_resent: bool = False
+    ) -> dict[str, Any] | None:
+        return find_same(
+            info, values, parts, table=self._services.table, rows=self._rows, is_resent=is_resent
+        )
+
+    def _write(
+        self, info: TableInfo, values: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> None:
+        def write() -> None:
+            self._rows(info.name).insert1(dict(values))
+            for name, rows in parts.items():
+                for row in rows:
+                    self._rows(name).insert1(dict(row))
+
+        self._services.pipeline.connection.retried(write)
+
+    def _note_used(self, info: TableInfo, values: Mapping[str, Any], key: Mapping[str, Any]) -> None:
+        """Remember which parents were referred to: they are offered first the next time."""
+        found = [(info.name, dict(key_texts(info, key)))]
+        for link in info.parents:
+            fk = link.foreign_key
+            if all(n in values for n in fk.attributes):
+                pairs = zip(fk.attributes, fk.parent_attributes, strict=True)
+                parent = self._services.table(link.table)
+                found.append(
+                    (link.table, {t: format_value(parent.attribute(t), values[o]) for o, t in pairs})
+                )
+        for table, texts in found:
+            used = self._used[table]
+            if texts in used:
+                used.remove(texts)
+            used.appendleft(texts)
+
+    # ------------------------------------------------------------------ afterwards
+    def _receipt(
+        self,
+        info: TableInfo,
+        key: Mapping[str, Any],
+        parts: Mapping[str, Sequence[Any]],
+        token: str,
+        *,
+        is_repeat: bool = False,
+    ) -> Receipt:
+        texts = key_texts(info, key)
+        return Receipt(
+            table=info.name,
+            key=texts,
+            label=_label(info, texts),
+            token=token,
+            saved_at=dt.datetime.now().astimezone(),
+            n_parts={name: len(rows) for name, rows in parts.items() if rows},
+            is_repeat=is_repeat,
+            values=dict(key),
+        )
+
+    async def undo(self, receipt: Receipt) -> None:
+        """Delete the row of a receipt and its parts, if nothing else depends on them.
+
+        Raises
+        ------
+        IntegrityError
+            If other rows depend on it, or it has other parts now; nothing was deleted.
+        OneRowError
+            If it is gone already.
+        """
+        await self._services.run(self._undo, self._writable(receipt.table), receipt)
+        for mark, known in list(self._receipts.items()):
+            if known.values == receipt.values and known.table == receipt.table:
+                del self._receipts[mark]
+        self._recent[receipt.table] = deque(
+            (r for r in self._recent[receipt.table] if r.values != receipt.values), maxlen=N_RECENT
+        )
+        self._services.watcher.poke()
+
+    def _undo(self, info: TableInfo, receipt: Receipt) -> None:
+        rows = self._rows(info.name) & receipt.values
+        plan = rows.plan_delete()
+        counts = plan.counts(rows.connection)
+        names = self._services.pipeline.names
+        found = {names.get(place, str(place.class_name)): number for place, number in counts.items()}
+        if found.pop(info.name, 0) != 1:
+            raise OneRowError(f"{receipt.label} is not there any more.")
+        for name, number in found.items():
+            if name not in info.parts:
+                kind = name.split(".", 1)[-1]
+                raise IntegrityError(
+                    f"{receipt.label} cannot be taken back:"
+                    f" {number} {'row' if number == 1 else 'rows'} of {kind}"
+                    f" {'depends' if number == 1 else 'depend'} on it. Nothing was deleted."
+                )
+        if found != receipt.n_parts:
+            raise IntegrityError(
+                f"{receipt.label} cannot be taken back: rows were added to its parts or removed since."
+                " Nothing was deleted. Delete it in its table."
+            )
+        rows.delete_planned(plan, counts)
+
+
+def _label(info: TableInfo, texts: Mapping[str, str]) -> str:
+    return f"{info.label} {key_label(texts, info.primary_key)}".strip()
+
+
+def _fingerprint(table: str, draft: Draft, parts: Parts, token: str) -> str:
+    content = [
+        table,
+        token,
+        sorted(draft.items()),
+        sorted((n, [sorted(r.items()) for r in rows]) for n, rows in parts.items()),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

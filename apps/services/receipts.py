@@ -1,0 +1,117 @@
+"""What becomes of a draft: complaints, a refusal, or a receipt."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Checked", "Duplicate", "Receipt", "Refused", "refused"]
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """The key of a draft is taken.
+
+    Parameters
+    ----------
+    key
+        The key, as text.
+    label
+        The same in one line, with the table: ``Subject M042``.
+    counter, next_free
+        The attribute that numbers the rows and its next free number; empty if none does.
+    """
+
+    key: dict[str, str]
+    label: str
+    counter: str = ""
+    next_free: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is wrong with a draft so far.
+
+    Parameters
+    ----------
+    errors
+        Sentences by attribute.
+    duplicate
+        The row that has the key already, if there is one.
+    """
+
+    errors: dict[str, str]
+    duplicate: Duplicate | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why nothing was written.
+
+    Parameters
+    ----------
+    errors
+        Sentences by attribute.
+    part_errors
+        Sentences by part, row (counted from 0) and attribute.
+    summary
+        All of it in one sentence.
+    duplicate
+        The row that has the key already, if that is the reason.
+    """
+
+    errors: dict[str, str]
+    part_errors: dict[tuple[str, int, str], str]
+    summary: str
+    duplicate: Duplicate | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A row that is in the database.
+
+    Parameters
+    ----------
+    table
+        Its table.
+    key
+        Its key, as text.
+    label
+        The same in one line, with the table.
+    token
+        Of the draft.
+    saved_at
+        When, by the server's clock with its offset.
+    n_parts
+        Part → how many rows came with it.
+    is_repeat
+        Whether it was there already, just as it was typed.
+    values
+        The key as values, to find the row again.
+    """
+
+    table: str
+    key: dict[str, str]
+    label: str
+    token: str
+    saved_at: dt.datetime
+    n_parts: dict[str, int] = field(default_factory=dict)
+    is_repeat: bool = False
+    values: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+def refused(
+    errors: dict[str, str],
+    part_errors: dict[tuple[str, int, str], str],
+    duplicate: Duplicate | None,
+    reason: str = "",
+) -> Refused:
+    """Return a refusal whose summary counts what is wrong, or gives the reason."""
+    number = len(errors) + len(part_errors)
+    if duplicate is not None and not number:
+        return Refused({}, {}, f"{duplicate.label} exists already. Nothing was saved.", duplicate)
+    if not number:
+        return Refused({}, {}, reason, duplicate)
+    fields = "One field needs" if number == 1 else f"{number} fields need"
+    return Refused(errors, part_errors, f"{fields} a correction. Nothing was saved.", duplicate)

@@ -1,0 +1,221 @@
+"""Rows as pages are told of them, and primary keys as text in an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dj_panel.apps.services.cells import Cell
+from dj_panel.apps.services.filters import EMPTY, filter_kind
+from dj_panel.apps.services.structure import Link, TableInfo
+from dj_panel.core.errors import UnknownAttributeError, ValueRefusedError
+from dj_panel.core.structure import Attribute
+
+__all__ = [
+    "Address",
+    "Children",
+    "Record",
+    "Row",
+    "RowsPage",
+    "child_filters",
+    "child_values",
+    "equal_text",
+    "key_text",
+    "key_words",
+    "named_attribute",
+    "parent_address",
+    "parse_key",
+]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one row is.
+
+    Parameters
+    ----------
+    table
+        The table's name in the application.
+    key
+        The primary key as text, as it stands in an address.
+    """
+
+    table: str
+    key: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a page.
+
+    Parameters
+    ----------
+    key
+        The primary key as text.
+    cells
+        By the order of the table's attributes.
+    parents
+        For each attribute the row that it refers to, ``None`` if it refers to none.
+    """
+
+    key: Mapping[str, str]
+    cells: tuple[Cell, ...]
+    parents: tuple[Address | None, ...]
+
+
+@dataclass(frozen=True)
+class RowsPage:
+    """Some rows of a table.
+
+    Parameters
+    ----------
+    table
+        The table.
+    rows
+        In the order asked for.
+    count
+        How many rows the filters leave.
+    is_capped
+        Whether there are more than that.
+    page, page_size
+        Which page this is, from 1; a page beyond the last is the last.
+    has_next
+        Whether another page follows that can be asked for.
+    """
+
+    table: TableInfo
+    rows: tuple[Row, ...]
+    count: int
+    is_capped: bool
+    page: int
+    page_size: int
+    has_next: bool
+
+    @property
+    def count_text(self) -> str:
+        """The count as people read it: ``1,204`` or ``>10,000``."""
+        return f"{'>' if self.is_capped else ''}{self.count:,}"
+
+
+@dataclass(frozen=True)
+class Children:
+    """The rows of one table that refer to a record through one foreign key.
+
+    Parameters
+    ----------
+    table
+        Name of the child table.
+    link
+        The foreign key.
+    filters
+        With these the child table shows just those rows.
+    count, is_capped
+        How many they are.
+    """
+
+    table: str
+    link: Link
+    filters: Mapping[str, str]
+    count: int
+    is_capped: bool
+
+
+@dataclass(frozen=True)
+class Record:
+    """All there is to say of one row.
+
+    Parameters
+    ----------
+    table
+        The table.
+    row
+        Its cells, long texts in full.
+    parts
+        The first rows of each part table, by name, with the filters that give all of them.
+    children
+        Rows that depend on it, one item for each foreign key.
+    """
+
+    table: TableInfo
+    row: Row
+    parts: Mapping[str, tuple[RowsPage, Mapping[str, str]]]
+    children: tuple[Children, ...]
+
+
+# ------------------------------------------------------------------ keys and addresses
+def key_text(attribute: Attribute, value: Any) -> str:
+    """Return a key's value as it stands in an address; `parse_key` reads it back."""
+    return attribute.column_type.format(value)
+
+
+def parse_key(info: TableInfo, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return a primary key from its texts.
+
+    Raises
+    ------
+    UnknownAttributeError
+        If an attribute of the key is not given, or one is given that is not in the key.
+    ValueRefusedError
+        If a text is no value of its attribute.
+    """
+    key: dict[str, Any] = {}
+    for name in texts:
+        if name not in info.primary_key:
+            raise UnknownAttributeError(name, available=info.primary_key, where=f"the key of {info.name}")
+    for name in info.primary_key:
+        if name not in texts:
+            raise UnknownAttributeError(f"The address of a row of {info.name} must name '{name}'.")
+        try:
+            key[name] = info.attribute(name).column_type.parse(texts[name])
+        except ValueError as error:
+            raise ValueRefusedError(str(error), attribute=name, table=info.name, value=texts[name]) from error
+    return key
+
+
+def equal_text(attribute: Attribute, value: Any) -> str:
+    """Return the filter that asks for one value."""
+    if value is None:
+        return EMPTY
+    kind = filter_kind(attribute)
+    if kind == "text":
+        return f"={value}"
+    if kind == "yes-no":
+        return "yes" if value else "no"
+    return attribute.column_type.format(value)
+
+
+def parent_address(parent: TableInfo, link: Link, row: Mapping[str, Any]) -> Address | None:
+    """Return the row that a foreign key refers to; ``None`` if any of its attributes is empty."""
+    fk = link.foreign_key
+    key = {}
+    for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True):
+        if row.get(ours) is None:
+            return None
+        key[theirs] = key_text(parent.attribute(theirs), row[ours])
+    return Address(link.table, key) if set(key) == set(parent.primary_key) else None
+
+
+def child_values(link: Link, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that a child's foreign key has in the rows that belong to a row."""
+    fk = link.foreign_key
+    return {ours: row[theirs] for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True)}
+
+
+def child_filters(child: TableInfo, link: Link, row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the filters with which a child table shows the rows that belong to a row."""
+    return {name: equal_text(child.attribute(name), value) for name, value in child_values(link, row).items()}
+
+
+def named_attribute(info: TableInfo, name: str) -> Attribute:
+    """Return an attribute; raise `UnknownAttributeError` if there is none."""
+    try:
+        return info.attribute(name)
+    except (KeyError, StopIteration):
+        available = [attribute.name for attribute in info.attributes]
+        raise UnknownAttributeError(name, available=available, where=info.name) from None
+
+
+def key_words(key: Mapping[str, Any]) -> str:
+    """Return a primary key in words, for a message."""
+    return ", ".join(f"{name} {value}" for name, value in key.items())

@@ -1,0 +1,397 @@
+"""Home: what is done, what runs, and what is stuck and why, at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from panel.viewable import Viewable
+
+from dj_panel.apps.live import Action, LiveHtml, LivePage, button, clock_text, href, link
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.watching import Snapshot, TableStatus
+from dj_panel.apps.services.working import ErrorGroup
+from dj_panel.apps.theme import chip, escape, icon, progress_bar_html, state_chip, tier_label
+
+__all__ = ["HomePage", "bar_html", "live_line", "populate_route", "state_html", "table_route", "trouble_html"]
+
+COMPUTED_TIERS = ("Imported", "Computed")
+_N_CAUSES = 8
+
+
+class HomePage(LivePage):
+    """Every table in the order of the pipeline, and above them what needs attention."""
+
+    title = "Home"
+
+    async def load(self) -> Viewable:
+        """Read the status and build the page."""
+        services = self.visit.services
+        self._tables: list[TableInfo] = services.tables()
+        self._causes: dict[str, list[ErrorGroup]] = {}
+        self._orphans: dict[str, int] = {}
+        self._known: Mapping[str, TableStatus] = {}
+        self._is_reading = False
+        await self.status_now()
+        await self._read_trouble(self.snapshot)
+        self.view = LiveHtml(self._act, stylesheets=[_CSS])
+        self.show()
+        self.follow()
+        return self.view
+
+    def show(self) -> None:
+        """Show the latest status; what needs more reading follows."""
+        self.view.html = home_html(self._tables, self.snapshot, self._causes, self._orphans)
+        self.view.clock = clock_text(self.snapshot)
+        if not self._is_reading and self._changed(self.snapshot):
+            self._is_reading = True
+            self.start(self._follow_trouble(), "reading what needs attention")
+
+    def tick(self) -> None:
+        """Show when the status was last read."""
+        self.snapshot = self.visit.services.watcher.snapshot
+        self.view.clock = clock_text(self.snapshot)
+
+    # ------------------------------------------------------------------ what needs attention
+    def _changed(self, snapshot: Snapshot) -> list[str]:
+        """Return the tables whose failed or reserved jobs are other ones than when they were last read."""
+        return [
+            name
+            for name, status in snapshot.tables.items()
+            if _trouble(status) != _trouble(self._known.get(name, TableStatus(0)))
+        ]
+
+    async def _follow_trouble(self) -> None:
+        try:
+            await self._read_trouble(self.snapshot)
+        finally:
+            self._is_reading = False
+        self.soon(self.guard(self.show))
+
+    async def _read_trouble(self, snapshot: Snapshot) -> None:
+        working = self.visit.services.working
+        for name in self._changed(snapshot):
+            status = snapshot.tables[name]
+            self._causes[name] = await working.error_groups(name) if status.error else []
+            self._orphans[name] = (await working.report(name)).n_orphans if status.reserved else 0
+        self._known = snapshot.tables
+
+    def _act(self, action: Action) -> None:
+        if action.name == "release" and self._orphans.get(action.value):
+            self.start(self._release(action.value), f"releasing jobs of {action.value}")
+
+    async def _release(self, table: str) -> None:
+        number = await self.visit.services.working.release_orphans(table)
+        self._orphans[table] = 0
+        self.visit.notify(
+            f"{_jobs(number)} of {table} went back into the queue.",
+            "success",
+            link=("Populate", populate_route(table)),
+        )
+        self.soon(self.guard(self.show))
+
+
+# ------------------------------------------------------------------------------------------------- the page
+def home_html(
+    tables: Sequence[TableInfo],
+    snapshot: Snapshot,
+    causes: Mapping[str, Sequence[ErrorGroup]],
+    orphans: Mapping[str, int],
+) -> str:
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    tables
+        All tables, parents before children.
+    snapshot
+        How far they are.
+    causes
+        Failed jobs by table.
+    orphans
+        How many reservations of workers that are gone each table has.
+    """
+    shown = snapshot.tables
+    masters = [table for table in tables if table.master is None and table.name in shown]
+    by_schema = [
+        (schema, list(group))
+        for schema, group in groupby(sorted(masters, key=_by_schema(masters)), key=lambda t: t.schema)
+    ]
+    parts = {table.name: table for table in tables if table.master is not None}
+    sections = "".join(_schema_html(schema, group, parts, shown) for schema, group in by_schema)
+    return (
+        f'<div class="stack home">{live_line(snapshot)}{_figures_html(masters, shown)}'
+        f"{_attention_html(masters, shown, causes, orphans)}{_first_steps_html(masters, shown)}{sections}</div>"
+    )
+
+
+def live_line(snapshot: Snapshot) -> str:
+    """Return the line that says of when the figures are, and whether they can still be read."""
+    if snapshot.problem:
+        return (
+            f'<div class="notice-box dj-state-error" data-key="problem" role="alert">{icon("error")}<div>'
+            f"The status cannot be read: {escape(snapshot.problem)} What is shown is of "
+            "<span data-clock></span>.</div></div>"
+        )
+    return (
+        '<p class="tiny muted asof" data-key="asof">Live · as of <span data-clock></span>'
+        ' <span class="hidden">on the server’s clock</span></p>'
+    )
+
+
+def _figures_html(masters: Sequence[TableInfo], shown: Mapping[str, TableStatus]) -> str:
+    computed = [shown[t.name] for t in masters if shown[t.name].n_keys is not None]
+    keys, done = sum(s.n_keys or 0 for s in computed), sum(s.n_done for s in computed)
+    failed, running = sum(s.error for s in computed), sum(s.reserved for s in computed)
+    ready, ignored = sum(s.n_ready for s in computed), sum(s.ignored for s in computed)
+    share = f"{int(100 * done / keys)} %" if keys else "–"
+    figures = [
+        ("done", share, "computed", f"{done:,} of {keys:,} keys"),
+        ("running", f"{running:,}", "running", "keys being computed" if running else "nobody computes now"),
+        ("pending", f"{ready:,}", "to compute", f"{ignored:,} more ignored" if ignored else "keys are ready"),
+        ("error", f"{failed:,}", "failed", "jobs, see below" if failed else "no job has failed"),
+    ]
+    boxes = "".join(
+        f'<li class="card figure dj-state-{state}{"" if number not in ("0", "–") else " none"}">'
+        f'<span class="sign">{icon(state, size_px=18)}</span><b>{escape(number)}</b>'
+        f'<span class="what">{escape(label)}</span><span class="tiny muted">{escape(more)}</span></li>'
+        for state, number, label, more in figures
+    )
+    return f'<ul class="figures" data-key="figures" aria-label="Summary">{boxes}</ul>'
+
+
+def _attention_html(
+    masters: Sequence[TableInfo],
+    shown: Mapping[str, TableStatus],
+    causes: Mapping[str, Sequence[ErrorGroup]],
+    orphans: Mapping[str, int],
+) -> str:
+    items = [
+        trouble_html(table, shown[table.name], "table") for table in masters if shown[table.name].problem
+    ]
+    failures = [
+        (table, group) for table in masters for group in causes.get(table.name, ()) if shown[table.name].error
+    ]
+    failures.sort(key=lambda pair: -pair[1].n_jobs)
+    items += [_cause_html(table, group) for table, group in failures[:_N_CAUSES]]
+    if len(failures) > _N_CAUSES:
+        items.append(f'<li data-key="more" class="muted">and {len(failures) - _N_CAUSES} more causes</li>')
+    items += [_orphans_html(table, orphans[table.name]) for table in masters if orphans.get(table.name)]
+    items += [
+        _ready_html(table, shown[table.name])
+        for table in masters
+        if table.can_populate and shown[table.name].n_ready and not shown[table.name].reserved
+    ]
+    body = (
+        f'<ul class="attention list">{"".join(items)}</ul>'
+        if items
+        else f'<p class="fine">{state_chip("done", "All is well")} Nothing has failed, and nothing waits.</p>'
+    )
+    return (
+        '<section class="card" data-key="attention" aria-labelledby="attention">'
+        f'<header><h2 id="attention">Needs attention</h2></header>{body}</section>'
+    )
+
+
+def trouble_html(table: TableInfo, status: TableStatus, key: str) -> str:
+    """Return the entry of a table of which nobody can say how far it is."""
+    return (
+        f'<li class="dj-state-error" data-key="{escape(key)}-{escape(table.name)}">{icon("error")}<div>'
+        f"<b>{link(table.class_name, table_route(table.name))}</b> How far it is cannot be told. "
+        f'<span class="muted break">{escape(status.problem)}</span></div></li>'
+    )
+
+
+def _cause_html(table: TableInfo, group: ErrorGroup) -> str:
+    return (
+        f'<li class="dj-state-error" data-key="cause-{escape(table.name)}-{escape(group.message[:80])}">'
+        f"{icon('error')}<div><b>{link(table.class_name, populate_route(table.name))}</b> "
+        f'{_jobs(group.n_jobs)} failed<div class="message break">{escape(_shortened(group.message))}</div></div>'
+        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Look into {escape(table.class_name)}">'
+        "Look into it</a></li>"
+    )
+
+
+def _orphans_html(table: TableInfo, number: int) -> str:
+    who = "a worker that is" if number == 1 else "workers that are"
+    return (
+        f'<li class="dj-state-blocked" data-key="orphans-{escape(table.name)}">{icon("blocked")}<div>'
+        f"<b>{link(table.class_name, populate_route(table.name))}</b> {_jobs(number)} "
+        f"{'is' if number == 1 else 'are'} still reserved by {who} gone.</div>"
+        f"{button('Release', 'release', table.name, label=f'Release the jobs of {table.class_name}')}</li>"
+    )
+
+
+def _ready_html(table: TableInfo, status: TableStatus) -> str:
+    keys = "1 key is" if status.n_ready == 1 else f"{status.n_ready:,} keys are"
+    return (
+        f'<li class="dj-state-pending" data-key="ready-{escape(table.name)}">{icon("pending")}<div>'
+        f"<b>{link(table.class_name, populate_route(table.name))}</b> {keys} ready to be computed</div>"
+        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Populate {escape(table.class_name)}">'
+        "Populate</a></li>"
+    )
+
+
+def _first_steps_html(masters: Sequence[TableInfo], shown: Mapping[str, TableStatus]) -> str:
+    """Return what to do in a pipeline in which nobody has entered anything."""
+    entered = [table for table in masters if table.tier == "Manual"]
+    if not entered or any(shown[table.name].n_rows for table in entered):
+        return ""
+    first = next((table for table in entered if not _needs_rows(table, shown)), entered[0])
+    return (
+        f'<div class="notice-box dj-state-running" data-key="first">{icon("manual")}<div>Nothing has been entered '
+        f"yet. {escape(first.class_name)} is a good place to begin.</div>"
+        f'<a class="btn primary" href="{href(Route("enter", (first.name,)))}">'
+        f"Enter the first {escape(first.class_name)}</a></div>"
+    )
+
+
+def _needs_rows(table: TableInfo, shown: Mapping[str, TableStatus]) -> bool:
+    return any(
+        parent.table in shown and not shown[parent.table].n_rows
+        for parent in table.parents
+        if not parent.foreign_key.nullable
+    )
+
+
+def _schema_html(
+    schema: str, group: Sequence[TableInfo], parts: Mapping[str, TableInfo], shown: Mapping[str, TableStatus]
+) -> str:
+    rows = "".join(_row_html(table, parts, shown) for table in group)
+    heading = f"schema-{escape(schema)}"
+    return (
+        f'<section class="card" data-key="{heading}" aria-labelledby="{heading}"><header>'
+        f'<h2 id="{heading}">{escape(schema)}</h2>'
+        f'<span class="tiny muted">{len(group)} {"table" if len(group) == 1 else "tables"}</span></header>'
+        '<table class="tables"><thead><tr><th scope="col">Table</th><th scope="col" class="number">Rows</th>'
+        '<th scope="col" class="wide">Computed</th><th scope="col">State</th>'
+        f'<th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>{rows}</tbody></table></section>'
+    )
+
+
+def _row_html(table: TableInfo, parts: Mapping[str, TableInfo], shown: Mapping[str, TableStatus]) -> str:
+    status = shown[table.name]
+    inner = [
+        f"{link(parts[name].class_name.rpartition('.')[2], table_route(name))} {shown[name].count_text}"
+        for name in table.parts
+        if name in shown and name in parts
+    ]
+    below = f'<div class="tiny muted parts">{" · ".join(inner)}</div>' if inner else ""
+    action = ""
+    if table.tier in COMPUTED_TIERS:
+        action = _action_link("Populate", populate_route(table.name), table)
+    elif table.can_enter:
+        action = _action_link("Add", Route("enter", (table.name,)), table)
+    return (
+        f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name"><span class="tier '
+        f'dj-tier-{table.tier.lower()}" title="{escape(tier_label(table.tier))}">{icon(table.tier.lower())}'
+        f'<span class="hidden">{escape(tier_label(table.tier))}</span></span>'
+        f"<div>{link(table.class_name, table_route(table.name))}{below}</div></div></th>"
+        f'<td class="number">{escape(status.count_text)}</td><td class="wide">{bar_html(status)}</td>'
+        f'<td class="state">{state_html(status)}</td><td class="action">{action}</td></tr>'
+    )
+
+
+def _action_link(text: str, route: Route, table: TableInfo) -> str:
+    return (
+        f'<a class="btn quiet" href="{href(route)}" aria-label="{escape(f"{text} {table.class_name}")}">'
+        f"{escape(text)}</a>"
+    )
+
+
+def bar_html(status: TableStatus) -> str:
+    """Return the progress bar of a computed table, or nothing for one that people fill."""
+    if not status.n_keys:
+        return ""
+    return progress_bar_html(status.n_done, status.reserved, status.error, status.n_keys)
+
+
+def state_html(status: TableStatus) -> str:
+    """Return the chip that says how a table is."""
+    if status.problem:
+        return state_chip("error", "Not known")
+    if status.n_keys is None:
+        return "" if status.n_rows else chip("No rows")
+    if status.state == "empty":
+        return chip("No keys")
+    words = {
+        "running": f"{status.reserved:,} running",
+        "error": f"{status.error:,} failed",
+        "pending": f"{status.n_todo:,} to do",
+        "partial": f"{status.n_todo:,} to do",
+        "done": f"Done, {status.ignored:,} ignored" if status.ignored else "Done",
+    }
+    return state_chip(status.state, words[status.state])
+
+
+def table_route(table: str) -> Route:
+    """Return the route to a table's rows."""
+    return Route("table", (table,))
+
+
+def populate_route(table: str) -> Route:
+    """Return the route to the page on which a table is computed."""
+    return Route("populate", (table,))
+
+
+def _trouble(status: TableStatus) -> tuple[int, int]:
+    return status.error, status.reserved
+
+
+def _jobs(number: int) -> str:
+    return "1 job" if number == 1 else f"{number:,} jobs"
+
+
+def _shortened(message: str) -> str:
+    first = message.strip().splitlines()[0] if message.strip() else "no message"
+    return first if len(first) <= 300 else first[:299] + "…"
+
+
+def _by_schema(masters: Sequence[TableInfo]) -> Any:
+    """Return a sort key that keeps schemas together, in the order in which they first come in the pipeline."""
+    first = {schema: i for i, schema in enumerate(dict.fromkeys(table.schema for table in masters))}
+    return lambda table: first[table.schema]
+
+
+_CSS = """
+.asof { margin-bottom: -8px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; padding: 0;
+  list-style: none; }
+.figure { display: grid; grid-template-columns: auto auto 1fr; align-items: center; gap: 0 8px; padding: 12px 16px; }
+.figure .sign { display: grid; place-items: center; width: 32px; height: 32px; border-radius: 50%;
+  background: var(--dj-bg); color: var(--dj-fg); margin-right: 4px; }
+.figure b { font-size: var(--dj-size-xxl); line-height: var(--dj-line-xxl); font-weight: 600;
+  font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
+.figure .what { font-size: var(--dj-size-m); align-self: end; padding-bottom: 5px; }
+.figure .tiny { grid-column: 2 / -1; }
+.figure.none b { color: var(--dj-muted); }
+.attention { list-style: none; padding: 0; }
+.attention li { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; padding: 8px 16px;
+  border-top: 1px solid var(--dj-border); }
+.attention li > .dj-icon { color: var(--dj-fg); }
+.attention li > div { flex: 1 1 220px; min-width: 0; }
+.attention .message { font: var(--dj-size-xs)/1.5 var(--dj-mono); color: var(--dj-muted); }
+.fine { padding: 0 16px 14px; }
+.tables { table-layout: fixed; }
+.tables th:nth-child(1) { width: 34%; }
+.tables th:nth-child(2) { width: 12%; }
+.tables th:nth-child(4) { width: 17%; }
+.tables th:nth-child(5) { width: 96px; }
+.name { font-weight: 500; font-size: var(--dj-size-m); white-space: normal; display: flex; gap: 8px; color: inherit; }
+.name > div { min-width: 0; overflow-wrap: anywhere; }
+.tier { color: var(--dj-fg); line-height: 1; padding-top: 1px; }
+.parts { font-weight: 400; }
+.action { text-align: right; }
+@media (max-width: 640px) {
+  .tables, .tables tbody { display: block; }
+  .tables thead { display: none; }
+  .tables tr { display: grid; grid-template-columns: 1fr auto; gap: 2px 8px; padding: 8px 0;
+    border-top: 1px solid var(--dj-border); }
+  .tables :is(td, th) { border: none; padding: 0 16px; width: auto !important; }
+  .tables td.wide { grid-column: 1 / -1; }
+  .tables td.state { grid-column: 1; }
+  .tables td.wide:empty, .tables td.state:empty { display: none; }
+}
+"""

@@ -1,0 +1,201 @@
+"""Why the database refused rows: the row, the attribute and the remedy, found by asking the tables again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from dj_panel.core.algebra import KeyMatch, Negation, Node, Project, Relation, Restrict
+from dj_panel.core.catalog import Catalog
+from dj_panel.core.connection import Connection
+from dj_panel.core.errors import DuplicateError, IntegrityError, shown
+from dj_panel.core.expression import QueryExpression
+from dj_panel.core.rows import is_missing, label
+from dj_panel.core.structure import ForeignKey, TableName, TableStructure
+
+__all__ = ["Explainer", "key_text"]
+
+_CHUNK = 500
+Row = Mapping[str, Any]
+
+
+def key_text(row: Row, names: Iterable[str]) -> str:
+    """Return some values of a row as a message shows them: ``subject='M1', session=3``."""
+    return ", ".join(f"{name}={shown(row.get(name))}" for name in names)
+
+
+class Explainer:
+    """Turns the server's refusal of rows of one table into words.
+
+    Parameters
+    ----------
+    connection
+        The connection.
+    table
+        The table's structure.
+    done
+        What to say of the writing: ``"Nothing was inserted."``
+    """
+
+    def __init__(
+        self, connection: Connection, table: TableStructure, done: str = "Nothing was inserted."
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._label = label(table.name)
+        self._done = done
+
+    def _query(self, node: Node) -> QueryExpression:
+        return QueryExpression(self._connection, node)
+
+    def _whole(self, name: TableName) -> QueryExpression:
+        return self._query(_relation(self._connection.catalog, name))
+
+    # ------------------------------------------------------------------ keys that are taken
+    def duplicate(
+        self, rows: Sequence[Row], error: DuplicateError, *, updating: bool = False
+    ) -> DuplicateError:
+        """Return the error for rows of which one has a key, or a unique value, that is taken."""
+        key = tuple(self._table.heading.primary_key)
+        if not updating:
+            found = self._taken_key(rows, key)
+            if found is not None:
+                return found
+        for index in (
+            i for i in self._table.indexes if i.unique and all(not c.startswith("(") for c in i.columns)
+        ):
+            values = _complete(rows, zip(index.columns, index.columns, strict=True))
+            taken = next(self._present(self._whole(self._table.name), values), None)
+            if taken is not None:
+                return DuplicateError(
+                    f"{self._label} already has a row with {key_text(taken, index.columns)}, which must be unique."
+                    f" {self._done} Choose another value, or update that row.",
+                    table=self._label, attributes=index.columns,
+                )  # fmt: skip
+        return DuplicateError(
+            f"{self._label} already has such a row, or two of the rows have the same key. {self._done}"
+            f" The server says: {error}",
+            table=self._label, attributes=error.attributes,
+        )  # fmt: skip
+
+    def _taken_key(self, rows: Sequence[Row], key: tuple[str, ...]) -> DuplicateError | None:
+        if not key:
+            return DuplicateError(
+                f"{self._label} has one row at most, and has it already. {self._done} Change it with update1(),"
+                " or replace it with replace=True.",
+                table=self._label,
+            )  # fmt: skip
+        complete = [{n: row[n] for n in key} for row in rows if all(n in row for n in key)]
+        seen: set[str] = set()
+        for row in complete:
+            text = key_text(row, key)
+            if text in seen:
+                return DuplicateError(
+                    f"Two of the rows for {self._label} have the key {text}. {self._done} Remove one of them.",
+                    table=self._label, attributes=key,
+                )  # fmt: skip
+            seen.add(text)
+        taken = next(self._present(self._whole(self._table.name), complete), None)
+        if taken is None:
+            return None
+        return DuplicateError(
+            f"{self._label} already has a row with {key_text(taken, key)}. {self._done} Choose another key, update"
+            " the row with update1(), or pass over such rows with skip_duplicates=True.",
+            table=self._label, attributes=key,
+        )  # fmt: skip
+
+    def _present(self, table: QueryExpression, rows: Sequence[Row]) -> Iterator[Row]:
+        """Yield the rows that a table has; only chunks with one among them are looked at row by row."""
+        for start in range(0, len(rows), _CHUNK):
+            chunk = list(rows[start : start + _CHUNK])
+            if table & chunk:
+                yield from (row for row in chunk if table & dict(row))
+
+    # ------------------------------------------------------------------ parents that are missing
+    def missing_parent(self, rows: Sequence[Row], error: IntegrityError) -> IntegrityError:
+        """Return the error for rows of which one refers to a parent that there is not."""
+        for fk in self._table.foreign_keys:
+            parent = self._whole(fk.parent)
+            wanted = _complete(rows, zip(fk.attributes, fk.parent_attributes, strict=True))
+            distinct = list({key_text(values, values): values for values in wanted}.values())
+            values = next((v for v in distinct if not parent & dict(v)), None)
+            if values is not None:
+                return self._no_parent(fk, parent, values)
+        return IntegrityError(
+            f"{self._label}: {error} {self._done}",
+            table=error.table or self._label,
+            attributes=error.attributes,
+        )
+
+    def _no_parent(self, fk: ForeignKey, parent: QueryExpression, values: Row) -> IntegrityError:
+        theirs = label(fk.parent)
+        return IntegrityError(
+            f"{theirs} has no row with {key_text(values, values)}, to which {self._label} refers."
+            f"{_near_match(parent, values)} {self._done} Insert the row into {theirs} first, or correct"
+            f" {', '.join(fk.attributes)}.",
+            table=self._label, attributes=fk.attributes, parent=theirs,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ rows of a query
+    def taken_row(self, source: Node) -> list[dict[str, Any]]:
+        """Return a row of a query whose primary key the table has already, if there is one."""
+        key = tuple(self._table.heading.primary_key)
+        if not key or any(n not in source.heading for n in key):
+            return []
+        whole = _relation(self._connection.catalog, self._table.name)
+        return self._query(Restrict(source, KeyMatch(whole, key))).to_dicts(*key, limit=1)
+
+    def parentless_row(self, source: Node) -> list[dict[str, Any]]:
+        """Return a row of a query whose parent is missing, if there is one."""
+        for fk in self._table.foreign_keys:
+            if any(n not in source.heading for n in fk.attributes):
+                continue
+            pairs = tuple(zip(fk.attributes, fk.parent_attributes, strict=True))
+            match = KeyMatch(Project(_relation(self._connection.catalog, fk.parent), pairs), fk.attributes)
+            lacking = self._query(Restrict(source, Negation(match)))
+            found = lacking.to_dicts(*fk.attributes)
+            complete = [row for row in found if not any(is_missing(v) for v in row.values())]
+            if complete:
+                return complete[:1]
+        return []
+
+    # ------------------------------------------------------------------ children in the way
+    def children_in_the_way(self, node: Node, remedy: str) -> IntegrityError | None:
+        """Return the error for rows that cannot go because rows of another table depend on them, if some do."""
+        graph = self._connection.catalog.graph_with_children()
+        for child, fk in graph.children(self._table.name):
+            pairs = tuple(zip(fk.attributes, fk.parent_attributes, strict=True))
+            match = KeyMatch(Project(node, pairs), fk.attributes)
+            rows = self._query(Restrict(_relation(self._connection.catalog, child), match))
+            number = rows.count(at_most=1000)
+            if number:
+                many = "at least 1000" if number == 1000 else str(number)
+                return IntegrityError(
+                    f"{many} rows of {label(child)} depend on these rows of {self._label}. {self._done} {remedy}",
+                    table=label(child), attributes=fk.attributes, parent=self._label,
+                )  # fmt: skip
+        return None
+
+
+def _relation(catalog: Catalog, name: TableName) -> Relation:
+    return Relation(name, catalog.structure(name).heading)
+
+
+def _complete(rows: Sequence[Row], pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return some attributes of the rows under other names, without rows that lack one of the values."""
+    pairs = list(pairs)
+    found = [{theirs: row.get(ours) for ours, theirs in pairs} for row in rows]
+    return [values for values in found if not any(is_missing(v) for v in values.values())]
+
+
+def _near_match(parent: QueryExpression, values: Row) -> str:
+    """Return a suggestion, if the parent has a key that differs in one text by little."""
+    for name, value in values.items():
+        others = {n: v for n, v in values.items() if n != name}
+        if isinstance(value, str):
+            candidates = {str(row[name]) for row in (parent & others).to_dicts(name, limit=1000)}
+            near = get_close_matches(value, candidates, n=1, cutoff=0.6)
+            if near:
+                return f" Did you mean {name}={near[0]!r}?"
+    return ""
