@@ -5,12 +5,36 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
 
+from dj_panel.apps.browse import TablePage, TablesPage
+from dj_panel.apps.diagram import DiagramPage
+from dj_panel.apps.entry import EnterPage
+from dj_panel.apps.monitor import PopulatePage
+from dj_panel.apps.objects import ObjectPage
+from dj_panel.apps.page import Page
 from dj_panel.apps.pipeline import Pipeline
+from dj_panel.apps.record import RecordPage
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import RunningSite, Site, serve
+from dj_panel.apps.status import HomePage
 
-__all__ = ["make_site", "serve_pipeline"]
+__all__ = ["PAGES", "make_site", "serve_pipeline"]
+
+PAGES: Final[MappingProxyType[str, type[Page]]] = MappingProxyType(
+    {
+        "home": HomePage,
+        "diagram": DiagramPage,
+        "tables": TablesPage,
+        "table": TablePage,
+        "record": RecordPage,
+        "enter": EnterPage,
+        "populate": PopulatePage,
+        "object": ObjectPage,
+    }
+)
+"""The pages by their name in the address."""
 
 
 def make_site(pipeline: Pipeline) -> Site:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,15 +12,16 @@ import panel as pn
 from panel.viewable import Viewable
 
 from dj_panel.apps.downloads import offer_download
-from dj_panel.apps.live_html import LiveHtml
+from dj_panel.apps.live_html import LiveHtml, stylesheet
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.row_grid import GridView, RowGrid
 from dj_panel.apps.services import Snapshot, TableInfo
 from dj_panel.apps.services.filters import FilterError, parse_filter
-from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view, table_route
-from dj_panel.apps.theme import escape, tier_chip
+from dj_panel.apps.table_html import can_add, head_html, tables_html
+from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view
+from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
 
 __all__ = ["TablePage", "TablesPage"]
@@ -34,9 +35,12 @@ class TablesPage(Page):
 
     title = "Tables"
 
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        self._unsubscribe: Callable[[], None] = lambda: None
+
     async def load(self) -> Viewable:
         """List the tables with their tier, comment, number of rows and what can be done with them."""
-        self._unsubscribe: Callable[[], None] = lambda: None
         tables = self.visit.services.tables()
         if not tables:
             return empty_state(
@@ -45,7 +49,7 @@ class TablesPage(Page):
         self._list = LiveHtml(
             tables_html(tables, self.visit.route.query.get("q", "")),
             self.guard(self._remember_filter),
-            stylesheets=[_TABLES_CSS],
+            stylesheets=[stylesheet("tables.css")],
         )
         self._document = pn.state.curdoc
         self._unsubscribe = self.visit.services.watcher.subscribe(self._take)
@@ -59,7 +63,7 @@ class TablesPage(Page):
         self.visit.replace(self.visit.route.with_query(q=text[:200] or None))
 
     def _take(self, snapshot: Snapshot) -> None:
-        live = count_texts(snapshot)
+        live = {n: f"{text} row{'' if text == '1' else 's'}" for n, text in count_texts(snapshot).items()}
         in_document(self._document, lambda: setattr(self._list, "live", live))
 
 
@@ -68,19 +72,22 @@ class TablePage(Page):
 
     title = "Table"
 
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._n_rows: int | None = None
+        self._refresh: asyncio.Task[None] | None = None
+        self._is_stale = False
+        self._problems: dict[str, dict[str, str]] = {}
+
     async def load(self) -> Viewable:
         """Show the head of the table and the rows that the address asks for."""
-        self._unsubscribe: Callable[[], None] = lambda: None
         self._document = pn.state.curdoc
         services = self.visit.services
         self._info: TableInfo = services.table("/".join(self.visit.route.path))
         self.title = self._info.name
         self._view = read_view(self._info, self.visit.route.query)
-        self._n_rows: int | None = None
-        self._refresh: asyncio.Task[None] | None = None
-        self._is_stale = False
-        self._problems: dict[str, dict[str, str]] = {}
-        self._head = LiveHtml(head_html(self._info, services), stylesheets=[_HEAD_CSS])
+        self._head = LiveHtml(head_html(self._info, services), stylesheets=[stylesheet("table_head.css")])
         self._grid = RowGrid(
             self.guard(self._take_event), columns=columns_of(self._info), label=f"Rows of {self._info.name}"
         )
@@ -252,151 +259,3 @@ def in_document(document: Any, change: Callable[[], Any]) -> None:
 def count_texts(snapshot: Snapshot) -> dict[str, str]:
     """Return the numbers of rows as text, by table."""
     return {name: status.count_text for name, status in snapshot.tables.items()}
-
-
-def can_add(info: TableInfo) -> bool:
-    """Return whether a form adds rows to this table; rows of parts are entered with their master."""
-    return info.can_enter and info.master is None
-
-
-# ------------------------------------------------------------------ HTML
-def tables_html(tables: Sequence[TableInfo], filtered_by: str) -> str:
-    """Return the list of tables, grouped by schema in the order of the pipeline."""
-    schemas: dict[str, list[TableInfo]] = {}
-    for info in tables:
-        schemas.setdefault(info.schema, []).append(info)
-    groups = "".join(
-        f'<section data-group aria-labelledby="schema-{number}"><h2 id="schema-{number}">{escape(schema)}</h2>'
-        f"<ul>{''.join(map(_table_item, _with_parts(infos)))}</ul></section>"
-        for number, (schema, infos) in enumerate(schemas.items())
-    )
-    return (
-        '<div class="tables"><label class="find"><span class="hidden">Filter the tables</span>'
-        '<input type="text" data-filter placeholder="Filter by name, tier or comment" autocomplete="off"'
-        f' spellcheck="false" value="{escape(filtered_by)}"></label>{groups}'
-        '<p class="muted" data-none hidden>No table has this in its name, tier or comment.</p></div>'
-    )
-
-
-def _with_parts(infos: Sequence[TableInfo]) -> list[TableInfo]:
-    """Return tables with the parts right after their master."""
-    ordered = []
-    for info in infos:
-        if info.master is None:
-            ordered += [info, *(part for part in infos if part.master == info.name)]
-    return ordered
-
-
-def _table_item(info: TableInfo) -> str:
-    search = escape(f"{info.name} {info.tier} {info.comment}".lower())
-    actions = [_link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram")]
-    if can_add(info):
-        actions.insert(0, _link(Route("enter", (info.name,)), "Enter"))
-    elif info.tier in ("Imported", "Computed"):
-        actions.insert(0, _link(Route("populate", (info.name,)), "Populate"))
-    css_class = ' class="part"' if info.master else ""
-    return (
-        f'<li{css_class} data-search="{search}"><span class="tier">{tier_chip(info.tier)}</span>'
-        f'<span class="what">{_link(table_route(info.name), info.class_name, "name")}'
-        f'<span class="muted">{escape(info.comment)}</span></span>'
-        f'<span class="n"><b data-live="{escape(info.name)}"></b> <span class="muted">rows</span></span>'
-        f'<span class="do">{" ".join(actions)}</span></li>'
-    )
-
-
-def _link(route: Route, text: str, css_class: str = "") -> str:
-    attribute = f' class="{css_class}"' if css_class else ""
-    return f'<a{attribute} href="{escape(format_route(route))}">{escape(text)}</a>'
-
-
-def head_html(info: TableInfo, services: Any) -> str:
-    """Return what stands above the rows: what the table is, its relatives and what can be done."""
-    comment = f'<span class="comment">{escape(info.comment)}</span>' if info.comment else ""
-    return (
-        f'<div class="head"><p class="what">{tier_chip(info.tier)}{comment}</p>'
-        f'<div class="do">{_actions(info, services)}</div>{_relatives(info)}'
-        '<details><summary>Definition</summary><div class="code">'
-        f'<pre id="definition" tabindex="0" aria-label="Definition">{escape(info.definition)}</pre>'
-        '<button type="button" class="button" data-copy="definition">Copy</button></div></details></div>'
-    )
-
-
-def _actions(info: TableInfo, services: Any) -> str:
-    diagram = _link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram", "button")
-    if can_add(info):
-        return _link(Route("enter", (info.name,)), "Add rows", "button primary") + diagram
-    if info.master is not None:
-        master = services.table(info.master)
-        if info.can_enter:
-            enter = _link(Route("enter", (master.name,)), f"Enter {master.class_name}", "button primary")
-            return (
-                f'{enter}{diagram}<span class="muted">Its rows are entered together with their master.</span>'
-            )
-        populate = _link(Route("populate", (master.name,)), f"Populate {master.class_name}…", "button")
-        return f'{populate}{diagram}<span class="muted">Its rows are computed with their master.</span>'
-    populate = _link(Route("populate", (info.name,)), "Populate…", "button primary")
-    how = "imported by the pipeline's code" if info.tier == "Imported" else "computed by the pipeline's code"
-    return f'{populate}{diagram}<span class="muted">Its rows are {how}, so none can be added by hand.</span>'
-
-
-def _relatives(info: TableInfo) -> str:
-    """Return links to the tables around, with the numbers of their rows."""
-    lines = [
-        ("Refers to", [link.table for link in info.parents]),
-        ("Parts", list(info.parts)),
-        ("Referred to by", [link.table for link in info.children]),
-    ]
-    shown = ""
-    for title, names in lines:
-        links = "".join(
-            f"<li>{_link(table_route(name), name)}"
-            f' <span class="muted" data-live="{escape(name)}"></span></li>'
-            for name in dict.fromkeys(names)
-        )
-        shown += f"<div><dt>{title}</dt><dd><ul>{links}</ul></dd></div>" if links else ""
-    return f'<dl class="relatives">{shown}</dl>' if shown else ""
-
-
-_TABLES_CSS = """
-.tables { display: flex; flex-direction: column; gap: 24px; max-width: 1080px; }
-.find input { width: min(420px, 100%); height: 36px; box-sizing: border-box; padding: 0 12px;
-border: 1px solid var(--dj-border-strong); border-radius: var(--dj-radius-m); background: var(--dj-surface);
-color: var(--dj-text); font: inherit; }
-.find input::placeholder { color: var(--dj-muted); opacity: 1; }
-section { display: flex; flex-direction: column; gap: 8px; }
-ul { margin: 0; padding: 0; list-style: none; border: 1px solid var(--dj-border);
-border-radius: var(--dj-radius-l); background: var(--dj-surface); overflow: hidden; }
-li { display: grid; grid-template-columns: 104px minmax(0, 1fr) 110px 150px; gap: 4px 16px; align-items: center;
-min-height: 44px; padding: 4px 16px; box-sizing: border-box; border-top: 1px solid var(--dj-border); }
-li:first-child { border-top: 0; }
-li:hover { background: color-mix(in srgb, var(--dj-accent-soft) 45%, var(--dj-surface)); }
-li.part .tier { padding-left: 16px; }
-.what { display: flex; flex-wrap: wrap; gap: 0 12px; align-items: baseline; min-width: 0; }
-.name { font-weight: 600; overflow-wrap: anywhere; }
-.what .muted { font-size: var(--dj-size-s); overflow-wrap: anywhere; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.n b { font-weight: 500; }
-.n b:empty + .muted { visibility: hidden; }
-.do { display: flex; justify-content: flex-end; gap: 16px; }
-@media (max-width: 800px) {
-li { grid-template-columns: 104px minmax(0, 1fr) auto; padding: 8px 12px; }
-.do { grid-column: 2 / -1; justify-content: flex-start; }
-}
-@media (max-width: 480px) { li { grid-template-columns: 1fr auto; } .tier { grid-column: 1; grid-row: 1; }
-.n { grid-column: 2; grid-row: 1; } .what, .do { grid-column: 1 / -1; } }
-@media (pointer: coarse) { .find input, .do a { min-height: 44px; display: inline-flex; align-items: center; } }
-"""
-
-_HEAD_CSS = """
-.head { display: flex; flex-direction: column; gap: 12px; padding-bottom: 16px; }
-.what { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; }
-.comment { overflow-wrap: anywhere; min-width: 0; }
-.do { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; }
-.relatives { display: flex; flex-direction: column; gap: 4px; margin: 0; font-size: var(--dj-size-s); }
-.relatives div { display: flex; gap: 12px; }
-dt { flex: 0 0 96px; color: var(--dj-muted); }
-dd { margin: 0; min-width: 0; }
-.relatives ul { display: flex; flex-wrap: wrap; gap: 2px 16px; margin: 0; padding: 0; list-style: none; }
-.relatives li { overflow-wrap: anywhere; }
-.relatives .muted { font-variant-numeric: tabular-nums; }
-"""

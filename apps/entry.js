@@ -7,6 +7,7 @@ const ANSWER_MS = 15000
 const RESEND_MS = 4000
 const RECHECK_MS = 350
 const waiting = new Map()              // draft key -> what was sent and not answered, while this window lives
+let lastRequest = 0
 
 const stored = (key) => {
   try { return JSON.parse(localStorage.getItem(key)) } catch { return null }
@@ -26,7 +27,6 @@ class EntryForm {
     this.table = this.about.table
     this.store = new Store()
     this.requests = new Map()
-    this.nextRequest = 0
     this.pins = new Set(stored(this.pinKey) ?? this.about.items.filter((item) => item.type === "picker").map((item) => item.id))
     this.isSaving = false
     this.token = newUuid()
@@ -101,7 +101,7 @@ class EntryForm {
 
   // ---- asking Python
   request(kind, data = {}, timeout = ANSWER_MS) {
-    const number = ++this.nextRequest
+    const number = ++lastRequest
     if (typeof timeout !== "number") timeout = ANSWER_MS
     return new Promise((resolve, reject) => {
       const timer = timeout === 0 ? 0 : setTimeout(() => {

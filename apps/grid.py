@@ -144,15 +144,14 @@ def _describe_grid(info: TableInfo) -> Grid:
 
 
 def _items(info: TableInfo, given: tuple[str, ...]) -> tuple[Field | Picker, ...]:
-    """Return fields and pickers in order: a picker stands where the first of its attributes would."""
+    """Return fields and pickers in order: a picker stands where its first own attribute would."""
     pickers = describe_pickers(info, given=given)
     items: list[Field | Picker] = []
     for attribute in info.attributes:
         if attribute.name in given:
             continue
-        found = [picker for picker in pickers if attribute.name in picker.attributes]
-        items += [picker for picker in found if picker not in items]
-        if not found:
+        items += [p for p in pickers if p not in items and attribute.name in (p.own or p.attributes)]
+        if not any(attribute.name in picker.attributes for picker in pickers):
             items.append(describe_field(attribute))
     items += [picker for picker in pickers if picker not in items]
     return tuple(items)

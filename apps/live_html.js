@@ -53,6 +53,15 @@ export function render({model}) {
     area.remove()
     button.focus()
   })
+  const shortcut = event => {
+    if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return
+    const link = box.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`)
+    if (!link) return
+    event.preventDefault()
+    link.click()
+  }
+  document.addEventListener("keydown", shortcut)
+  model.on("remove", () => document.removeEventListener("keydown", shortcut))
   model.on("html", draw)
   model.on("live", fill)
   draw()

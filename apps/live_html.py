@@ -11,14 +11,20 @@ from panel.custom import JSComponent
 
 from dj_panel.apps.theme import COMPONENT_CSS
 
-__all__ = ["LiveHtml"]
+__all__ = ["LiveHtml", "stylesheet"]
+
+
+def stylesheet(name: str) -> str:
+    """Return a style sheet of this package."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 class LiveHtml(JSComponent):
     """HTML with a few things that happen in it.
 
     An element with ``data-live="name"`` shows the text ``live["name"]``. A button with ``data-copy="id"``
-    copies the text of the element with that id. An input with ``data-filter`` hides the elements whose
+    copies the text of the element with that id. A link with ``data-shortcut="ArrowUp"`` is followed when that
+    key is pressed with Alt. An input with ``data-filter`` hides the elements whose
     ``data-search`` does not contain what is typed, and groups (``data-group``) in which none is left; an
     element with ``data-none`` is shown when nothing is.
 
@@ -33,15 +39,12 @@ class LiveHtml(JSComponent):
     html = param.String(default="", doc="The HTML; a change draws it anew.")
     live = param.Dict(default={}, doc="Texts by name.")
 
-    _stylesheets: ClassVar[list[str]] = [
-        COMPONENT_CSS,
-        Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
-    ]
+    _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, stylesheet("live_html.css")]
 
     _esm = Path(__file__).with_suffix(".js")
 
     def __init__(self, html: str, on_filter: Callable[[str], Any] | None = None, **params: Any) -> None:
-        super().__init__(html=html, **({"sizing_mode": "stretch_width", "margin": 0} | params))
+        super().__init__(html=html, **({"sizing_mode": "stretch_width", "margin": 0} | params))  # type: ignore[no-untyped-call]
         self._on_filter = on_filter
 
     def _handle_msg(self, data: Any) -> None:

@@ -8,12 +8,20 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from dj_panel.apps.live import button, href, link
+from dj_panel.apps.live import button, link
 from dj_panel.apps.services.pace import FEWEST_SAMPLES, Estimate
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import Snapshot, TableStatus
 from dj_panel.apps.services.working import MAX_WORKERS, ErrorGroup, JobRow, QueueReport, WorkerInfo
-from dj_panel.apps.status import bar_html, live_line, populate_route, state_html, table_route, trouble_html
+from dj_panel.apps.status import (
+    bar_html,
+    live_line,
+    populate_route,
+    state_html,
+    table_route,
+    tier_icon,
+    trouble_html,
+)
 from dj_panel.apps.theme import escape, icon, key_html, progress_bar_html, state_chip, tier_chip
 
 __all__ = ["CSS", "Scene", "index_html", "job_id", "range_text", "table_html"]
@@ -119,9 +127,9 @@ def _index_row(table: TableInfo, status: TableStatus, workers: Sequence[WorkerIn
     else:
         action = ""
     return (
-        f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="row">{tier_chip(table.tier)}'
-        f"<span>{link(name, populate_route(table.name))}"
-        f'<div class="tiny muted">{escape(table.schema)}</div></span></div></th>'
+        f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name">{tier_icon(table.tier)}'
+        f"<div>{link(name, populate_route(table.name))}"
+        f'<div class="tiny muted">{escape(table.schema)}</div></div></div></th>'
         f'<td class="wide">{bar_html(status)}</td><td>{state_html(status)}</td>'
         f'<td class="number">{status.n_ready:,}</td><td class="action">{action}</td></tr>'
     )
@@ -136,9 +144,9 @@ def table_html(table: TableInfo, snapshot: Snapshot, scene: Scene) -> str:
         live_line(snapshot),
         _progress_html(table, status, scene),
         _trouble_html(table, status, scene),
-        _running_html(table, status, scene),
-        _failed_html(table, status, scene),
-        _ignored_html(status, scene),
+        _running_html(status, scene),
+        _failed_html(table, scene),
+        _ignored_html(scene),
     ]
     return f'<div class="stack">{"".join(sections)}</div>'
 
@@ -301,7 +309,7 @@ def _trouble_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
     return boxes
 
 
-def _running_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
+def _running_html(status: TableStatus, scene: Scene) -> str:
     if not scene.report.running or not (status.reserved or scene.workers):
         return ""
     own = {worker.pid for worker in scene.workers}
@@ -320,7 +328,7 @@ def _running_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
     )
 
 
-def _failed_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
+def _failed_html(table: TableInfo, scene: Scene) -> str:
     number = scene.report.counts.get("error", 0)
     if not number:
         return ""
@@ -333,12 +341,15 @@ def _failed_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
         f'<ul class="causes" data-key="causes">{causes}</ul>' if len(scene.groups) > 1 or number > 1 else ""
     )
     rows = "".join(_failed_row(job, scene.opened) for job in scene.failed)
-    more = ""
+    every = more = ""
+    if number > 1:
+        name = f"Retry all {number:,} failed jobs of {table.class_name}"
+        every = button(f"Retry all {number:,}", "retry-all", key="all", label=name)
     if number > len(scene.failed) > 0:
         more = f'<div class="body">{button(f"Show more of {number:,}", "more", key="more")}</div>'
     return (
         '<section class="card" data-key="failed" aria-labelledby="failed"><header><h2 id="failed">Failed</h2>'
-        f"{button(f'Retry all {number:,}' if number > 1 else 'Retry', 'retry-all', key='all', label=f'Retry all {number:,} failed jobs of {table.class_name}')}"
+        f'{every}'
         f'</header>{grouped}<ul class="jobs">{rows}</ul>{more}</section>'
     )
 
@@ -361,7 +372,7 @@ def _failed_row(job: JobRow, opened: AbstractSet[str]) -> str:
     )
 
 
-def _ignored_html(status: TableStatus, scene: Scene) -> str:
+def _ignored_html(scene: Scene) -> str:
     number = scene.report.counts.get("ignore", 0)
     if not number:
         return ""
@@ -422,6 +433,7 @@ CSS = """
 .big .dj-progress { flex: 1; }
 .big .dj-track { height: 14px; border-radius: 7px; }
 .big .dj-progress-text { font-size: var(--dj-size-m); }
+.queue thead th { padding-top: 12px; }
 .queue .wide { min-width: 180px; width: 40%; }
 .queue .action { width: 96px; text-align: right; }
 .queue .btn { min-height: 28px; }

@@ -183,7 +183,7 @@ export function render({model}) {
       for (const choice of choices) field.append(make("option", {value: choice}, choice))
       field.addEventListener("change", () => apply(column.name, field.value, false))
     } else {
-      field = make("input", {type: "text", "aria-label": label, placeholder: EXAMPLES[column.filter], autocomplete: "off",
+      field = make("input", {type: "text", size: 1, "aria-label": label, placeholder: EXAMPLES[column.filter], autocomplete: "off",
         autocapitalize: "off", spellcheck: "false"})
       let goesOn = false // the same visit to the field: one step in the browser's history
       field.addEventListener("focus", () => { goesOn = false })

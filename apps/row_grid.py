@@ -84,7 +84,7 @@ class RowGrid(JSComponent):
     _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
 
     def __init__(self, on_event: Callable[[Mapping[str, Any]], Any], **params: Any) -> None:
-        super().__init__(**({"sizing_mode": "stretch_width", "margin": 0} | params))
+        super().__init__(**({"sizing_mode": "stretch_width", "margin": 0} | params))  # type: ignore[no-untyped-call]
         self._on_event = on_event
 
     def download(self, address: str) -> None:

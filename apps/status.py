@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import Any
 
 from panel.viewable import Viewable
 
@@ -15,7 +13,17 @@ from dj_panel.apps.services.watching import Snapshot, TableStatus
 from dj_panel.apps.services.working import ErrorGroup
 from dj_panel.apps.theme import chip, escape, icon, progress_bar_html, state_chip, tier_label
 
-__all__ = ["HomePage", "bar_html", "live_line", "populate_route", "state_html", "table_route", "trouble_html"]
+__all__ = [
+    "HomePage",
+    "bar_html",
+    "live_line",
+    "populate_route",
+    "schema_order",
+    "state_html",
+    "table_route",
+    "tier_icon",
+    "trouble_html",
+]
 
 COMPUTED_TIERS = ("Imported", "Computed")
 _N_CAUSES = 8
@@ -115,11 +123,8 @@ def home_html(
     """
     shown = snapshot.tables
     masters = [table for table in tables if table.master is None and table.name in shown]
-    by_schema = [
-        (schema, list(group))
-        for schema, group in groupby(sorted(masters, key=_by_schema(masters)), key=lambda t: t.schema)
-    ]
     parts = {table.name: table for table in tables if table.master is not None}
+    by_schema = [(name, [t for t in masters if t.schema == name]) for name in schema_order(masters)]
     sections = "".join(_schema_html(schema, group, parts, shown) for schema, group in by_schema)
     return (
         f'<div class="stack home">{live_line(snapshot)}{_figures_html(masters, shown)}'
@@ -285,10 +290,8 @@ def _row_html(table: TableInfo, parts: Mapping[str, TableInfo], shown: Mapping[s
     elif table.can_enter:
         action = _action_link("Add", Route("enter", (table.name,)), table)
     return (
-        f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name"><span class="tier '
-        f'dj-tier-{table.tier.lower()}" title="{escape(tier_label(table.tier))}">{icon(table.tier.lower())}'
-        f'<span class="hidden">{escape(tier_label(table.tier))}</span></span>'
-        f"<div>{link(table.class_name, table_route(table.name))}{below}</div></div></th>"
+        f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name">'
+        f"{tier_icon(table.tier)}<div>{link(table.class_name, table_route(table.name))}{below}</div></div></th>"
         f'<td class="number">{escape(status.count_text)}</td><td class="wide">{bar_html(status)}</td>'
         f'<td class="state">{state_html(status)}</td><td class="action">{action}</td></tr>'
     )
@@ -298,6 +301,14 @@ def _action_link(text: str, route: Route, table: TableInfo) -> str:
     return (
         f'<a class="btn quiet" href="{href(route)}" aria-label="{escape(f"{text} {table.class_name}")}">'
         f"{escape(text)}</a>"
+    )
+
+
+def tier_icon(tier: str) -> str:
+    """Return the icon of a tier in its colour, with its word for screen readers and under the pointer."""
+    return (
+        f'<span class="tier dj-tier-{escape(tier.lower())}" title="{escape(tier_label(tier))}">{icon(tier.lower())}'
+        f'<span class="hidden">{escape(tier_label(tier))}</span></span>'
     )
 
 
@@ -349,23 +360,32 @@ def _shortened(message: str) -> str:
     return first if len(first) <= 300 else first[:299] + "…"
 
 
-def _by_schema(masters: Sequence[TableInfo]) -> Any:
-    """Return a sort key that keeps schemas together, in the order in which they first come in the pipeline."""
-    first = {schema: i for i, schema in enumerate(dict.fromkeys(table.schema for table in masters))}
-    return lambda table: first[table.schema]
+def schema_order(tables: Sequence[TableInfo]) -> list[str]:
+    """Return the schemas of tables, those that others refer to first."""
+    schema_of = {table.name: table.schema for table in tables}
+    needed: dict[str, set[str]] = {}
+    for table in tables:
+        needed.setdefault(table.schema, set()).update(
+            schema_of[parent.table] for parent in table.parents if parent.table in schema_of
+        )
+    placed: list[str] = []
+    while len(placed) < len(needed):
+        waiting = [schema for schema in needed if schema not in placed]
+        # Where schemas refer to each other in a circle, the first one goes first.
+        free = [schema for schema in waiting if needed[schema] <= {schema, *placed}]
+        placed.append((free or waiting)[0])
+    return placed
 
 
 _CSS = """
 .asof { margin-bottom: -8px; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; padding: 0;
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; padding: 0;
   list-style: none; }
-.figure { display: grid; grid-template-columns: auto auto 1fr; align-items: center; gap: 0 8px; padding: 12px 16px; }
-.figure .sign { display: grid; place-items: center; width: 32px; height: 32px; border-radius: 50%;
-  background: var(--dj-bg); color: var(--dj-fg); margin-right: 4px; }
+.figure { display: grid; grid-template-columns: auto 1fr; gap: 0 12px; padding: 12px 16px; }
+.figure .sign { display: grid; place-items: center; width: 36px; height: 36px; border-radius: 50%;
+  background: var(--dj-bg); color: var(--dj-fg); grid-row: 1 / 4; align-self: center; }
 .figure b { font-size: var(--dj-size-xxl); line-height: var(--dj-line-xxl); font-weight: 600;
-  font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
-.figure .what { font-size: var(--dj-size-m); align-self: end; padding-bottom: 5px; }
-.figure .tiny { grid-column: 2 / -1; }
+  font-variant-numeric: tabular-nums; letter-spacing: -.01em; white-space: nowrap; }
 .figure.none b { color: var(--dj-muted); }
 .attention { list-style: none; padding: 0; }
 .attention li { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; padding: 8px 16px;
@@ -379,9 +399,6 @@ _CSS = """
 .tables th:nth-child(2) { width: 12%; }
 .tables th:nth-child(4) { width: 17%; }
 .tables th:nth-child(5) { width: 96px; }
-.name { font-weight: 500; font-size: var(--dj-size-m); white-space: normal; display: flex; gap: 8px; color: inherit; }
-.name > div { min-width: 0; overflow-wrap: anywhere; }
-.tier { color: var(--dj-fg); line-height: 1; padding-top: 1px; }
 .parts { font-weight: 400; }
 .action { text-align: right; }
 @media (max-width: 640px) {

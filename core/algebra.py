@@ -201,17 +201,17 @@ class Join(Node):
 
     @cached_property
     def _heading(self) -> Heading:
-        a, b = self.a.heading, self.b.heading
+        a, b = first, second = self.a.heading, self.b.heading
         if set(b.primary_key) <= set(a.names):
             key = list(a.primary_key)
         elif set(a.primary_key) <= set(b.names) and not self.left:
+            # B's row determines A's, so it is B's rows that are extended, and B's attributes come first.
             key = list(b.primary_key)
+            first, second = b, a
         else:
             key = [*a.primary_key, *(n for n in b.primary_key if n not in a.primary_key)]
         every = dict(b.attributes) | dict(a.attributes)
-        order = [n for n in a.names if not a[n].in_key] + [n for n in b.names if n not in a]
-        names = [*key, *(n for n in [*a.names, *order] if n not in key)]
-        unique = list(dict.fromkeys(names))
+        unique = list(dict.fromkeys([*key, *first.names, *second.names]))
         attributes = []
         for name in unique:
             attribute = replace(every[name], in_key=name in key)
@@ -281,7 +281,7 @@ class Distinct(Node):
 
 @dataclass(frozen=True)
 class UnionOf(Node):
-    """The rows of both operands; where both have a key, the row of A."""
+    """The rows of both operands; rows with the same key become one, with the attributes of both."""
 
     a: Node
     b: Node

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from dj_panel.core.catalog import Catalog
@@ -61,7 +61,6 @@ class _Session:
         self.raw = raw
         self.process = os.getpid()
         self.depth = 0
-        self.is_deferred = False
         self.is_dead = False
         self.after_commit: list[Callable[[], None]] = []
 
@@ -168,8 +167,8 @@ class Connection:
             The branch of the tree that tells what the server objects to.
         """
         session = self._session()
-        if session.is_deferred and not session.depth and not _only_reads(sql):
-            self._begin(session)
+        if self._is_deferred and not session.depth and not _only_reads(sql):
+            session = self._begun()
         try:
             result = self._execute(session, sql, parameters)
         except LostConnectionError:
@@ -192,8 +191,9 @@ class Connection:
         return rows
 
     def _execute(self, session: _Session, sql: str, parameters: Sequence[Any]) -> Result:
-        cursor = session.raw.cursor()
+        cursor = None
         try:
+            cursor = session.raw.cursor()
             self.dialect.check_size(session.raw, sql, parameters)
             # PyMySQL reads % as a placeholder only when values are passed, so they always are.
             cursor.execute(sql, tuple(parameters))
@@ -204,13 +204,17 @@ class Connection:
             translated = self.dialect.translate(error)
             if translated is None:
                 raise
-            if isinstance(translated, LostConnectionError):
+            if isinstance(translated, LostConnectionError) or (
+                session.depth and self.dialect.ends_transaction(error)
+            ):
+                # What follows in the same block must not be committed by itself.
                 self._close_session(session)
             if self.dialect.is_retryable(error):
                 translated.__dict__["is_retryable"] = True
             raise translated from error
         finally:
-            cursor.close()
+            if cursor is not None:
+                cursor.close()
 
     def stream(self, statement: Statement, n_rows: int = 1000) -> Iterator[tuple[Any, ...]]:
         """Yield rows in batches without keeping them all; closed when the iterator is."""
@@ -265,17 +269,13 @@ class Connection:
             If the connection broke while committing: look before doing it again.
         """
         session = self._session()
-        if session.is_deferred and not session.depth:
-            self._begin(session)
+        if self._is_deferred and not session.depth:
+            session = self._begun()
         if session.depth:
             with self._savepoint(session):
                 yield self
             return
-        try:
-            self._begin(session)
-        except LostConnectionError:
-            session = self._session()
-            self._begin(session)
+        session = self._begun()
         try:
             yield self
         except BaseException:
@@ -291,20 +291,36 @@ class Connection:
         What is read and computed before holds no lock: on an embedded database, where one transaction may
         write at a time, nobody waits for a long computation.
         """
-        session = self._session()
-        if session.depth or session.is_deferred:
+        if self.in_transaction or self._is_deferred:
             raise TransactionError("A computation cannot run inside an open transaction. Commit that first.")
-        session.is_deferred = True
+        # Kept beside the session, which may be lost and replaced before the first statement that writes.
+        self._local.is_deferred = True
         try:
             yield self
         except BaseException:
-            session.is_deferred = False
-            if session.depth:
-                self._abandon(session)
+            self._local.is_deferred = False
+            if self.in_transaction:
+                self._abandon(self._local.session)
             raise
-        session.is_deferred = False
-        if session.depth:
-            self._commit(session)
+        self._local.is_deferred = False
+        if self.in_transaction:
+            self._commit(self._local.session)
+
+    @property
+    def _is_deferred(self) -> bool:
+        return getattr(self._local, "is_deferred", False)
+
+    def _begun(self) -> _Session:
+        """Begin a transaction, on a new connection if the old one was lost while idle."""
+        session = self._session()
+        try:
+            self._begin(session)
+        except LostConnectionError:
+            if not self.settings.database.reconnect:
+                raise
+            session = self._session()
+            self._begin(session)
+        return session
 
     def _begin(self, session: _Session) -> None:
         for sql in self.dialect.begin():
@@ -337,10 +353,12 @@ class Connection:
         name = f"level_{session.depth}"
         self._execute(session, f"SAVEPOINT {name}", ())
         session.depth += 1
+        n_actions = len(session.after_commit)
         try:
             yield
         except BaseException:
             session.depth -= 1
+            del session.after_commit[n_actions:]
             self._roll_back(session, f"ROLLBACK TO SAVEPOINT {name}")
             raise
         session.depth -= 1
@@ -360,21 +378,25 @@ class Connection:
         """Begin a transaction that ends with :meth:`commit_transaction` or :meth:`cancel_transaction`."""
         if self.in_transaction:
             raise TransactionError("A transaction is open already; transactions do not nest this way.")
-        context = Connection.transaction.fget(self)  # type: ignore[attr-defined]
+        context = self.transaction
         context.__enter__()
         self._local.manual = context
 
+    def _manual(self) -> AbstractContextManager[Connection]:
+        context: AbstractContextManager[Connection] | None = getattr(self._local, "manual", None)
+        if context is None:
+            raise TransactionError("There is no transaction to end: none is open that start_transaction() began.")
+        self._local.manual = None
+        return context
+
     def commit_transaction(self) -> None:
         """Keep what was done since :meth:`start_transaction`."""
-        self._local.manual.__exit__(None, None, None)
+        self._manual().__exit__(None, None, None)
 
     def cancel_transaction(self) -> None:
         """Undo what was done since :meth:`start_transaction`."""
-        cancelled = _CancelledError()
-        try:
-            self._local.manual.__exit__(_CancelledError, cancelled, None)
-        except _CancelledError:
-            logger.debug("transaction cancelled")
+        with suppress(_CancelledError):
+            self._manual().__exit__(_CancelledError, _CancelledError(), None)
 
     def retried(self, action: Callable[[], Answer]) -> Answer:
         """Run ``action`` in a transaction, and again from its beginning after a deadlock or a lock timeout.

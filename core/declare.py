@@ -18,11 +18,21 @@ _SINGLETON = Attribute(
     "_singleton", "bool", "bool", in_key=True, default="1", comment="singleton primary key"
 )
 _JOB_METADATA = (
-    Attribute("_job_start_time", "datetime(3)", "datetime(3)", nullable=True),
-    Attribute("_job_duration", "float", "float", nullable=True),
-    Attribute("_job_version", "varchar(64)", "varchar(64)", default=""),
+    Attribute(
+        "_job_start_time", "datetime(3)", "datetime(3)", nullable=True, comment="when computation began"
+    ),
+    Attribute(
+        "_job_duration", "float32", "float32", nullable=True, comment="computation duration in seconds"
+    ),
+    Attribute("_job_version", "varchar(64)", "varchar(64)", default="", comment="code version"),
 )
-_PROVENANCE = Attribute("_prov", "json", "json", nullable=True)
+_PROVENANCE = Attribute(
+    "_prov",
+    "json",
+    "json",
+    nullable=True,
+    comment="extrinsic provenance for a row that entered from outside",
+)
 
 
 def build_structure(

@@ -210,8 +210,10 @@ class QueryExpression:
         for new, text in named.items():
             source = str(text).strip()
             if source in heading:
-                kept = [(new if old == source and name == old else name, old) for name, old in kept]
-                if not any(name == new for name, _ in kept):
+                # What was named by itself is kept by its own name too.
+                if (source, source) in kept and source not in attributes:
+                    kept[kept.index((source, source))] = (new, source)
+                else:
                     kept.append((new, source))
                 continue
             if source.startswith("(") and source[1:-1].strip() in heading:
@@ -482,7 +484,9 @@ class QueryExpression:
         Until the last row is taken, this thread can ask nothing else of a server.
         """
         names = [self.heading[n].name for n in attributes] or list(self.heading.names)
-        statement = select_statement(self.node, self.connection.dialect, names, parse_order(order_by, self.heading))
+        statement = select_statement(
+            self.node, self.connection.dialect, names, parse_order(order_by, self.heading)
+        )
         decoder = RowDecoder(self.heading, names, self.connection.dialect, self.connection.settings)
         for row in self.connection.stream(statement):
             yield dict(zip(names, decoder(row), strict=True))

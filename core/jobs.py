@@ -67,6 +67,35 @@ def create_table(
     connection.catalog.forget(structure.name.schema)
 
 
+def update_rows(
+    table: Table, node: Any, values: Mapping[str, Any], expressions: Mapping[str, Statement]
+) -> int:
+    """Change the rows of a table that a query selects, and return how many there were.
+
+    Parameters
+    ----------
+    table
+        The table, without restrictions that matter here.
+    node
+        The query on it.
+    values, expressions
+        What its columns, hidden ones among them, are set to: values as the driver takes them, or SQL.
+    """
+    dialect = table.connection.dialect
+    relation = Relation(table.name, table.structure.heading)
+    selection = delete_statement(node, relation, dialect)
+    where = selection.sql.partition(" WHERE ")[2] or "1 = 1"
+    sets = [f"{dialect.quote(n)} = {dialect.placeholder}" for n in values]
+    sets += [f"{dialect.quote(n)} = {e.sql}" for n, e in expressions.items()]
+    sql = f"UPDATE {dialect.table(table.name)} SET {', '.join(sets)} WHERE {where}"
+    bound = [
+        *values.values(),
+        *(v for e in expressions.values() for v in e.parameters),
+        *selection.parameters,
+    ]
+    return int(table.connection.retried(lambda: table.connection.query(sql, bound)).rowcount)
+
+
 class Job(Table):
     """The queue of one table.
 
@@ -223,12 +252,6 @@ class Job(Table):
         moment = self.connection.run(Statement(f"SELECT {limit.sql}", limit.parameters)).fetchone()[0]
         return self & f"{column} < '{moment}'"
 
-    def _where(self, node: Any) -> Statement:
-        relation = Relation(self._name, self.structure.heading)
-        whole = delete_statement(node, relation, self.connection.dialect)
-        clause = whole.sql.partition(" WHERE ")[2]
-        return Statement(clause or "1 = 1", whole.parameters)
-
     def _delete(self) -> int:
         relation = Relation(self._name, self.structure.heading)
         statement = delete_statement(self.node, relation, self.connection.dialect)
@@ -236,17 +259,7 @@ class Job(Table):
 
     def _update(self, node: Any, values: Mapping[str, Any], expressions: Mapping[str, Statement]) -> int:
         """Change jobs and return how many there were."""
-        dialect = self.connection.dialect
-        where = self._where(node)
-        sets = [f"{dialect.quote(n)} = {dialect.placeholder}" for n in values]
-        sets += [f"{dialect.quote(n)} = {e.sql}" for n, e in expressions.items()]
-        sql = f"UPDATE {dialect.table(self._name)} SET {', '.join(sets)} WHERE {where.sql}"
-        bound = [
-            *values.values(),
-            *(v for e in expressions.values() for v in e.parameters),
-            *where.parameters,
-        ]
-        return int(self.connection.retried(lambda: self.connection.query(sql, bound)).rowcount)
+        return update_rows(self, node, values, expressions)
 
     def _set_pending(self, jobs: Job, priority: int) -> int:
         now = Statement(self.connection.dialect.now)

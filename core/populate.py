@@ -21,7 +21,7 @@ import numpy as np
 from dj_panel.core.conditions import AndList
 from dj_panel.core.errors import DuplicateError, MakeError, ReservationLostError, TransactionError
 from dj_panel.core.expression import QueryExpression
-from dj_panel.core.jobs import Job
+from dj_panel.core.jobs import Job, job_version, update_rows
 from dj_panel.core.structure import ForeignKey
 from dj_panel.core.table import FreeTable, Table
 
@@ -284,10 +284,24 @@ class AutoPopulate(Table):
         try:
             with self.connection.deferred_transaction:
                 self._run_make(key, make_kwargs)
+                duration = time.monotonic() - begun
+                self._record_job(key, duration)
                 if jobs is not None:
-                    jobs.complete(key, time.monotonic() - begun, token)
+                    jobs.complete(key, duration, token)
         finally:
             self._allow_insert = False
+
+    def _record_job(self, key: dict[str, Any], duration: float) -> None:
+        """Leave in the row when and how it was computed, where the table has hidden columns for that."""
+        if not any(a.name == "_job_start_time" for a in self.heading.all_attributes):
+            return
+        version = job_version(self.connection.settings.jobs.version_method)
+        update_rows(
+            self,
+            (FreeTable(self.connection, self._name) & key).node,
+            {"_job_duration": duration, "_job_version": version},
+            {"_job_start_time": self.connection.dialect.seconds_from_now(-duration)},
+        )
 
     def _run_make(self, key: dict[str, Any], make_kwargs: dict[str, Any]) -> None:
         legacy = getattr(self, "_make_tuples", None)

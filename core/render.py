@@ -7,6 +7,8 @@ projections and joins of tables stay one flat SELECT. Only grouping, limits and 
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +43,7 @@ from dj_panel.core.structure import Heading
 
 __all__ = ["count_statement", "delete_statement", "exists_statement", "select_statement"]
 
+_PLAIN_COLUMN = re.compile(r"""[`"]t\d+[`"]\.(?:`(?:[^`]|``)+`|"(?:[^"]|"")+")""")
 _TRUE, _FALSE = Statement("1 = 1"), Statement("1 = 0")
 
 
@@ -56,6 +59,8 @@ class _Select:
     order: list[Statement] = field(default_factory=list)
     limit: int | None = None
     offset: int = 0
+    is_joined: bool = False
+    """Whether the source is a join and not one table."""
 
     @property
     def is_flat(self) -> bool:
@@ -185,8 +190,10 @@ class _Renderer:
 
     def flat(self, select: _Select, node: Node) -> _Select:
         """Return a SELECT that can take a WHERE or a JOIN: the same one, or one around it."""
-        if select.is_flat:
-            return select
+        return select if select.is_flat else self.wrapped(select, node)
+
+    def wrapped(self, select: _Select, node: Node) -> _Select:
+        """Return a SELECT around another one."""
         inner = self.finish(select, node.heading.names)
         alias = self.alias()
         columns = {n: Statement(f"{alias}.{self.dialect.quote(n)}") for n in node.heading.names}
@@ -205,10 +212,21 @@ class _Renderer:
     def join(self, node: Join) -> _Select:
         a = self.flat(self.node(node.a), node.a)
         b = self.flat(self.node(node.b), node.b)
+        if node.left:
+            b = self.plain(b, node.b)
         joined = self.paired(a, b, node.matched, left=node.left)
         every = {**b.columns, **a.columns}
         joined.columns = {name: every[name] for name in node.heading.names}
         return joined
+
+    def plain(self, select: _Select, node: Node) -> _Select:
+        """Return a SELECT whose columns are all columns of its source.
+
+        In a left join those are empty where there is no partner; an expression over them need not be.
+        """
+        if all(_PLAIN_COLUMN.fullmatch(column.sql) for column in select.columns.values()):
+            return select
+        return self.wrapped(select, node)
 
     def paired(self, a: _Select, b: _Select, matched: Iterable[str], *, left: bool) -> _Select:
         on = [Statement(f"{a.columns[n].sql} = {b.columns[n].sql}",
@@ -219,17 +237,18 @@ class _Renderer:
         else:
             where += b.where
         condition = _joined(on, " AND ") if on else _TRUE
+        right = f"({b.source.sql})" if b.is_joined else b.source.sql
         source = Statement(
-            f"{a.source.sql} {'LEFT ' if left else ''}JOIN ({b.source.sql}) ON {condition.sql}"
-            if " JOIN " in b.source.sql and not b.source.sql.startswith("(")
-            else f"{a.source.sql} {'LEFT ' if left else ''}JOIN {b.source.sql} ON {condition.sql}",
+            f"{a.source.sql} {'LEFT ' if left else ''}JOIN {right} ON {condition.sql}",
             a.source.parameters + b.source.parameters + condition.parameters,
         )
-        return _Select({}, source, where)
+        return _Select({}, source, where, is_joined=True)
 
     def group(self, node: Group) -> _Select:
         a = self.flat(self.node(node.source), node.source)
         b = self.flat(self.node(node.group), node.group)
+        if node.keep_all:
+            b = self.plain(b, node.group)
         select = self.paired(a, b, node.matched, left=node.keep_all)
         available = {**b.columns, **a.columns}
         heading = Heading(
@@ -258,9 +277,12 @@ class _Renderer:
 
     def union(self, node: UnionOf) -> _Select:
         names = node.heading.names
-        only_b = Restrict(node.b, Negation(KeyMatch(node.a, tuple(node.heading.primary_key))))
+        key = tuple(node.heading.primary_key)
+        only_b = Restrict(node.b, Negation(KeyMatch(node.a, key)))
+        # Where both have a row with the same key, it is one row with the attributes of both.
+        first = Join(node.a, node.b, key, left=True) if node.b.heading.secondary_attributes else node.a
         pieces = []
-        for side in (node.a, only_b):
+        for side in (first, only_b):
             select = self.flat(self.node(side), side)
             select.columns = {n: select.columns.get(n, Statement("NULL")) for n in names}
             pieces.append(self.finish(select, names))
@@ -380,7 +402,9 @@ class _Renderer:
         if isinstance(column_type, EnumType):
             # Sorted by the position of its choices, which a comparison with text would not see.
             words = _choices(column_type.choices, condition.operator, condition.value)
-            return self.one_of(OneOf((condition.attribute,), tuple((word,) for word in words)), columns, heading)
+            return self.one_of(
+                OneOf((condition.attribute,), tuple((word,) for word in words)), columns, heading
+            )
         fits, value = self.bound(condition.value, column_type)
         if not fits:
             return _FALSE
@@ -388,7 +412,9 @@ class _Renderer:
             f"{column.sql} {condition.operator} {self.dialect.placeholder}", (*column.parameters, value)
         )
 
-    def text_match(self, condition: TextMatch, columns: Mapping[str, Statement], heading: Heading) -> Statement:
+    def text_match(
+        self, condition: TextMatch, columns: Mapping[str, Statement], heading: Heading
+    ) -> Statement:
         column, kind = columns[condition.attribute], heading[condition.attribute].column_type.kind
         sql, text = self.dialect.as_text(column.sql, kind), condition.text
         if kind == "uuid":
@@ -468,7 +494,14 @@ class _Renderer:
         """Return a quoted word as the driver takes it, in the form of the attribute it is compared with."""
         if slot.attribute is None or slot.attribute not in heading:
             return slot.word
-        fits, value = self.bound(slot.word, heading[slot.attribute].column_type)
+        column = heading[slot.attribute].column_type
+        fits, value = self.bound(slot.word, column)
+        if not fits and column.kind in ("date", "datetime") and not _is_moment(slot.word):
+            # Text of another form would be compared letter by letter, or not at all.
+            raise QuerySyntaxError(
+                f"'{slot.word}' is compared with {slot.attribute} and is not a {column.kind};"
+                " write it as YYYY-MM-DD, with HH:MM:SS after it for a time of day."
+            )
         return value if fits else slot.word
 
 
@@ -482,6 +515,14 @@ def _choices(choices: tuple[str, ...], operator: str, value: Any) -> tuple[str, 
 
 def _parenthesized(statement: Statement) -> Statement:
     return Statement(f"({statement.sql})", statement.parameters)
+
+
+def _is_moment(text: str | None) -> bool:
+    try:
+        dt.datetime.fromisoformat(text or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _json_scalar(value: Any) -> str:

@@ -73,14 +73,13 @@ class Frame:
             shown.update(reset_start=start, reset_end=end)
 
 
-def plot_pane(drawn: hv.DynamicMap, *, dark: bool, max_width_px: int | None = None) -> pn.pane.HoloViews:
+def plot_pane(drawn: hv.DynamicMap, *, dark: bool) -> pn.pane.HoloViews:
     """Return the pane of a plot, in the colours of the page, with axes of its own."""
     return pn.pane.HoloViews(
         drawn,
         theme=BOKEH_THEME["dark" if dark else "light"],
         linked_axes=False,
         sizing_mode="stretch_width",
-        max_width=max_width_px,
         margin=0,
     )
 

@@ -425,6 +425,8 @@ class ImageView(View):
         common = {
             "responsive": True,
             "height": HEIGHT_PX,
+            # A tall image in the middle of an empty plot looks lost; the sides are for axis and colour bar.
+            "max_width": max(480, round(HEIGHT_PX * self._n_columns / self._n_rows) + 120),
             "xlabel": f"axis {self.plane.columns}",
             "ylabel": f"axis {self.plane.rows}",
             "xformatter": plain_numbers(),
@@ -450,9 +452,7 @@ class ImageView(View):
             )
         drawn = hv.DynamicMap(self._element, streams=[self._pipe]).opts(options)
         self._streams = watch_ranges(drawn, self._on_range, self._on_size)
-        # A tall image beside an empty half of the page looks lost; the sides are for axis and colour bar.
-        width_px = max(480, round(HEIGHT_PX * self._n_columns / self._n_rows) + 180)
-        self._plot[:] = [plot_pane(drawn, dark=self.context.dark, max_width_px=width_px)]
+        self._plot[:] = [plot_pane(drawn, dark=self.context.dark)]
 
     def _element(self, data: Picture) -> Any:
         left, top, right, bottom = data.extent

@@ -161,6 +161,17 @@ class Browsing:
         wanted = named_attribute(info, attribute)
         return await self._services.run(self._read_value, info, typed, wanted, folder)
 
+    async def sampling_rate_hz(self, table: str, key: Mapping[str, str]) -> float | None:
+        """Return the rate of a row's signals in Hz, if its table has one attribute for that."""
+        info = self._services.table(table)
+        rates = [a for a in info.attributes if "sampling_rate" in a.name and "(Hz)" in a.comment]
+        if len(rates) != 1:
+            return None
+        query = self._query(info, _matching(parse_key(info, key)))
+        found = await self._services.run(query.to_dicts, rates[0].name, limit=1)
+        rate = found[0][rates[0].name] if found else None
+        return float(rate) if rate else None
+
     async def neighbours(self, table: str, key: Mapping[str, str]) -> tuple[Address | None, Address | None]:
         """Return the rows before and after one in the order of the primary key."""
         info = self._services.table(table)
@@ -282,6 +293,12 @@ class Browsing:
         page = min(max(page, 1), n_pages)
         query = self._query(info, _all(filters))
         found = self._fetch(info, query, order, page_size + 1, (page - 1) * page_size)
+        if not found and page > 1:
+            # Counting stopped before the end, and the page asked for lies behind it.
+            with self._limit(TIME_LIMIT_S):
+                n_rows = int(query.count(at_most=MAX_OFFSET + page_size))
+            page = max(n_rows - 1, 0) // page_size + 1
+            found = self._fetch(info, query, order, page_size + 1, (page - 1) * page_size)
         return RowsPage(
             info,
             tuple(found[:page_size]),
@@ -352,7 +369,10 @@ class Browsing:
             filters = child_filters(part, link, raw)
             page = self._read_page(part, self.parsed(part, filters), self.order(part, ()), 1, N_PART_ROWS)
             parts[name] = (page, filters)
-        return Record(info, found[0], parts, tuple(self._children(info, raw)))
+        parents = tuple(
+            (link, parent_address(self._services.table(link.table), link, raw)) for link in info.parents
+        )
+        return Record(info, found[0], parents, parts, tuple(self._children(info, raw)))
 
     def _children(self, info: TableInfo, row: Mapping[str, Any]) -> Iterator[Children]:
         for link in info.children:
@@ -457,11 +477,13 @@ def _no_row(info: TableInfo, key: Mapping[str, Any]) -> OneRowError:
 
 
 def _linking(info: TableInfo) -> list[str]:
-    """Return the attributes that other tables refer to."""
-    names = list(info.primary_key)
+    """Return the attributes of foreign keys, in both directions."""
+    names = dict.fromkeys(info.primary_key)
+    for link in info.parents:
+        names |= dict.fromkeys(link.foreign_key.attributes)
     for link in info.children:
-        names += [n for n in link.foreign_key.parent_attributes if n not in names]
-    return names or [next(a.name for a in info.attributes)]
+        names |= dict.fromkeys(link.foreign_key.parent_attributes)
+    return list(names) or [next(a.name for a in info.attributes)]
 
 
 def _all(filters: Mapping[str, Filter]) -> Condition | None:

@@ -131,6 +131,8 @@ class Record:
         The table.
     row
         Its cells, long texts in full.
+    parents
+        The row that each foreign key refers to, ``None`` where it is empty.
     parts
         The first rows of each part table, by name, with the filters that give all of them.
     children
@@ -139,6 +141,7 @@ class Record:
 
     table: TableInfo
     row: Row
+    parents: tuple[tuple[Link, Address | None], ...]
     parts: Mapping[str, tuple[RowsPage, Mapping[str, str]]]
     children: tuple[Children, ...]
 

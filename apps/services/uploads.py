@@ -231,7 +231,7 @@ def _read_npy(path: Path) -> np.ndarray[Any, Any]:
     try:
         mapped = np.load(path, allow_pickle=False, mmap_mode="r")
     except (ValueError, OSError, EOFError) as error:
-        reason = "Object arrays" in str(error) or "pickle" in str(error)
+        reason = any(word in str(error) for word in ("Python objects", "Object arrays", "pickle"))
         raise ValueError(
             "holds Python objects, which are not taken from a browser"
             if reason

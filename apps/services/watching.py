@@ -183,7 +183,7 @@ class Watcher:
         except DataJointError as error:
             logger.warning("the status could not be read: %s", error)
             return Snapshot(self.snapshot.tables, self.snapshot.taken_at, str(error))
-        except Exception:  # noqa: BLE001 - whatever it is, the next attempt must be made
+        except Exception:
             logger.exception("the status could not be read")
             problem = "The status could not be read, for a reason that the program did not foresee."
             return Snapshot(self.snapshot.tables, self.snapshot.taken_at, problem)

@@ -72,7 +72,7 @@ class MySQL(Dialect):
     placeholder = "%s"
     max_parameters = 60_000
     now = "CURRENT_TIMESTAMP(3)"
-    user = "CURRENT_USER()"
+    user = "USER()"
     skip_hides_unique = True
 
     # ---- connecting
@@ -199,6 +199,9 @@ class MySQL(Dialect):
             and error.args[0] in (1205, 1213, 1020)
         )
 
+    def ends_transaction(self, error: Exception) -> bool:
+        return isinstance(error, pymysql.err.MySQLError) and bool(error.args) and error.args[0] == 1213
+
     # ---- writing SQL
     def quote(self, identifier: str) -> str:
         return "`" + identifier.replace("`", "``").replace("%", "%%") + "`"
@@ -240,7 +243,8 @@ class MySQL(Dialect):
         return f"HEX({sql})" if kind == "uuid" else f"CONVERT({sql} USING utf8mb4)"
 
     def json_value(self, sql: str, path: str) -> Statement:
-        return Statement(f"JSON_UNQUOTE(JSON_EXTRACT({sql}, %s))", (path,))
+        # Of JSON's null the server makes the word null.
+        return Statement(f"NULLIF(JSON_UNQUOTE(JSON_EXTRACT({sql}, %s)), 'null')", (path,))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]
@@ -322,8 +326,13 @@ class MySQL(Dialect):
             if attribute.column_type.kind == "boolean":
                 default = str(attribute.column_type.check(default))
             rule = f"NOT NULL DEFAULT {self.literal(default)}"
+        # A queue repeats its table's key, which is made of foreign keys, as that table's columns show it; what
+        # those do not show, their being an int8 for example, is not marked there either.
+        is_copied = table.name.table.startswith("~~") and attribute.in_key
         comment = self.marked_comment(
-            attribute, is_inherited=table.foreign_key_of(attribute.name) is not None
+            attribute,
+            is_inherited=table.foreign_key_of(attribute.name) is not None
+            or (is_copied and attribute.type.lower() in _SQL_TYPES),
         )
         return f"{self.quote(attribute.name)} {sql_type} {rule}" + (
             f" COMMENT {self.literal(comment)}" if comment else ""
@@ -357,8 +366,10 @@ class MySQL(Dialect):
         marks = ", ".join(["(%s, %s, %s)"] * len(rows))
         return (
             Statement(
-                f"CREATE TABLE IF NOT EXISTS {table} (table_name VARCHAR(64) NOT NULL,"
-                " attribute_name VARCHAR(64) NOT NULL, lineage VARCHAR(255) NOT NULL,"
+                f"CREATE TABLE IF NOT EXISTS {table} ("
+                "table_name VARCHAR(64) NOT NULL COMMENT 'table name within the schema',"
+                " attribute_name VARCHAR(64) NOT NULL COMMENT 'attribute name',"
+                " lineage VARCHAR(255) NOT NULL COMMENT 'origin: schema.table.attribute',"
                 " PRIMARY KEY (table_name, attribute_name)) ENGINE=InnoDB"
             ),
             Statement(

@@ -131,6 +131,10 @@ class Dialect(ABC):
     def is_retryable(self, error: Exception) -> bool:
         """Tell whether a whole transaction that failed with this driver's error may be run again."""
 
+    def ends_transaction(self, error: Exception) -> bool:  # noqa: ARG002 - for servers that do
+        """Tell whether the server undid the whole transaction with this driver's error."""
+        return False
+
     # ---- writing SQL
     @abstractmethod
     def quote(self, identifier: str) -> str:

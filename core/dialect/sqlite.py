@@ -141,6 +141,8 @@ class SQLite(Dialect):
             return AccessError(f"The database file cannot be written: {text}.")
         if text == "interrupted":
             return QueryTimeoutError(TOO_SLOW)
+        if "closed database" in text:
+            return LostConnectionError("The connection to the database file was closed.")
         if "locked" in text:
             return LostConnectionError(
                 "Another program kept the database file locked for over a minute. Try again."
@@ -199,7 +201,7 @@ class SQLite(Dialect):
         return f"HEX({sql})" if kind == "uuid" else f"CAST({sql} AS TEXT)"
 
     def json_value(self, sql: str, path: str) -> Statement:
-        return Statement(f"CAST(json_extract({sql}, ?) AS TEXT)", (path,))
+        return Statement(f"json_value({sql}, ?)", (path,))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]

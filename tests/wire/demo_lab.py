@@ -56,10 +56,9 @@ def content(value: Any, codec: str | None) -> Iterator[bytes]:
         yield from (path.name.encode(), path.read_bytes())
     elif codec == "object" and value is not None:
         yield json.dumps([value.is_dir, value.size, value.ext, value.item_count]).encode()
-        for place, _, names in value.walk():
-            for name in names:
-                inner = f"{place}/{name}".strip("/")
-                yield from (inner.encode(), value.read(inner))
+        files = value.fsmap
+        for name in sorted(files):
+            yield from (name.encode(), files[name])
     elif codec == "npy" and value is not None:
         yield json.dumps([list(value.shape), str(value.dtype)]).encode()
         yield from content(value.load(), None)
@@ -89,12 +88,15 @@ def digests(classes: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, cls in classes.items():
         table = cls()
-        codecs = {a.name: codec_of(a) for a in table.heading.attributes.values() if not a.name.startswith("_")}
+        codecs = {
+            a.name: codec_of(a) for a in table.heading.attributes.values() if not a.name.startswith("_")
+        }
         rows = table.to_dicts(order_by="KEY")
         found[name] = {
             "rows": len(rows),
             "key": list(table.primary_key),
             "codecs": codecs,
+            "comments": {name: table.heading.attributes[name].comment for name in codecs},
             "values": {
                 attribute: digest([digest(row[attribute], codec) for row in rows], None)
                 for attribute, codec in codecs.items()
@@ -170,24 +172,26 @@ class Lab:
 
     def digests_without_code(self) -> dict[str, Any]:
         """Return the same, read through classes that are made from the database."""
+        return digests(self._made_classes())
+
+    def _made_classes(self) -> dict[str, Any]:
         names = {module: content_.schema.database for module, content_ in self._modules().items()}
+        found = {}
         if hasattr(self._dj, "core"):
-            pipeline = importlib.import_module("dj_panel.apps.pipeline").open_schemas(list(names.values()))
             places = {schema: module for module, schema in names.items()}
-            classes = {}
+            pipeline = importlib.import_module("dj_panel.apps.pipeline").open_schemas(list(places))
             for name, cls in pipeline.classes.items():
                 schema, _, rest = name.partition(".")
-                classes[f"{places[schema]}.{rest}"] = cls
-        else:
-            made = {module: self._dj.virtual_schema(schema) for module, schema in names.items()}
-            classes = {}
-            for name in self._classes():
-                module, *path = name.split(".")
-                found: Any = made[module]
-                for part in path:
-                    found = getattr(found, part)
-                classes[name] = found
-        return digests(classes)
+                found[f"{places[schema]}.{rest}"] = cls
+            return found
+        made = {module: self._dj.virtual_schema(schema) for module, schema in names.items()}
+        for name in self._classes():
+            module, *path = name.split(".")
+            cls = made[module]
+            for part in path:
+                cls = getattr(cls, part)
+            found[name] = cls
+        return found
 
     def joins(self) -> dict[str, list[str]]:
         """Return the rows of queries over several schemas."""
@@ -199,13 +203,16 @@ class Lab:
         pulse = session.Rig & {"modality": "pulse"}
         beat = analysis.HeartRate.proj("mean_heart_rate", "n_beats")
         queries = {
-            "four schemas": subject.Subject * session.Session * session.Recording * acquisition.PulseTrace.proj(
-                "pulse_duration", "started_at"
-            ) * beat,
+            "four schemas": subject.Subject
+            * session.Session
+            * session.Recording
+            * acquisition.PulseTrace.proj("pulse_duration", "started_at")
+            * beat,
             "lookup": session.Recording * subject.Source.proj("title") & (session.Session & pulse),
             "renamed": session.Session.Remark * author,
             "nullable": subject.Weighing * weigher,
-            "part of a part's table": analysis.WindowTuning.proj("p_value") * analysis.Windowing.Window
+            "part of a part's table": analysis.WindowTuning.proj("p_value")
+            * analysis.Windowing.Window
             * analysis.TuningMethod,
             "missing": acquisition.Scan.proj("n_volumes") - analysis.ScanQuality,
             "counted": subject.Subject.aggr(session.Session, n="count(*)", last="max(session_date)"),
@@ -216,12 +223,17 @@ class Lab:
         }
         return {name: sorted(plain(query.to_dicts())) for name, query in queries.items()}
 
-    def enter(self) -> int:
-        """Enter a subject, a session with its parts and a recording, as a technician would."""
-        lab = self._modules()
-        subject, session = lab["subject"], lab["session"]
+    def enter(self, *, code: bool) -> int:
+        """Enter a subject, a session with its parts and a recording, as a technician would.
+
+        Parameters
+        ----------
+        code
+            Whether through the lab's classes, or through classes that are made from the database.
+        """
+        tables = self._classes() if code else self._made_classes()
         key = {"subject_id": NEW_SUBJECT, "session_date": date(2026, 3, 1), "session_number": 1}
-        subject.Subject.insert1(
+        tables["subject.Subject"].insert1(
             {
                 "subject_id": NEW_SUBJECT,
                 "species": "human",
@@ -230,51 +242,59 @@ class Lab:
                 "subject_notes": 'Says "100 %", µ\\',
             }
         )
-        session.Session.insert1({**key, "rig": "ppg-1", "purpose": "Entered by the other program"})
-        experimenter = subject.Experimenter().to_dicts(order_by="KEY")[0]["experimenter"]
-        session.Session.Operator.insert1({**key, "experimenter": experimenter})
-        session.Session.Remark.insert1(
+        tables["session.Session"].insert1({**key, "rig": "ppg-1", "purpose": "Entered by the other program"})
+        experimenter = tables["subject.Experimenter"]().to_dicts(order_by="KEY")[0]["experimenter"]
+        tables["session.Session.Operator"].insert1({**key, "experimenter": experimenter})
+        tables["session.Session.Remark"].insert1(
             {**key, "remark_number": 1, "author": experimenter, "remark": "Fingers were cold."}
         )
-        known = (session.Recording & {"file_name": "ppg-1/data.csv"}).fetch1()
-        session.Recording.insert1({**known, **key, "recording_number": 1})
-        return len(session.Recording & {"subject_id": NEW_SUBJECT})
+        recordings = tables["session.Recording"]
+        known = (recordings & {"file_name": "ppg-1/data.csv"}).fetch1()
+        recordings.insert1({**known, **key, "recording_number": 1})
+        return len(recordings & {"subject_id": NEW_SUBJECT})
 
-    def delete(self) -> int:
+    def delete(self, *, code: bool) -> int:
         """Delete the subject that was entered, with all that depends on it; return how many subjects remain."""
-        subject = self._modules()["subject"].Subject
-        (subject & {"subject_id": NEW_SUBJECT}).delete(prompt=False)
-        return len(subject())
+        subjects = (self._classes() if code else self._made_classes())["subject.Subject"]
+        (subjects & {"subject_id": NEW_SUBJECT}).delete(prompt=False)
+        return len(subjects())
 
     def refresh(self, table: str) -> dict[str, int]:
         """Fill a table's queue."""
         found: dict[str, int] = self._table(table).jobs.refresh(delay=-1)
         return found
 
-    def populate(self, table: str, restriction: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    def populate(
+        self, table: str, restriction: Mapping[str, Any] | None = None, **options: Any
+    ) -> dict[str, Any]:
         """Compute what is missing, through the table's queue."""
-        done = self._table(table).populate(*([restriction] if restriction else []), reserve_jobs=True, **options)
+        done = self._table(table).populate(
+            *([restriction] if restriction else []), reserve_jobs=True, **options
+        )
         return {"done": done["success_count"], "errors": [str(error) for _, error in done["error_list"]]}
 
-    def progress(self, table: str) -> dict[str, Any]:
+    def progress(self, table: str, restriction: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return what remains of a table and what its queue says."""
         found = self._table(table)
-        remaining, total = found.progress(display=False)
+        remaining, total = found.progress(*([restriction] if restriction else []), display=False)
         return {"remaining": remaining, "total": total, "jobs": found.jobs.progress()}
 
-    def timings(self, table: str) -> list[bool]:
-        """Tell of each row whether the program that computed it left its start, duration and version."""
-        found = self._table(table)()
-        names = ("_job_start_time", "_job_duration", "_job_version")
-        rows = self._dj.conn().query(f"SELECT {', '.join(names)} FROM {found.full_table_name}").fetchall()
-        return [start is not None and duration > 0 and version == "" for start, duration, version in rows]
+    def failures(self, table: str) -> list[list[str]]:
+        """Return the failed jobs: subject, message, and the first and last line of the traceback."""
+        rows = self._table(table).jobs.errors.to_dicts(order_by="KEY")
+        found = []
+        for row in rows:
+            lines = row["error_stack"].strip().splitlines()
+            found.append([row["subject_id"], row["error_message"], lines[0], lines[-1]])
+        return found
 
     def methods(self, number: int) -> int:
         """Add ways to take an average that are quick to compute; each recording is cut into windows for each."""
         table = self._table("analysis.TuningMethod")
         standard = (table & {"tuning_method": "standard"}).fetch1()
         table.insert(
-            {**standard, "tuning_method": f"{QUICK}-{index}", "n_shifts": 10} for index in range(number)
+            ({**standard, "tuning_method": f"{QUICK}-{index}", "n_shifts": 10} for index in range(number)),
+            skip_duplicates=True,
         )
         return len(table())
 

@@ -1,0 +1,274 @@
+"""The diagram: every table and how it depends on others, with its progress, live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import panel as pn
+import param
+from panel.viewable import Viewable
+
+from dj_panel.apps.diagram_html import CSS, LIST_CSS, PANEL_CSS, hint_html, list_html, panel_html, tools_html
+from dj_panel.apps.graph_view import Edge, EdgeStyle, GraphView, Node, Status, arrange
+from dj_panel.apps.live import Action, LiveHtml, LivePage
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.structure import Link, TableInfo
+from dj_panel.apps.services.watching import TableStatus
+from dj_panel.apps.status import schema_order, table_route
+
+__all__ = ["DiagramPage", "edges_of", "nodes_of", "status_of"]
+
+_SEPARATOR = ","
+
+
+class DiagramPage(LivePage):
+    """All tables as a diagram, or as a list for those who would rather read.
+
+    The address holds the selected table (``focus``), the schemas shown (``schemas``), how many steps around the
+    selected table are shown (``steps``), what is searched for (``find``) and the form (``view=list``).
+    """
+
+    title = "Diagram"
+    fills_window = True
+
+    async def load(self) -> Viewable:
+        """Place the tables and build the page."""
+        self._tables = {table.name: table for table in self.visit.services.tables() if table.master is None}
+        self._parts = {
+            table.name: table for table in self.visit.services.tables() if table.master is not None
+        }
+        self._schemas = schema_order(list(self._tables.values()))
+        self._placed: tuple[str, ...] = ()
+        await self.status_now()
+        self._read(self.visit.route)
+        self._graph = GraphView(label="Diagram of the tables")
+        self._tools = LiveHtml(self._act, stylesheets=[CSS])
+        self._panel = LiveHtml(self._act, stylesheets=[CSS, PANEL_CSS], sizing_mode="stretch_height", width=308)
+        self._list = LiveHtml(self._act, stylesheets=[CSS, LIST_CSS], sizing_mode="stretch_both")
+        # The panel has its place before anything is selected: what moved would escape a double click.
+        self._stage = pn.Row(
+            self._graph,
+            self._list,
+            self._panel,
+            sizing_mode="stretch_both",
+            margin=0,
+            styles={"position": "relative", "min-height": "360px", "gap": "12px"},
+        )
+        self._apply()
+        self._watchers = [
+            self._graph.param.watch(self.guard(self._selected), "selected"),
+            # An opening of the table that was opened last is no change of the value.
+            self._graph.param.watch(self.guard(self._opened), "opened", onlychanged=False),
+        ]
+        self.follow()
+        return pn.Column(
+            self._tools, self._stage, sizing_mode="stretch_both", margin=0, styles={"gap": "12px"}
+        )
+
+    async def update(self, route: Route) -> bool:
+        """Show another selection or filter in place."""
+        self._read(route)
+        self.soon(self._apply)
+        return True
+
+    def close(self) -> None:
+        """Stop following the status and the diagram."""
+        super().close()
+        for watcher in getattr(self, "_watchers", []):
+            self._graph.param.unwatch(watcher)
+
+    # ------------------------------------------------------------------ the address
+    def _read(self, route: Route) -> None:
+        query = route.query
+        wanted = query.get("schemas", "").split(_SEPARATOR)
+        self._chosen = [schema for schema in self._schemas if schema in wanted] or list(self._schemas)
+        focus = query.get("focus", "")
+        self._focus = focus if focus in self._tables else self._parts_master(focus)
+        self._find = query.get("find", "")[:200]
+        steps = query.get("steps", "")
+        self._steps = int(steps) if steps in ("1", "2", "3") else 0
+        self._is_list = query.get("view") == "list"
+
+    def _parts_master(self, name: str) -> str:
+        part = self._parts.get(name)
+        return (part.master or "") if part is not None else ""
+
+    def _write(self) -> None:
+        """Write what is shown into the address."""
+        is_all = self._chosen == self._schemas
+        self.visit.replace(
+            Route("diagram").with_query(
+                focus=self._focus or None,
+                schemas=None if is_all else _SEPARATOR.join(self._chosen),
+                steps=str(self._steps) if self._steps else None,
+                find=self._find or None,
+                view="list" if self._is_list else None,
+            )
+        )
+
+    # ------------------------------------------------------------------ showing
+    def _apply(self) -> None:
+        """Show what the address says."""
+        shown = self._shown()
+        key = tuple(table.name for table in shown)
+        if key != self._placed:
+            self._placed = key
+            placed = arrange(nodes_of(shown, self._parts), edges_of(shown, self._parts))
+            self._graph.param.update(**placed)
+        if self._graph.selected != self._focus:
+            self._graph.selected = self._focus if self._focus in key else ""
+        self._graph.highlight = self._found(shown) if self._find else []
+        self._graph.visible = not self._is_list
+        self._list.visible = self._is_list
+        self.show()
+
+    def _shown(self) -> list[TableInfo]:
+        tables = [table for table in self._tables.values() if table.schema in self._chosen]
+        if not (self._steps and self._focus):
+            return tables
+        edges = edges_of(tables, self._parts)
+        near = {self._focus}
+        for start, end in (("target", "source"), ("source", "target")):
+            reached = {self._focus}
+            for _ in range(self._steps):
+                reached |= {str(edge[end]) for edge in edges if edge[start] in reached}  # type: ignore[literal-required]
+            near |= reached
+        return [table for table in tables if table.name in near]
+
+    def _found(self, shown: Sequence[TableInfo]) -> list[str]:
+        """Return the tables that have every word of the search in their name, comment, parts or attributes."""
+        words = self._find.lower().split()
+
+        def text(table: TableInfo) -> str:
+            names = [table.name, table.comment, *table.parts, *(a.name for a in table.attributes)]
+            return " ".join(names).lower()
+
+        return [table.name for table in shown if all(word in text(table) for word in words)]
+
+    def show(self) -> None:
+        """Show the latest status: counts, bars and badges, and nothing that moves."""
+        statuses = self.snapshot.tables
+        self._graph.status = {name: status_of(statuses[name]) for name in self._placed if name in statuses}
+        shown = [self._tables[name] for name in self._placed]
+        found = self._found(shown) if self._find else None
+        self._tools.html = tools_html(
+            self._schemas,
+            self._chosen,
+            find=self._find,
+            n_found=None if found is None else len(found),
+            steps=self._steps,
+            focus=self._tables.get(self._focus),
+            is_list=self._is_list,
+            problem=self.snapshot.problem,
+        )
+        focus = self._tables.get(self._focus)
+        self._panel.html = (
+            panel_html(focus, statuses, self._parts) if focus is not None else hint_html(shown, statuses)
+        )
+        self._panel.visible = not self._is_list
+        self._list.html = list_html(shown, statuses, found) if self._is_list else ""
+
+    # ------------------------------------------------------------------ what the visitor does
+    def _selected(self, event: param.parameterized.Event) -> None:
+        if event.new != self._focus:
+            self._focus = event.new if event.new in self._tables else ""
+            self._write()
+            if self._steps:
+                self._apply()
+            else:
+                self.show()
+
+    def _opened(self, event: param.parameterized.Event) -> None:
+        if event.new in self._tables:
+            self.visit.go(table_route(event.new))
+
+    def _act(self, action: Action) -> None:
+        if action.name == "schema" and action.value in self._schemas:
+            chosen = {*self._chosen, action.value} if action.is_on else {*self._chosen} - {action.value}
+            self._chosen = [schema for schema in self._schemas if schema in chosen] or list(self._schemas)
+        elif action.name == "all-schemas":
+            self._chosen = list(self._schemas)
+        elif action.name == "find":
+            self._find = action.value[:200]
+        elif action.name == "steps":
+            self._steps = int(action.value) if action.value in ("1", "2", "3") else 0
+        elif action.name == "view":
+            self._is_list = action.value == "list"
+        elif action.name == "focus":
+            self._focus = action.value if action.value in self._tables else ""
+            self._is_list = False
+        elif action.name == "unfocus":
+            self._focus = ""
+        else:
+            return
+        self._write()
+        with pn.io.hold():
+            self._apply()
+
+
+# ------------------------------------------------------------------------------------------------- the graph
+def nodes_of(tables: Sequence[TableInfo], parts: Mapping[str, TableInfo]) -> list[Node]:
+    """Return the nodes of the diagram: masters, with the names of their parts."""
+    return [
+        Node(
+            id=table.name,
+            label=table.class_name,
+            tier=table.tier.lower(),
+            schema=table.schema,
+            parts=[parts[name].class_name.rpartition(".")[2] for name in table.parts if name in parts],
+        )
+        for table in tables
+    ]
+
+
+def edges_of(tables: Sequence[TableInfo], parts: Mapping[str, TableInfo]) -> list[Edge]:
+    """Return the foreign keys between tables; one of a part counts as its master's, and as not of its key."""
+    shown = {table.name for table in tables}
+    found: dict[tuple[str, str, str], Edge] = {}
+    for table in tables:
+        own = [(link, False, table.name) for link in table.parents]
+        of_parts = [
+            (link, True, name) for name in table.parts if name in parts for link in parts[name].parents
+        ]
+        for link, is_of_part, name in [*own, *of_parts]:
+            source = link.table
+            if source in parts:
+                source = parts[source].master or source
+            if source not in shown or source == table.name:
+                continue
+            style = _edge_style(link, is_of_part=is_of_part)
+            title = _edge_title(link, name.rpartition(".")[2] if is_of_part else "")
+            found.setdefault(
+                (source, table.name, style), Edge(source=source, target=table.name, style=style, title=title)
+            )
+    return list(found.values())
+
+
+def _edge_style(link: Link, *, is_of_part: bool) -> EdgeStyle:
+    in_key = link.foreign_key.in_key and not is_of_part
+    if link.foreign_key.renamed:
+        return "renamed" if in_key else "renamed-secondary"
+    return "primary" if in_key else "secondary"
+
+
+def _edge_title(link: Link, part: str) -> str:
+    pairs = zip(link.foreign_key.parent_attributes, link.foreign_key.attributes, strict=True)
+    columns = ", ".join(theirs if theirs == ours else f"{theirs} → {ours}" for theirs, ours in pairs)
+    return f"{columns} (of its part {part})" if part else columns
+
+
+def status_of(status: TableStatus) -> Status:
+    """Return a table's status as the diagram draws it."""
+    unit = "row" if status.n_rows == 1 and not status.is_capped else "rows"
+    drawn = Status(count=f"{status.count_text} {unit}")
+    if status.problem:
+        drawn["state"] = "error"
+    elif status.n_keys:
+        drawn |= Status(
+            done=status.n_done,
+            running=status.reserved,
+            errors=status.error,
+            total=status.n_keys,
+            state=status.state if status.state != "empty" else "",
+        )
+    return drawn

@@ -1,0 +1,250 @@
+"""The HTML around the diagram: its tools, the panel of the selected table, and the list of all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from dj_panel.apps.live import button, href, link
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.watching import TableStatus
+from dj_panel.apps.status import (
+    COMPUTED_TIERS,
+    bar_html,
+    populate_route,
+    state_html,
+    table_route,
+    tier_icon,
+)
+from dj_panel.apps.theme import escape, icon, tier_chip
+
+__all__ = ["CSS", "LIST_CSS", "PANEL_CSS", "hint_html", "list_html", "panel_html", "tools_html"]
+
+
+def tools_html(
+    schemas: Sequence[str],
+    chosen: Collection[str],
+    *,
+    find: str,
+    n_found: int | None,
+    steps: int,
+    focus: TableInfo | None,
+    is_list: bool,
+    problem: str,
+) -> str:
+    """Return the row of tools above the diagram.
+
+    Parameters
+    ----------
+    schemas, chosen
+        All schemas, and those that are shown.
+    find, n_found
+        What is searched for, and how many tables it finds; None if nothing is searched for.
+    steps
+        How many steps around the selected table are shown; 0 for everything.
+    focus
+        The selected table.
+    is_list
+        Whether the tables are listed.
+    problem
+        Why the status cannot be read, if it cannot.
+    """
+    boxes = "".join(
+        f'<label data-key="{escape(schema)}"><input type="checkbox" data-action="schema" value="{escape(schema)}"'
+        f"{' checked' if schema in chosen else ''}>{escape(schema)}</label>"
+        for schema in schemas
+    )
+    words = f"{len(chosen)} of {len(schemas)} schemas" if len(chosen) < len(schemas) else "All schemas"
+    every = button("Show all", "all-schemas", kind="quiet") if len(chosen) < len(schemas) else ""
+    filter_ = (
+        f'<details class="menu" data-key="schemas"><summary class="btn">{escape(words)}</summary>'
+        f'<div class="sheet">{boxes}{every}</div></details>'
+        if len(schemas) > 1
+        else ""
+    )
+    found = ""
+    if n_found is not None:
+        found = "no table found" if not n_found else f"{n_found} found"
+    around = "".join(
+        f'<option value="{n}"{" selected" if n == steps else ""}>{text}</option>'
+        for n, text in enumerate(["everything", "1 step around", "2 steps around", "3 steps around"])
+    )
+    name = (
+        f"What is shown of the surroundings of {focus.class_name}" if focus is not None else "What is shown"
+    )
+    near = (
+        f'<label data-key="steps">Show <select data-action="steps" aria-label="{escape(name)}">{around}</select></label>'
+        if focus is not None
+        else ""
+    )
+    trouble = (
+        f'<div class="notice-box dj-state-error" data-key="problem" role="alert">{icon("error")}'
+        f"<div>The status cannot be read: {escape(problem)}</div></div>"
+        if problem
+        else ""
+    )
+    views = "".join(
+        f'<button type="button" class="btn" data-action="view" data-value="{value}" '
+        f'aria-pressed="{"true" if is_list == (value == "list") else "false"}">{text}</button>'
+        for value, text in (("diagram", "Diagram"), ("list", "List"))
+    )
+    return (
+        f'<div class="stack">{trouble}<div class="row tools">'
+        f'<input type="search" data-action="find" value="{escape(find)}" placeholder="Find a table or attribute" '
+        f'aria-label="Find a table or attribute"><span class="small muted" role="status">{escape(found)}</span>'
+        f'{filter_}{near}<span class="pair end" role="group" aria-label="Form">{views}</span></div></div>'
+    )
+
+
+def panel_html(table: TableInfo, statuses: Mapping[str, TableStatus], parts: Mapping[str, TableInfo]) -> str:
+    """Return what is told of the selected table, and what can be done with it."""
+    status = statuses.get(table.name, TableStatus(0))
+    name = table.class_name
+    actions = [f'<a class="btn primary" href="{href(table_route(table.name))}">Open table</a>']
+    if table.can_enter:
+        actions.append(f'<a class="btn" href="{href(Route("enter", (table.name,)))}">Enter</a>')
+    if table.tier in COMPUTED_TIERS:
+        actions.append(f'<a class="btn" href="{href(populate_route(table.name))}">Populate</a>')
+    inner = "".join(
+        f"<li>{link(parts[part].class_name.rpartition('.')[2], table_route(part))} "
+        f'<span class="muted">{escape(statuses[part].count_text)}</span></li>'
+        for part in table.parts
+        if part in parts and part in statuses
+    )
+    part_list = f'<h3>Parts</h3><ul class="plain">{inner}</ul>' if inner else ""
+    bar = bar_html(status)
+    trouble = f'<p class="small break trouble">{escape(status.problem)}</p>' if status.problem else ""
+    return (
+        f'<aside class="card panel" data-key="{escape(table.name)}" aria-label="{escape(name)}"><header><h2 class="break">'
+        f"{escape(name)}</h2>{button('Close', 'unfocus', kind='quiet')}</header>"
+        f'<div class="body stack"><div class="row">{tier_chip(table.tier)}<span class="muted small">'
+        f"{escape(table.schema)}</span></div>{f'<p class=break>{escape(table.comment)}</p>' if table.comment else ''}"
+        f'<div class="row"><b class="count">{escape(status.count_text)}</b> {"row" if status.n_rows == 1 else "rows"}'
+        f"{state_html(status)}</div>{bar}{trouble}<div class='row'>{''.join(actions)}</div>{part_list}"
+        f"{_neighbours('Refers to', [link.table for link in table.parents])}"
+        f"{_neighbours('Referred to by', [link.table for link in table.children])}"
+        f'<details data-key="definition" open><summary>Definition</summary><pre tabindex="0">{escape(table.definition)}</pre>'
+        "</details></div></aside>"
+    )
+
+
+def hint_html(tables: Sequence[TableInfo], statuses: Mapping[str, TableStatus]) -> str:
+    """Return what stands in the panel while no table is selected: how to use it, and where to look first."""
+    stuck = [table for table in tables if table.name in statuses and statuses[table.name].error]
+    items = "".join(
+        f"<li>{button(table.class_name, 'focus', table.name, kind='quiet')} {state_html(statuses[table.name])}</li>"
+        for table in stuck
+    )
+    look = f'<div data-key="stuck"><h3>Failed jobs</h3><ul class="plain">{items}</ul></div>' if items else ""
+    return (
+        '<aside class="card panel hint" data-key="hint" aria-label="Selected table"><div class="body stack">'
+        f'<p class="muted">{len(tables)} tables. Select one to see what it holds and what can be done with it; '
+        f"a double click or Enter opens its rows.</p>{look}</div></aside>"
+    )
+
+
+def _neighbours(title: str, names: Sequence[str]) -> str:
+    items = "".join(f"<li>{button(name, 'focus', name, kind='quiet')}</li>" for name in dict.fromkeys(names))
+    return f'<div><h3>{escape(title)}</h3><ul class="plain">{items}</ul></div>' if items else ""
+
+
+def list_html(
+    tables: Sequence[TableInfo], statuses: Mapping[str, TableStatus], found: Sequence[str] | None
+) -> str:
+    """Return the tables as a tree: each stands under the last of its parents; others are named beside it.
+
+    Parameters
+    ----------
+    tables
+        Parents before children.
+    statuses
+        How far they are.
+    found
+        The names that the search finds; None if nothing is searched for.
+    """
+    shown = {table.name for table in tables}
+    under: dict[str, list[TableInfo]] = {}
+    for table in tables:
+        parents = [link.table for link in table.parents if link.table in shown and link.table != table.name]
+        in_key = [link.table for link in table.parents if link.foreign_key.in_key and link.table in parents]
+        under.setdefault((in_key or parents or [""])[-1], []).append(table)
+    wanted = None if found is None else set(found)
+
+    def branch(name: str) -> str:
+        items = "".join(
+            _list_item(table, statuses, wanted, shown, branch(table.name)) for table in under.get(name, ())
+        )
+        return f"<ul>{items}</ul>" if items else ""
+
+    return f'<nav class="card tree list" aria-label="Tables">{branch("")}</nav>'
+
+
+def _list_item(
+    table: TableInfo,
+    statuses: Mapping[str, TableStatus],
+    wanted: Collection[str] | None,
+    shown: Collection[str],
+    below: str,
+) -> str:
+    status = statuses.get(table.name, TableStatus(0))
+    parents = list(dict.fromkeys(link.table for link in table.parents if link.table in shown))
+    also = (
+        f'<span class="tiny muted">refers to {escape(", ".join(parents))}</span>' if len(parents) > 1 else ""
+    )
+    faded = " faded" if wanted is not None and table.name not in wanted else ""
+    return (
+        f'<li data-key="{escape(table.name)}"><div class="row item{faded}">{tier_icon(table.tier)}'
+        f'{link(table.class_name, table_route(table.name))}<span class="tiny muted">{escape(table.schema)}</span>'
+        f'<span class="tiny muted">{escape(status.count_text)} {"row" if status.n_rows == 1 else "rows"}</span>'
+        f"{state_html(status)}{also}"
+        f"{button('Show', 'focus', table.name, kind='quiet', label=f'Show {table.class_name} in the diagram')}</div>"
+        f"{below}</li>"
+    )
+
+
+CSS = """
+.tools { row-gap: 8px; position: relative; }
+.tools input[type="search"] { width: min(260px, 100%); }
+.end { margin-left: auto; }
+.pair { display: inline-flex; }
+.pair .btn { border-radius: 0; }
+.pair .btn:first-child { border-radius: var(--dj-radius-m) 0 0 var(--dj-radius-m); }
+.pair .btn:last-child { border-radius: 0 var(--dj-radius-m) var(--dj-radius-m) 0; margin-left: -1px; }
+.btn[aria-pressed="true"] { background: var(--dj-accent-soft); border-color: var(--dj-accent); color: var(--dj-accent-hover);
+  z-index: 1; }
+.menu { position: relative; }
+.menu > summary { list-style: none; }
+.menu > summary::after { content: "▾"; }
+.menu > summary::-webkit-details-marker { display: none; }
+.menu .sheet { position: absolute; z-index: 5; top: calc(100% + 4px); left: 0; display: grid; gap: 4px; padding: 12px;
+  min-width: 200px; max-height: 60vh; overflow: auto; border: 1px solid var(--dj-border); border-radius: var(--dj-radius-m);
+  background: var(--dj-raised); box-shadow: var(--dj-shadow-raised); }
+.tree { padding: 8px 16px 12px; overflow: auto; }
+.tree ul { list-style: none; padding: 0; margin: 0; }
+.tree ul ul { padding-left: 14px; margin-left: 7px; border-left: 1px solid var(--dj-border); }
+.item { padding: 2px 0; min-height: 32px; }
+.item .btn { min-height: 24px; }
+.faded { opacity: .55; }
+"""
+
+LIST_CSS = """
+:host { overflow: auto; }
+"""
+
+PANEL_CSS = """
+:host { overflow: auto; }
+.panel > header { position: sticky; top: 0; background: var(--dj-surface); align-items: center; z-index: 1; }
+.panel .stack { gap: 12px; }
+.panel .count { font-size: var(--dj-size-l); font-variant-numeric: tabular-nums; }
+.panel pre { max-height: 300px; }
+.panel.hint { border-style: dashed; background: transparent; }
+.plain { list-style: none; padding: 0; }
+.plain .btn { min-height: 24px; padding: 0 4px; margin-left: -4px; white-space: normal; text-align: left; }
+.trouble { color: var(--dj-state-error); }
+@media (max-width: 900px) {
+  :host { position: absolute !important; inset: auto 0 0 0; width: auto !important; height: auto !important;
+    max-height: 50%; z-index: 2; }
+  .panel { box-shadow: var(--dj-shadow-raised); overflow: visible; }
+  .panel.hint { display: none; }
+}
+"""

@@ -1,0 +1,135 @@
+"""One row: its values, what it comes from, what belongs to it, and a look at its arrays and files."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+from panel.viewable import Viewable
+
+from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.page import Page, empty_state
+from dj_panel.apps.preview import Preview, preview
+from dj_panel.apps.preview.refresh import on_document
+from dj_panel.apps.preview.view import pane, problem_html
+from dj_panel.apps.record_html import record_html, steps_html
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.rows import Address, Record
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_html import link
+from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
+from dj_panel.apps.visit import Visit
+from dj_panel.core.errors import DataJointError, OneRowError
+from dj_panel.core.structure import Attribute
+
+__all__ = ["RecordPage"]
+
+MAX_PREVIEWS = 4
+"""So many values of a row are shown at once; the others are a click away."""
+
+
+class RecordPage(Page):
+    """One row of a table."""
+
+    title = "Row"
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        self._previews: list[Preview] = []
+        self._task: asyncio.Task[None] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._watching: Any = None
+
+    async def load(self) -> Viewable:
+        """Show the row that the address names."""
+        route, services = self.visit.route, self.visit.services
+        table, key = "/".join(route.path), dict(route.query)
+        info = services.table(table)
+        self.title = f"{info.class_name} {' · '.join(key.values())}".strip()
+        try:
+            record = await services.browsing.record(table, key)
+        except OneRowError as error:
+            return empty_state(
+                "There is no such row", str(error), pane(f"<p>{link(table_route(table), table)}</p>")
+            )
+        before, after = await services.browsing.neighbours(table, key)
+        code = services.browsing.record_code(table, key)
+        steps = steps_html(*(_route(address) for address in (before, after)))
+        view = LiveHtml(record_html(record, steps=steps, code=code), stylesheets=[stylesheet("record.css")])
+        self._space = pn.Column(sizing_mode="stretch_width", margin=0)
+        self._document = pn.state.curdoc
+        shown = _shown_values(record)
+        if shown:
+            self._folder = tempfile.TemporaryDirectory(prefix="dj-panel-", ignore_cleanup_errors=True)
+            self._task = asyncio.ensure_future(self._show_values(info, key, shown))
+            self._watching = self.visit.param.watch(self._follow_colours, "dark")
+        return pn.Column(view, self._space, sizing_mode="stretch_width", margin=0)
+
+    def close(self) -> None:
+        """Stop reading, and remove the files that were fetched."""
+        if self._task is not None:
+            self._task.cancel()
+        if self._watching is not None:
+            self.visit.param.unwatch(self._watching)
+        for shown in self._previews:
+            shown.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _follow_colours(self, event: Any) -> None:
+        for shown in self._previews:
+            shown.dark = event.new
+
+    async def _show_values(self, info: TableInfo, key: Mapping[str, str], values: list[Attribute]) -> None:
+        """Show the values one after another, below the row that is there already."""
+        assert self._folder is not None
+        browsing = self.visit.services.browsing
+        for attribute in values:
+            route = object_route(info.name, key, attribute.name)
+            heading = f"<h2>{link(route, attribute.name)}</h2>"
+            try:
+                value = await browsing.value(info.name, key, attribute.name, Path(self._folder.name))
+                rate = await browsing.sampling_rate_hz(info.name, key)
+            except (DataJointError, OSError) as error:
+                reason = problem_html(error)
+                await on_document(
+                    self._document, lambda html=heading + reason: self._space.append(pane(html))
+                )
+                continue
+
+            show = partial(self._append, attribute, heading, value, rate)
+            await on_document(self._document, show)
+
+    def _append(self, attribute: Attribute, heading: str, value: object, rate: float | None) -> None:
+        shown = preview(
+            value,
+            dark=self.visit.dark,
+            run=self.visit.services.run,
+            sampling_rate_hz=rate,
+            unit=unit_of(attribute),
+        )
+        self._previews.append(shown)
+        self._add(heading, shown)
+
+    def _add(self, heading: str, view: Viewable) -> None:
+        block = pn.Column(LiveHtml(heading), view, sizing_mode="stretch_width", margin=(16, 0))
+        self._space.append(block)
+
+
+def _route(address: Address | None) -> Route | None:
+    return None if address is None else record_route(address.table, address.key)
+
+
+def _shown_values(record: Record) -> list[Attribute]:
+    """Return the attributes whose values are looked at on the page of the row."""
+    found = [
+        attribute
+        for attribute, cell in zip(record.table.attributes, record.row.cells, strict=True)
+        if cell.kind == "value" and attribute.codec is not None
+    ]
+    return found[:MAX_PREVIEWS]

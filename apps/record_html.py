@@ -1,0 +1,200 @@
+"""HTML of one row: its values, what it belongs to and what belongs to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.cells import Cell, is_value
+from dj_panel.apps.services.filters import filter_kind
+from dj_panel.apps.services.rows import Address, Record, RowsPage
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_html import can_add, link
+from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
+from dj_panel.apps.theme import escape, tier_chip
+from dj_panel.core.structure import Attribute
+
+__all__ = ["cell_html", "record_html", "steps_html"]
+
+_KEY = "M10.2 2.6a3.2 3.2 0 1 1-2.4 5.3L3 12.7V14h2v-1.4h1.5V11M10.9 5.1h.01"
+_NOTHING = (
+    '<span class="null" title="No value"><span aria-hidden="true">∅</span>'
+    '<span class="hidden">no value</span></span>'
+)
+
+
+def steps_html(before: Route | None, after: Route | None) -> str:
+    """Return links to the rows before and after, which the keyboard reaches with Alt and an arrow."""
+
+    def step(route: Route | None, text: str, key: str, path: str) -> str:
+        image = icon_of(path)
+        if route is None:
+            return f'<span class="button off" aria-disabled="true">{image}{text}</span>'
+        html = link(route, text, "button")
+        shortcut = f'data-shortcut="{key}" title="{text} (Alt + {key.removeprefix("Arrow").lower()})"'
+        return html.replace("<a ", f"<a {shortcut} ", 1).replace(">", f">{image}", 1)
+
+    return (
+        '<nav class="steps" aria-label="Rows before and after">'
+        + step(before, "Previous row", "ArrowUp", "M4.5 7L8 3.5 11.5 7M8 3.5v9")
+        + step(after, "Next row", "ArrowDown", "M4.5 9L8 12.5 11.5 9M8 12.5v-9")
+        + "</nav>"
+    )
+
+
+def icon_of(path: str) -> str:
+    """Return an icon drawn on a 16 × 16 grid."""
+    return (
+        '<svg viewBox="0 0 16 16" width="14" height="14" fill="none" stroke="currentColor" stroke-width="1.5"'
+        f' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="{path}"/></svg>'
+    )
+
+
+def record_html(record: Record, *, steps: str, code: str) -> str:
+    """Return all of a record but its previews."""
+    info = record.table
+    actions = link(table_route(info.name), "All rows", "button")
+    if can_add(info):
+        new = Route("enter", (info.name,), _copy_of(record))
+        actions = link(new, "Duplicate as new", "button primary") + actions
+    return (
+        f'<div class="record"><div class="top"><p class="what">{tier_chip(info.tier)}'
+        f"{link(table_route(info.name), info.name)}"
+        f'<span class="muted">{escape(info.comment)}</span></p><div class="do">{actions}{steps}</div></div>'
+        f"{_parents_html(record)}{_values_html(record)}{_parts_html(record)}{_children_html(record)}"
+        '<details><summary>Load it in Python</summary><div class="code">'
+        f'<pre id="code" tabindex="0" aria-label="Python">{escape(code)}</pre>'
+        '<button type="button" class="button" data-copy="code">Copy</button></div></details></div>'
+    )
+
+
+def _copy_of(record: Record) -> dict[str, str]:
+    """Return the texts with which the form of another row begins; the end of the key is left open."""
+    texts = {}
+    last = record.table.primary_key[-1:]
+    for attribute, cell in zip(record.table.attributes, record.row.cells, strict=True):
+        is_given = cell.kind in ("text", "number") and not cell.is_cut and not is_value(attribute)
+        if is_given and attribute.name not in last and not attribute.autoincrement:
+            texts[attribute.name] = record.row.key.get(attribute.name, cell.text)
+    return texts
+
+
+def _parents_html(record: Record) -> str:
+    items = []
+    for foreign, address in record.parents:
+        name = foreign.table.rpartition(".")[2]
+        if foreign.foreign_key.renamed:
+            name = f"{', '.join(foreign.foreign_key.renamed)} ({name})"
+        if address is None:
+            items.append(f'<li><span class="muted">{escape(name)}: none</span></li>')
+            continue
+        key = " · ".join(address.key.values())
+        items.append(f"<li>{link(record_route(address.table, address.key), f'{name} {key}', 'crumb')}</li>")
+    return f'<nav class="parents" aria-label="Belongs to"><ul>{"".join(items)}</ul></nav>' if items else ""
+
+
+def _values_html(record: Record) -> str:
+    lines = []
+    for attribute, cell, parent in zip(
+        record.table.attributes, record.row.cells, record.row.parents, strict=True
+    ):
+        mark = f'<span class="key" title="Key">{icon_of(_KEY)}<span class="hidden">Key: </span></span>'
+        unit = unit_of(attribute)
+        comment = attribute.comment.removeprefix(f"({unit})").strip() if unit else attribute.comment
+        name = f"{mark if attribute.in_key else ''}{escape(attribute.name)}"
+        value = cell_html(record.table, record.row.key, attribute, cell, parent)
+        about = " · ".join(text for text in (comment, attribute.type) if text)
+        unit_html = f' <span class="muted">{escape(unit)}</span>' if unit and cell.kind != "null" else ""
+        lines.append(
+            f'<tr><th scope="row">{name}</th><td>{value}{unit_html}</td>'
+            f'<td class="about">{escape(about)}</td></tr>'
+        )
+    body = "".join(lines)
+    return f'<table class="values"><caption class="hidden">Values</caption><tbody>{body}</tbody></table>'
+
+
+def cell_html(
+    info: TableInfo, key: Mapping[str, str], attribute: Attribute, cell: Cell, parent: Address | None
+) -> str:
+    """Return one value as HTML: a link where there is something to go to, a mark where there is nothing."""
+    if cell.kind == "null":
+        return _NOTHING
+    if cell.kind == "problem":
+        return f'<span class="bad">{escape(cell.text)}</span>'
+    if cell.kind == "value":
+        return link(object_route(info.name, key, attribute.name), cell.text, "chip")
+    if parent is not None:
+        return link(record_route(parent.table, parent.key), cell.text)
+    if attribute.column_type.kind == "json":
+        more = link(object_route(info.name, key, attribute.name), "Look into it")
+        return f'<pre class="json">{escape(_indented(cell))}</pre>{more}'
+    return f'<span class="text">{escape(cell.text)}</span>'
+
+
+def _indented(cell: Cell) -> str:
+    try:
+        return json.dumps(json.loads(cell.text), indent=2, ensure_ascii=False)
+    except ValueError:  # cut off, or kept by a server that does not check
+        return cell.text
+
+
+def _parts_html(record: Record) -> str:
+    sections = []
+    for name, (page, filters) in record.parts.items():
+        title = escape(name.rpartition(".")[2])
+        rows = "row" if page.count == 1 else "rows"
+        everything = link(table_route(name, filters), f"All {page.count_text} {rows}")
+        body = _small_table(page, set(filters)) if page.rows else '<p class="muted">No rows.</p>'
+        foot = f"<p>{everything}</p>" if page.has_next else ""
+        sections.append(
+            f'<section><h2>{title} <span class="muted">{page.count_text} {rows}</span></h2>'
+            f"{body}{foot}</section>"
+        )
+    return "".join(sections)
+
+
+def _small_table(page: RowsPage, left_out: set[str]) -> str:
+    shown = [i for i, a in enumerate(page.table.attributes) if a.name not in left_out] or [0]
+    head = "".join(
+        f'<th scope="col"{_alignment(page.table.attributes[i])}>{escape(page.table.attributes[i].name)}</th>'
+        for i in shown
+    )
+    lines = []
+    for row in page.rows:
+        cells = []
+        for i in shown:
+            attribute, cell = page.table.attributes[i], row.cells[i]
+            html = (
+                cell_html(page.table, row.key, attribute, cell, row.parents[i])
+                if attribute.column_type.kind != "json"
+                else escape(cell.text)
+            )
+            cells.append(f"<td{_alignment(attribute)}>{html}</td>")
+        opened = link(record_route(page.table.name, row.key), "Open")
+        lines.append(f"<tr>{''.join(cells)}<td>{opened}</td></tr>")
+    return (
+        f'<div class="scroll" tabindex="0" role="group" aria-label="Rows of {escape(page.table.name)}">'
+        f'<table class="small"><thead><tr>{head}'
+        f'<th><span class="hidden">Open</span></th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
+
+
+def _alignment(attribute: Attribute) -> str:
+    return ' class="n"' if filter_kind(attribute) == "number" else ""
+
+
+def _children_html(record: Record) -> str:
+    if not record.children:
+        return ""
+    items = []
+    for child in record.children:
+        count = f"{'>' if child.is_capped else ''}{child.count:,} row{'' if child.count == 1 else 's'}"
+        through = child.link.foreign_key.renamed
+        label = child.table + (f" ({', '.join(through)})" if through else "")
+        css_class = "" if child.count else ' class="none"'
+        items.append(
+            f"<li{css_class}>{link(table_route(child.table, child.filters), label)}"
+            f' <span class="muted">{count}</span></li>'
+        )
+    return f'<section><h2>Referred to by</h2><ul class="children">{"".join(items)}</ul></section>'

@@ -1,0 +1,128 @@
+"""HTML of the list of tables, and of what stands above the rows of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.services import TableInfo
+from dj_panel.apps.table_view import table_route
+from dj_panel.apps.theme import escape, tier_chip
+
+__all__ = ["can_add", "head_html", "link", "tables_html"]
+
+
+def can_add(info: TableInfo) -> bool:
+    """Return whether a form adds rows to this table; rows of parts are entered with their master."""
+    return info.can_enter and info.master is None
+
+
+def tables_html(tables: Sequence[TableInfo], filtered_by: str) -> str:
+    """Return the list of tables, grouped by schema in the order of the pipeline."""
+    schemas = {name: [info for info in tables if info.schema == name] for name in ordered_schemas(tables)}
+    groups = "".join(
+        f'<section data-group aria-labelledby="group-{number}"><h2 id="group-{number}">{escape(schema)}</h2>'
+        f"<ul>{''.join(map(_table_item, _with_parts(infos)))}</ul></section>"
+        for number, (schema, infos) in enumerate(schemas.items())
+    )
+    return (
+        '<div class="tables"><label class="find"><span class="hidden">Filter the tables</span>'
+        '<input type="text" data-filter placeholder="Filter by name, tier or comment" autocomplete="off"'
+        f' spellcheck="false" value="{escape(filtered_by)}"></label>{groups}'
+        '<p class="muted" data-none hidden>No table has this in its name, tier or comment.</p></div>'
+    )
+
+
+def ordered_schemas(tables: Sequence[TableInfo]) -> list[str]:
+    """Return the schemas, those that others refer to first, as far as they do not refer to each other."""
+    schema_of = {info.name: info.schema for info in tables}
+    above: dict[str, set[str]] = {}
+    for info in tables:
+        parents = {schema_of[foreign.table] for foreign in info.parents if foreign.table in schema_of}
+        above.setdefault(info.schema, set()).update(parents - {info.schema})
+    ordered: list[str] = []
+    while len(ordered) < len(above):
+        left = [name for name in above if name not in ordered]
+        ordered.append(next((name for name in left if above[name] <= set(ordered)), left[0]))
+    return ordered
+
+
+def _with_parts(infos: Sequence[TableInfo]) -> list[TableInfo]:
+    """Return tables with the parts right after their master."""
+    ordered = []
+    for info in infos:
+        if info.master is None:
+            ordered += [info, *(part for part in infos if part.master == info.name)]
+    return ordered
+
+
+def _table_item(info: TableInfo) -> str:
+    search = escape(f"{info.name} {info.tier} {info.comment}".lower())
+    actions = [link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram")]
+    if can_add(info):
+        actions.insert(0, link(Route("enter", (info.name,)), "Enter"))
+    elif info.tier in ("Imported", "Computed"):
+        actions.insert(0, link(Route("populate", (info.name,)), "Populate"))
+    css_class = ' class="part"' if info.master else ""
+    return (
+        f'<li{css_class} data-search="{search}"><span class="tier">{tier_chip(info.tier)}</span>'
+        f'<span class="what">{link(table_route(info.name), info.class_name, "name")}'
+        f'<span class="muted">{escape(info.comment)}</span></span>'
+        f'<span class="n" data-live="{escape(info.name)}"></span>'
+        f'<span class="do">{" ".join(actions)}</span></li>'
+    )
+
+
+def link(route: Route, text: str, css_class: str = "") -> str:
+    """Return a link to a place of the site; the text is escaped here."""
+    attribute = f' class="{css_class}"' if css_class else ""
+    return f'<a{attribute} href="{escape(format_route(route))}">{escape(text)}</a>'
+
+
+def head_html(info: TableInfo, services: Any) -> str:
+    """Return what stands above the rows: what the table is, its relatives and what can be done."""
+    comment = f'<span class="comment">{escape(info.comment)}</span>' if info.comment else ""
+    return (
+        f'<div class="head"><div class="top"><p class="what">{tier_chip(info.tier)}{comment}</p>'
+        f'<div class="do">{_actions(info, services)}</div></div>{_relatives(info)}'
+        '<details><summary>Definition</summary><div class="code">'
+        f'<pre id="definition" tabindex="0" aria-label="Definition">{escape(info.definition)}</pre>'
+        '<button type="button" class="button" data-copy="definition">Copy</button></div></details></div>'
+    )
+
+
+def _actions(info: TableInfo, services: Any) -> str:
+    diagram = link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram", "button")
+    if can_add(info):
+        return link(Route("enter", (info.name,)), "Add rows", "button primary") + diagram
+    if info.master is not None:
+        master = services.table(info.master)
+        if info.can_enter:
+            enter = link(Route("enter", (master.name,)), f"Enter {master.class_name}", "button primary")
+            return (
+                f'{enter}{diagram}<span class="muted">Its rows are entered together with their master.</span>'
+            )
+        populate = link(Route("populate", (master.name,)), f"Populate {master.class_name}…", "button")
+        return f'{populate}{diagram}<span class="muted">Its rows are computed with their master.</span>'
+    populate = link(Route("populate", (info.name,)), "Populate…", "button primary")
+    how = "imported by the pipeline's code" if info.tier == "Imported" else "computed by the pipeline's code"
+    return f'{populate}{diagram}<span class="muted">Its rows are {how}, so none can be added by hand.</span>'
+
+
+def _relatives(info: TableInfo) -> str:
+    """Return links to the tables around, with the numbers of their rows."""
+    lines = [
+        ("Refers to", [foreign.table for foreign in info.parents]),
+        ("Parts", list(info.parts)),
+        ("Referred to by", [foreign.table for foreign in info.children]),
+    ]
+    shown = ""
+    for title, names in lines:
+        links = "".join(
+            f"<li>{link(table_route(name), name.removeprefix(info.schema + '.'))}"
+            f' <span class="muted" data-live="{escape(name)}"></span></li>'
+            for name in dict.fromkeys(names)
+        )
+        shown += f"<div><dt>{title}</dt><dd><ul>{links}</ul></dd></div>" if links else ""
+    return f'<dl class="relatives">{shown}</dl>' if shown else ""
