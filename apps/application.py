@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -61,6 +62,9 @@ def serve_pipeline(
         Whether to open a browser.
     """
     site = make_site(pipeline)
+    for name in ("bokeh", "tornado"):
+        # A line for every file that a browser asks for would bury what the server has to say.
+        logging.getLogger(name).setLevel(logging.WARNING)
 
     def ready(running: RunningSite) -> None:
         print(f"Ctrl-C stops it. (process {os.getpid()}, port {running.port})", flush=True)

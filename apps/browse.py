@@ -150,11 +150,11 @@ class TablePage(Page):
         await on_document(self._document, lambda: setattr(self._grid, "view", view))
 
     # ------------------------------------------------------------------ what the visitor does
-    async def _take_event(self, event: Mapping[str, Any]) -> None:
+    def _take_event(self, event: Mapping[str, Any]) -> None:
         """Act on what the grid asks for; it comes from a browser and may be anything."""
         kind, view = event["type"], self._view
         if kind == "filter":
-            await self._filter(event)
+            self._filter(event)
         elif kind == "clear":
             self._problems = {}
             self._go(replace(view, filters={}, page=1))
@@ -177,7 +177,7 @@ class TablePage(Page):
         elif kind == "again":
             self.visit.go(self.visit.route, history=False)
 
-    async def _filter(self, event: Mapping[str, Any]) -> None:
+    def _filter(self, event: Mapping[str, Any]) -> None:
         name, text = event.get("name"), event.get("text")
         attribute = next((a for a in self._info.attributes if a.name == name), None)
         if attribute is None or not isinstance(text, str):

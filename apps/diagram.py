@@ -24,8 +24,8 @@ _SEPARATOR = ","
 class DiagramPage(LivePage):
     """All tables as a diagram, or as a list for those who would rather read.
 
-    The address holds the selected table (``focus``), the schemas shown (``schemas``), how many steps around the
-    selected table are shown (``steps``), what is searched for (``find``) and the form (``view=list``).
+    The address holds the selected table (``focus``), the schemas shown (``schemas``), how many steps around
+    the selected table are shown (``steps``), what is searched for (``find``) and the form (``view=list``).
     """
 
     title = "Diagram"
@@ -43,7 +43,9 @@ class DiagramPage(LivePage):
         self._read(self.visit.route)
         self._graph = GraphView(label="Diagram of the tables")
         self._tools = LiveHtml(self._act, stylesheets=[CSS])
-        self._panel = LiveHtml(self._act, stylesheets=[CSS, PANEL_CSS], sizing_mode="stretch_height", width=308)
+        self._panel = LiveHtml(
+            self._act, stylesheets=[CSS, PANEL_CSS], sizing_mode="stretch_height", width=308
+        )
         self._list = LiveHtml(self._act, stylesheets=[CSS, LIST_CSS], sizing_mode="stretch_both")
         # The panel has its place before anything is selected: what moved would escape a double click.
         self._stage = pn.Row(
@@ -126,17 +128,17 @@ class DiagramPage(LivePage):
         tables = [table for table in self._tables.values() if table.schema in self._chosen]
         if not (self._steps and self._focus):
             return tables
-        edges = edges_of(tables, self._parts)
+        pairs = [(edge["source"], edge["target"]) for edge in edges_of(tables, self._parts)]
         near = {self._focus}
-        for start, end in (("target", "source"), ("source", "target")):
+        for start, end in ((1, 0), (0, 1)):
             reached = {self._focus}
             for _ in range(self._steps):
-                reached |= {str(edge[end]) for edge in edges if edge[start] in reached}  # type: ignore[literal-required]
+                reached |= {ends[end] for ends in pairs if ends[start] in reached}
             near |= reached
         return [table for table in tables if table.name in near]
 
     def _found(self, shown: Sequence[TableInfo]) -> list[str]:
-        """Return the tables that have every word of the search in their name, comment, parts or attributes."""
+        """Return the tables that have every word of the search in name, comment, parts or attributes."""
         words = self._find.lower().split()
 
         def text(table: TableInfo) -> str:

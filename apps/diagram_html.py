@@ -50,7 +50,8 @@ def tools_html(
         Why the status cannot be read, if it cannot.
     """
     boxes = "".join(
-        f'<label data-key="{escape(schema)}"><input type="checkbox" data-action="schema" value="{escape(schema)}"'
+        f'<label data-key="{escape(schema)}"><input type="checkbox" data-action="schema" '
+        f'value="{escape(schema)}"'
         f"{' checked' if schema in chosen else ''}>{escape(schema)}</label>"
         for schema in schemas
     )
@@ -58,7 +59,7 @@ def tools_html(
     every = button("Show all", "all-schemas", kind="quiet") if len(chosen) < len(schemas) else ""
     filter_ = (
         f'<details class="menu" data-key="schemas"><summary class="btn">{escape(words)}</summary>'
-        f'<div class="sheet">{boxes}{every}</div></details>'
+        f'<div class="sheet" tabindex="-1">{boxes}{every}</div></details>'
         if len(schemas) > 1
         else ""
     )
@@ -73,7 +74,8 @@ def tools_html(
         f"What is shown of the surroundings of {focus.class_name}" if focus is not None else "What is shown"
     )
     near = (
-        f'<label data-key="steps">Show <select data-action="steps" aria-label="{escape(name)}">{around}</select></label>'
+        f'<label data-key="steps">Show <select data-action="steps" aria-label="{escape(name)}">{around}'
+        "</select></label>"
         if focus is not None
         else ""
     )
@@ -90,8 +92,10 @@ def tools_html(
     )
     return (
         f'<div class="stack">{trouble}<div class="row tools">'
-        f'<input type="search" data-action="find" value="{escape(find)}" placeholder="Find a table or attribute" '
-        f'aria-label="Find a table or attribute"><span class="small muted" role="status">{escape(found)}</span>'
+        f'<input type="search" data-action="find" value="{escape(find)}" placeholder="Find a table or '
+        'attribute" '
+        f'aria-label="Find a table or attribute"><span class="small muted" role="status">{escape(found)}'
+        "</span>"
         f'{filter_}{near}<span class="pair end" role="group" aria-label="Form">{views}</span></div></div>'
     )
 
@@ -115,15 +119,19 @@ def panel_html(table: TableInfo, statuses: Mapping[str, TableStatus], parts: Map
     bar = bar_html(status)
     trouble = f'<p class="small break trouble">{escape(status.problem)}</p>' if status.problem else ""
     return (
-        f'<aside class="card panel" data-key="{escape(table.name)}" aria-label="{escape(name)}"><header><h2 class="break">'
+        f'<aside class="card panel" data-key="{escape(table.name)}" aria-label="{escape(name)}"><header>'
+        '<h2 class="break">'
         f"{escape(name)}</h2>{button('Close', 'unfocus', kind='quiet')}</header>"
         f'<div class="body stack"><div class="row">{tier_chip(table.tier)}<span class="muted small">'
-        f"{escape(table.schema)}</span></div>{f'<p class=break>{escape(table.comment)}</p>' if table.comment else ''}"
-        f'<div class="row"><b class="count">{escape(status.count_text)}</b> {"row" if status.n_rows == 1 else "rows"}'
+        f"{escape(table.schema)}</span>"
+        f"</div>{f'<p class=break>{escape(table.comment)}</p>' if table.comment else ''}"
+        f'<div class="row"><b class="count">{escape(status.count_text)}</b> '
+        f"{'row' if status.n_rows == 1 else 'rows'}"
         f"{state_html(status)}</div>{bar}{trouble}<div class='row'>{''.join(actions)}</div>{part_list}"
         f"{_neighbours('Refers to', [link.table for link in table.parents])}"
         f"{_neighbours('Referred to by', [link.table for link in table.children])}"
-        f'<details data-key="definition" open><summary>Definition</summary><pre tabindex="0">{escape(table.definition)}</pre>'
+        '<details data-key="definition" open><summary>Definition</summary><pre '
+        f'tabindex="0">{escape(table.definition)}</pre>'
         "</details></div></aside>"
     )
 
@@ -132,13 +140,15 @@ def hint_html(tables: Sequence[TableInfo], statuses: Mapping[str, TableStatus]) 
     """Return what stands in the panel while no table is selected: how to use it, and where to look first."""
     stuck = [table for table in tables if table.name in statuses and statuses[table.name].error]
     items = "".join(
-        f"<li>{button(table.class_name, 'focus', table.name, kind='quiet')} {state_html(statuses[table.name])}</li>"
+        f"<li>{button(table.class_name, 'focus', table.name, kind='quiet')} "
+        f"{state_html(statuses[table.name])}</li>"
         for table in stuck
     )
     look = f'<div data-key="stuck"><h3>Failed jobs</h3><ul class="plain">{items}</ul></div>' if items else ""
     return (
         '<aside class="card panel hint" data-key="hint" aria-label="Selected table"><div class="body stack">'
-        f'<p class="muted">{len(tables)} tables. Select one to see what it holds and what can be done with it; '
+        f'<p class="muted">{len(tables)} tables. Select one to see what it holds and what can be done with '
+        "it; "
         f"a double click or Enter opens its rows.</p>{look}</div></aside>"
     )
 
@@ -191,13 +201,16 @@ def _list_item(
     also = (
         f'<span class="tiny muted">refers to {escape(", ".join(parents))}</span>' if len(parents) > 1 else ""
     )
+    show = button("Show", "focus", table.name, kind="quiet", label=f"Show {table.class_name} in the diagram")
     faded = " faded" if wanted is not None and table.name not in wanted else ""
     return (
         f'<li data-key="{escape(table.name)}"><div class="row item{faded}">{tier_icon(table.tier)}'
-        f'{link(table.class_name, table_route(table.name))}<span class="tiny muted">{escape(table.schema)}</span>'
-        f'<span class="tiny muted">{escape(status.count_text)} {"row" if status.n_rows == 1 else "rows"}</span>'
+        f'{link(table.class_name, table_route(table.name))}<span class="tiny muted">{escape(table.schema)}'
+        "</span>"
+        f'<span class="tiny muted">{escape(status.count_text)} {"row" if status.n_rows == 1 else "rows"}'
+        "</span>"
         f"{state_html(status)}{also}"
-        f"{button('Show', 'focus', table.name, kind='quiet', label=f'Show {table.class_name} in the diagram')}</div>"
+        f"{show}</div>"
         f"{below}</li>"
     )
 
@@ -210,15 +223,15 @@ CSS = """
 .pair .btn { border-radius: 0; }
 .pair .btn:first-child { border-radius: var(--dj-radius-m) 0 0 var(--dj-radius-m); }
 .pair .btn:last-child { border-radius: 0 var(--dj-radius-m) var(--dj-radius-m) 0; margin-left: -1px; }
-.btn[aria-pressed="true"] { background: var(--dj-accent-soft); border-color: var(--dj-accent); color: var(--dj-accent-hover);
-  z-index: 1; }
+.btn[aria-pressed="true"] { background: var(--dj-accent-soft); border-color: var(--dj-accent);
+  color: var(--dj-accent-hover); z-index: 1; }
 .menu { position: relative; }
 .menu > summary { list-style: none; }
 .menu > summary::after { content: "▾"; }
 .menu > summary::-webkit-details-marker { display: none; }
-.menu .sheet { position: absolute; z-index: 5; top: calc(100% + 4px); left: 0; display: grid; gap: 4px; padding: 12px;
-  min-width: 200px; max-height: 60vh; overflow: auto; border: 1px solid var(--dj-border); border-radius: var(--dj-radius-m);
-  background: var(--dj-raised); box-shadow: var(--dj-shadow-raised); }
+.menu .sheet { position: absolute; z-index: 5; top: calc(100% + 4px); left: 0; display: grid; gap: 4px;
+  padding: 12px; min-width: 200px; max-height: 60vh; overflow: auto; border: 1px solid var(--dj-border);
+  border-radius: var(--dj-radius-m); background: var(--dj-raised); box-shadow: var(--dj-shadow-raised); }
 .tree { padding: 8px 16px 12px; overflow: auto; }
 .tree ul { list-style: none; padding: 0; margin: 0; }
 .tree ul ul { padding-left: 14px; margin-left: 7px; border-left: 1px solid var(--dj-border); }
@@ -242,8 +255,9 @@ PANEL_CSS = """
 .plain .btn { min-height: 24px; padding: 0 4px; margin-left: -4px; white-space: normal; text-align: left; }
 .trouble { color: var(--dj-state-error); }
 @media (max-width: 900px) {
-  :host { position: absolute !important; inset: auto 0 0 0; width: auto !important; height: auto !important;
-    max-height: 50%; z-index: 2; }
+  :host { position: absolute !important; inset: auto 0 0 0; width: 100% !important; height: auto !important;
+    max-height: 45%; z-index: 2; }
+  .live-html { width: 100% !important; }
   .panel { box-shadow: var(--dj-shadow-raised); overflow: visible; }
   .panel.hint { display: none; }
 }

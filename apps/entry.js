@@ -153,15 +153,18 @@ class EntryForm {
       make("span", {}, `Restored what you had typed at ${clock(at).slice(0, 5)}${day}.${doubt}${lost}`), button)
     this.banner.hidden = false
   }
-  focusWhenShown(tries = 0) {
-    if (document.body.classList.contains("waiting") && tries < 600) {
-      requestAnimationFrame(() => this.focusWhenShown(tries + 1))
-      return
-    }
+  // While a window is being set up its parts are moved, and a moved field loses the focus again: so the focus
+  // is given until it has stayed for half a second, or the visitor has put it elsewhere.
+  focusWhenShown(tries = 0, stayed = 0) {
+    if (tries > 600 || stayed > 30) return
     const active = document.activeElement
-    if (tries < 600 && (active === null || active === document.body || active.id === "heading" || active.shadowRoot)) {
-      this.focusFirst()
-    }
+    const isFree = active === null || active === document.body || active.id === "heading"
+    if (document.body.classList.contains("waiting")) stayed = 0
+    else if (!isFree && active.shadowRoot === null) return
+    else if (this.controls.some((control) => control.hasFocus)) stayed += 1
+    else if (isFree || stayed === 0) this.focusFirst()
+    else return
+    requestAnimationFrame(() => this.focusWhenShown(tries + 1, stayed))
   }
   focusFirst() {
     const open = this.controls.filter((control) => control.about.kind !== "none")

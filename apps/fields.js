@@ -105,6 +105,7 @@ class Control {
   get hasText() { return this.names.some((name) => this.store.get(name) !== "") }
   remove() { this.store.watchers.delete(this.watch); this.root.remove() }
   focus() { this.input.focus() }
+  get hasFocus() { return this.root.getRootNode().activeElement === this.input }
 
   frame(control) {
     this.describe()

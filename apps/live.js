@@ -22,8 +22,8 @@ function morphAttributes(old, fresh) {
 }
 
 function morphField(old, fresh, isFocused) {
-  if (isFocused) return // what is being typed or chosen wins
   if (old.type === "checkbox") old.checked = fresh.checked
+  else if (isFocused) return // what is being typed or chosen wins
   else if (old.value !== fresh.value) old.value = fresh.value
 }
 
@@ -120,6 +120,18 @@ export function render({model}) {
     const element = event.target
     if (element.dataset?.action) send(element, element.dataset.value ?? "", element.open)
   }, true)
+
+  // A menu is open while the visitor is in it.
+  root.addEventListener("focusout", event => {
+    const menu = event.target.closest?.("details.menu[open]")
+    if (menu && !menu.contains(event.relatedTarget)) menu.open = false
+  })
+  root.addEventListener("keydown", event => {
+    const menu = event.key === "Escape" && event.target.closest?.("details.menu[open]")
+    if (!menu) return
+    menu.open = false
+    menu.querySelector("summary").focus()
+  })
 
   model.on("html", update)
   model.on("clock", tick)

@@ -84,8 +84,8 @@ class LiveHtml(JSComponent):
 class LivePage(Page):
     """A page that follows the status of the tables.
 
-    A subclass awaits `status_now` in `load`, builds its view and calls `follow`. From then on `show` is called,
-    with the document's lock, after each change of the status, and `tick` about once a second.
+    A subclass awaits `status_now` in `load`, builds its view and calls `follow`. From then on `show` is
+    called, with the document's lock, after each change of the status, and `tick` about once a second.
     """
 
     def __init__(self, visit: Visit) -> None:
@@ -155,7 +155,7 @@ class LivePage(Page):
 
     # ------------------------------------------------------------------ following
     def _receive(self, snapshot: Snapshot) -> None:
-        # In the watcher's thread. Snapshots that come before the page has shown the last one are shown as one.
+        # In the watcher's thread. Snapshots that come before the last one was shown are shown as one.
         self.snapshot = snapshot
         if not self._is_told:
             self._is_told = True

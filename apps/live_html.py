@@ -44,7 +44,8 @@ class LiveHtml(JSComponent):
     _esm = Path(__file__).with_suffix(".js")
 
     def __init__(self, html: str, on_filter: Callable[[str], Any] | None = None, **params: Any) -> None:
-        super().__init__(html=html, **({"sizing_mode": "stretch_width", "margin": 0} | params))  # type: ignore[no-untyped-call]
+        sizing = {"sizing_mode": "stretch_width", "margin": 0}
+        super().__init__(html=html, **(sizing | params))  # type: ignore[no-untyped-call]
         self._on_filter = on_filter
 
     def _handle_msg(self, data: Any) -> None:

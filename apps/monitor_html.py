@@ -109,10 +109,13 @@ def index_html(
         else _controls_html("all tables", ready, workers, n_workers, "Start all")
     )
     return (
-        f'<div class="stack">{live_line(snapshot)}{controls}{trouble}<section class="card" data-key="tables"><div class="scroll">'
-        '<table class="queue"><thead><tr><th scope="col">Table</th><th scope="col" class="wide">Progress</th>'
+        f'<div class="stack">{live_line(snapshot)}{controls}{trouble}<section class="card" '
+        'data-key="tables"><div class="scroll">'
+        '<table class="queue fold"><thead><tr><th scope="col">Table</th><th scope="col" '
+        'class="wide">Progress</th>'
         '<th scope="col">State</th><th scope="col" class="number">To compute</th>'
-        f'<th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>{rows}</tbody>'
+        "</table></div>"
         "</section></div>"
     )
 
@@ -130,7 +133,7 @@ def _index_row(table: TableInfo, status: TableStatus, workers: Sequence[WorkerIn
         f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name">{tier_icon(table.tier)}'
         f"<div>{link(name, populate_route(table.name))}"
         f'<div class="tiny muted">{escape(table.schema)}</div></div></div></th>'
-        f'<td class="wide">{bar_html(status)}</td><td>{state_html(status)}</td>'
+        f'<td class="wide">{bar_html(status)}</td><td class="state">{state_html(status)}</td>'
         f'<td class="number">{status.n_ready:,}</td><td class="action">{action}</td></tr>'
     )
 
@@ -153,9 +156,11 @@ def table_html(table: TableInfo, snapshot: Snapshot, scene: Scene) -> str:
 
 def _head_html(table: TableInfo) -> str:
     return (
-        f'<div class="row" data-key="head">{tier_chip(table.tier)}<span class="muted">{escape(table.schema)}</span>'
+        f'<div class="row" data-key="head">{tier_chip(table.tier)}<span '
+        f'class="muted">{escape(table.schema)}</span>'
         f'<span class="break">{escape(table.comment)}</span><span class="row end">'
-        f'{link("Rows of the table", table_route(table.name))}<a href="#/populate">All computed tables</a></span></div>'
+        f'{link("Rows of the table", table_route(table.name))}<a href="#/populate">All computed tables</a>'
+        "</span></div>"
     )
 
 
@@ -178,7 +183,8 @@ def _progress_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
     elif not total:
         body = (
             '<p class="muted">There is nothing to compute yet: no key of '
-            f"{escape(_list([link.table for link in table.parents if link.foreign_key.in_key]))} is there.</p>"
+            f"{escape(_list([link.table for link in table.parents if link.foreign_key.in_key]))} is there."
+            "</p>"
         )
     else:
         share = f'<b class="share">{int(100 * status.n_done / total)} %</b>'
@@ -199,15 +205,18 @@ def _start_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
     if scene.module is None:
         return _no_code_html()
     return (
-        f'<p class="muted" data-key="nocode">{escape(table.class_name)} has no <code>make</code> method, so there is'
+        f'<p class="muted" data-key="nocode">{escape(table.class_name)} has no <code>make</code> method, '
+        "so there is"
         " nothing to run: its rows are inserted by other programs.</p>"
     )
 
 
 def _no_code_html() -> str:
     return (
-        f'<div class="notice-box dj-state-blocked" data-key="nocode">{icon("blocked")}<div>Nothing can be computed '
-        "here: the site is served from the database alone, without the pipeline’s code. Progress and jobs are shown, "
+        f'<div class="notice-box dj-state-blocked" data-key="nocode">{icon("blocked")}<div>Nothing can be '
+        "computed "
+        "here: the site is served from the database alone, without the pipeline’s code. Progress and jobs "
+        "are shown, "
         "and other programs can compute. To compute from here, serve the code: "
         "<code>dj-panel serve MODULE</code>.</div></div>"
     )
@@ -259,11 +268,13 @@ def _pace_html(status: TableStatus, scene: Scene) -> str:
     if scene.estimate is None:
         if not status.reserved and not scene.n_samples:
             return ""
-        return f'<span class="small muted">no estimate yet ({scene.n_samples} of {FEWEST_SAMPLES} keys seen)</span>'
+        seen = f"{scene.n_samples} of {FEWEST_SAMPLES} keys seen"
+        return f'<span class="small muted">no estimate yet ({seen})</span>'
     estimate = scene.estimate
     per_minute = estimate.per_minute
     pace = f"{per_minute:,.0f} a minute" if per_minute >= 2 else f"{60 * per_minute:,.1f} an hour"
-    return f'<span class="small muted">{pace} · {range_text(estimate.shortest_s, estimate.longest_s)} left</span>'
+    left = range_text(estimate.shortest_s, estimate.longest_s)
+    return f'<span class="small muted">{pace} · {left} left</span>'
 
 
 def _phase(table: TableInfo, status: TableStatus, scene: Scene) -> str:
@@ -296,15 +307,19 @@ def _trouble_html(table: TableInfo, status: TableStatus, scene: Scene) -> str:
         )
     if scene.trouble:
         boxes += (
-            f'<div class="notice-box dj-state-error" data-key="worker" role="alert">{icon("error")}<div>The last worker '
+            f'<div class="notice-box dj-state-error" data-key="worker" role="alert">{icon("error")}'
+            "<div>The last worker "
             f"for {escape(table.class_name)} ended with an error."
-            f'<details data-key="log"><summary>End of its log</summary><pre tabindex="0">{escape(scene.trouble)}</pre>'
+            '<details data-key="log"><summary>End of its log</summary><pre '
+            f'tabindex="0">{escape(scene.trouble)}</pre>'
             "</details></div></div>"
         )
     if scene.n_samples and not status.reserved and not scene.workers:
         boxes += (
-            f'<div class="notice-box dj-state-running" data-key="unreserved">{icon("running")}<div>Rows are being added '
-            "by a program that does not reserve its keys: its progress can be seen here, its worker cannot.</div></div>"
+            f'<div class="notice-box dj-state-running" data-key="unreserved">{icon("running")}<div>Rows '
+            "are being added "
+            "by a program that does not reserve its keys: its progress can be seen here, its worker "
+            "cannot.</div></div>"
         )
     return boxes
 
@@ -315,15 +330,18 @@ def _running_html(status: TableStatus, scene: Scene) -> str:
     own = {worker.pid for worker in scene.workers}
     rows = "".join(
         f'<tr data-key="{escape(job_id(job))}"><td>{key_html(job.key)}</td>'
-        f"<td>{escape(job.host)} · {job.pid}{'' if job.pid in own else ' <span class=muted>(not from here)</span>'}</td>"
+        f"<td>{escape(job.host)} · "
+        f"{job.pid}{'' if job.pid in own else ' <span class=muted>(not from here)</span>'}</td>"
         f'<td class="number">{_time(job.reserved_at)}</td></tr>'
         for job in scene.report.running
     )
     return (
         '<section class="card" data-key="running" aria-labelledby="running"><header>'
-        f'<h2 id="running">Being computed</h2><span class="tiny muted">{len(scene.report.running)} at work</span></header>'
+        f'<h2 id="running">Being computed</h2><span class="tiny muted">{len(scene.report.running)} at work'
+        "</span></header>"
         '<div class="scroll"><table><thead><tr><th scope="col">Key</th><th scope="col">Host · process</th>'
-        f'<th scope="col" class="number">Since (database’s clock)</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<th scope="col" class="number">Since (database’s clock)</th></tr></thead><tbody>{rows}</tbody>'
+        "</table></div>"
         "</section>"
     )
 
@@ -333,7 +351,8 @@ def _failed_html(table: TableInfo, scene: Scene) -> str:
     if not number:
         return ""
     causes = "".join(
-        f'<li data-key="cause-{position}"><b>{group.n_jobs:,} ×</b> <span class="break">{escape(_first_line(group.message))}'
+        f'<li data-key="cause-{position}"><b>{group.n_jobs:,} ×</b> <span '
+        f'class="break">{escape(_first_line(group.message))}'
         f'</span> <span class="tiny muted">{_period(group)}</span></li>'
         for position, group in enumerate(scene.groups)
     )
@@ -349,7 +368,7 @@ def _failed_html(table: TableInfo, scene: Scene) -> str:
         more = f'<div class="body">{button(f"Show more of {number:,}", "more", key="more")}</div>'
     return (
         '<section class="card" data-key="failed" aria-labelledby="failed"><header><h2 id="failed">Failed</h2>'
-        f'{every}'
+        f"{every}"
         f'</header>{grouped}<ul class="jobs">{rows}</ul>{more}</section>'
     )
 
@@ -383,8 +402,10 @@ def _ignored_html(scene: Scene) -> str:
     )
     every = button(f"Put back all {number:,}", "put-back-all", key="all") if number > 1 else ""
     return (
-        '<section class="card" data-key="ignored" aria-labelledby="ignored"><header><h2 id="ignored">Ignored</h2>'
-        f'{every}</header><p class="body muted small">These {number:,} are not computed until they are put back.</p>'
+        '<section class="card" data-key="ignored" aria-labelledby="ignored"><header><h2 '
+        'id="ignored">Ignored</h2>'
+        f'{every}</header><p class="body muted small">These {number:,} are not computed until they are put '
+        "back.</p>"
         f'<ul class="jobs">{rows}</ul></section>'
     )
 
@@ -428,15 +449,14 @@ def _list(names: Sequence[str]) -> str:
 CSS = """
 .end { margin-left: auto; }
 .big { display: flex; align-items: center; gap: 16px; }
-.big .share { font-size: var(--dj-size-xxl); line-height: var(--dj-line-xxl); font-weight: 600; min-width: 3.2ch;
-  font-variant-numeric: tabular-nums; }
+.big .share { font-size: var(--dj-size-xxl); line-height: var(--dj-line-xxl); font-weight: 600;
+  min-width: 3.2ch; font-variant-numeric: tabular-nums; }
 .big .dj-progress { flex: 1; }
 .big .dj-track { height: 14px; border-radius: 7px; }
 .big .dj-progress-text { font-size: var(--dj-size-m); }
 .queue thead th { padding-top: 12px; }
 .queue .wide { min-width: 180px; width: 40%; }
-.queue .action { width: 96px; text-align: right; }
-.queue .btn { min-height: 28px; }
+.queue .action { width: 96px; }
 .queue th { font-weight: 500; }
 .queue tbody th { font-size: var(--dj-size-m); color: inherit; }
 .troubles, .jobs, .causes { list-style: none; padding: 0; }
@@ -444,8 +464,9 @@ CSS = """
 .troubles li > .dj-icon { color: var(--dj-fg); }
 .causes { padding: 0 16px 12px; display: grid; gap: 4px; }
 .jobs > li { padding: 10px 16px; border-top: 1px solid var(--dj-border); }
-.job { display: grid; gap: 6px; }
+.job { display: grid; grid-template-columns: minmax(0, 1fr); gap: 6px; }
 .message { font: var(--dj-size-s)/1.5 var(--dj-mono); color: var(--dj-state-error); white-space: pre-wrap;
   max-height: 12em; overflow: auto; }
 details > :not(summary) { margin-top: 8px; }
+@media (max-width: 640px) { .queue .number { display: none; } }
 """

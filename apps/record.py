@@ -97,9 +97,7 @@ class RecordPage(Page):
                 rate = await browsing.sampling_rate_hz(info.name, key)
             except (DataJointError, OSError) as error:
                 reason = problem_html(error)
-                await on_document(
-                    self._document, lambda html=heading + reason: self._space.append(pane(html))
-                )
+                await on_document(self._document, partial(self._add, heading, pane(reason)))
                 continue
 
             show = partial(self._append, attribute, heading, value, rate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
@@ -84,15 +83,14 @@ class RowGrid(JSComponent):
     _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
 
     def __init__(self, on_event: Callable[[Mapping[str, Any]], Any], **params: Any) -> None:
-        super().__init__(**({"sizing_mode": "stretch_width", "margin": 0} | params))  # type: ignore[no-untyped-call]
+        sizing = {"sizing_mode": "stretch_width", "margin": 0}
+        super().__init__(**(sizing | params))  # type: ignore[no-untyped-call]
         self._on_event = on_event
 
     def download(self, address: str) -> None:
         """Have the browser fetch a file."""
         self._send_msg({"download": address})
 
-    def _handle_msg(self, data: Any) -> Any:
-        if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
-            return None
-        answer = self._on_event(data)
-        return answer if inspect.isawaitable(answer) else None
+    def _handle_msg(self, data: Any) -> None:
+        if isinstance(data, Mapping) and isinstance(data.get("type"), str):
+            self._on_event(data)

@@ -128,7 +128,8 @@ def home_html(
     sections = "".join(_schema_html(schema, group, parts, shown) for schema, group in by_schema)
     return (
         f'<div class="stack home">{live_line(snapshot)}{_figures_html(masters, shown)}'
-        f"{_attention_html(masters, shown, causes, orphans)}{_first_steps_html(masters, shown)}{sections}</div>"
+        f"{_attention_html(masters, shown, causes, orphans)}{_first_steps_html(masters, shown)}{sections}"
+        "</div>"
     )
 
 
@@ -213,8 +214,10 @@ def _cause_html(table: TableInfo, group: ErrorGroup) -> str:
     return (
         f'<li class="dj-state-error" data-key="cause-{escape(table.name)}-{escape(group.message[:80])}">'
         f"{icon('error')}<div><b>{link(table.class_name, populate_route(table.name))}</b> "
-        f'{_jobs(group.n_jobs)} failed<div class="message break">{escape(_shortened(group.message))}</div></div>'
-        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Look into {escape(table.class_name)}">'
+        f'{_jobs(group.n_jobs)} failed<div class="message break">{escape(_shortened(group.message))}</div>'
+        "</div>"
+        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Look into '
+        f'{escape(table.class_name)}">'
         "Look into it</a></li>"
     )
 
@@ -234,7 +237,8 @@ def _ready_html(table: TableInfo, status: TableStatus) -> str:
     return (
         f'<li class="dj-state-pending" data-key="ready-{escape(table.name)}">{icon("pending")}<div>'
         f"<b>{link(table.class_name, populate_route(table.name))}</b> {keys} ready to be computed</div>"
-        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Populate {escape(table.class_name)}">'
+        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Populate '
+        f'{escape(table.class_name)}">'
         "Populate</a></li>"
     )
 
@@ -246,7 +250,8 @@ def _first_steps_html(masters: Sequence[TableInfo], shown: Mapping[str, TableSta
         return ""
     first = next((table for table in entered if not _needs_rows(table, shown)), entered[0])
     return (
-        f'<div class="notice-box dj-state-running" data-key="first">{icon("manual")}<div>Nothing has been entered '
+        f'<div class="notice-box dj-state-running" data-key="first">{icon("manual")}<div>Nothing has been '
+        "entered "
         f"yet. {escape(first.class_name)} is a good place to begin.</div>"
         f'<a class="btn primary" href="{href(Route("enter", (first.name,)))}">'
         f"Enter the first {escape(first.class_name)}</a></div>"
@@ -270,9 +275,11 @@ def _schema_html(
         f'<section class="card" data-key="{heading}" aria-labelledby="{heading}"><header>'
         f'<h2 id="{heading}">{escape(schema)}</h2>'
         f'<span class="tiny muted">{len(group)} {"table" if len(group) == 1 else "tables"}</span></header>'
-        '<table class="tables"><thead><tr><th scope="col">Table</th><th scope="col" class="number">Rows</th>'
+        '<table class="tables fold"><thead><tr><th scope="col">Table</th><th scope="col" '
+        'class="number">Rows</th>'
         '<th scope="col" class="wide">Computed</th><th scope="col">State</th>'
-        f'<th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>{rows}</tbody></table></section>'
+        f'<th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>{rows}</tbody>'
+        "</table></section>"
     )
 
 
@@ -291,7 +298,8 @@ def _row_html(table: TableInfo, parts: Mapping[str, TableInfo], shown: Mapping[s
         action = _action_link("Add", Route("enter", (table.name,)), table)
     return (
         f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name">'
-        f"{tier_icon(table.tier)}<div>{link(table.class_name, table_route(table.name))}{below}</div></div></th>"
+        f"{tier_icon(table.tier)}<div>{link(table.class_name, table_route(table.name))}{below}</div></div>"
+        "</th>"
         f'<td class="number">{escape(status.count_text)}</td><td class="wide">{bar_html(status)}</td>'
         f'<td class="state">{state_html(status)}</td><td class="action">{action}</td></tr>'
     )
@@ -307,7 +315,8 @@ def _action_link(text: str, route: Route, table: TableInfo) -> str:
 def tier_icon(tier: str) -> str:
     """Return the icon of a tier in its colour, with its word for screen readers and under the pointer."""
     return (
-        f'<span class="tier dj-tier-{escape(tier.lower())}" title="{escape(tier_label(tier))}">{icon(tier.lower())}'
+        f'<span class="tier dj-tier-{escape(tier.lower())}" title="{escape(tier_label(tier))}">'
+        f"{icon(tier.lower())}"
         f'<span class="hidden">{escape(tier_label(tier))}</span></span>'
     )
 
@@ -400,15 +409,4 @@ _CSS = """
 .tables th:nth-child(4) { width: 17%; }
 .tables th:nth-child(5) { width: 96px; }
 .parts { font-weight: 400; }
-.action { text-align: right; }
-@media (max-width: 640px) {
-  .tables, .tables tbody { display: block; }
-  .tables thead { display: none; }
-  .tables tr { display: grid; grid-template-columns: 1fr auto; gap: 2px 8px; padding: 8px 0;
-    border-top: 1px solid var(--dj-border); }
-  .tables :is(td, th) { border: none; padding: 0 16px; width: auto !important; }
-  .tables td.wide { grid-column: 1 / -1; }
-  .tables td.state { grid-column: 1; }
-  .tables td.wide:empty, .tables td.state:empty { display: none; }
-}
 """

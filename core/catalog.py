@@ -47,7 +47,8 @@ class Catalog:
         MissingTableError
             If the database has no such table.
         """
-        found = self.find(name)
+        # What another program declared since the schema was read is found at the second look.
+        found = self.find(name) or self.refreshed(name)
         if found is None:
             raise MissingTableError(
                 f"The table {name} is not in the database. Declare it, or check the schema's name."

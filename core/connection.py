@@ -204,12 +204,12 @@ class Connection:
             translated = self.dialect.translate(error)
             if translated is None:
                 raise
-            if isinstance(translated, LostConnectionError) or (
-                session.depth and self.dialect.ends_transaction(error)
-            ):
+            is_retryable = self.dialect.is_retryable(error)
+            is_lost = isinstance(translated, LostConnectionError) and not is_retryable
+            if is_lost or (session.depth and self.dialect.ends_transaction(error)):
                 # What follows in the same block must not be committed by itself.
                 self._close_session(session)
-            if self.dialect.is_retryable(error):
+            if is_retryable:
                 translated.__dict__["is_retryable"] = True
             raise translated from error
         finally:

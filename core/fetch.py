@@ -48,6 +48,8 @@ class RowDecoder:
 
     def __call__(self, row: Sequence[Any]) -> Sequence[Any]:
         """Return the decoded row, in the same order."""
+        if not self.names:
+            return ()  # a query without attributes has rows all the same, and the server sends a 1 for each
         if not self._plain and not self._codecs:
             return row
         values = list(row)
@@ -70,6 +72,8 @@ class RowDecoder:
     def dicts(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
         """Return the decoded rows as dicts."""
         names = self.names
+        if not names:
+            return [{} for _ in rows]
         if not self._plain and not self._codecs:
             return [dict(zip(names, row, strict=True)) for row in rows]
         return [dict(zip(names, self(row), strict=True)) for row in rows]

@@ -22,7 +22,7 @@ from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
 from dj_panel.core.dialect import Statement
-from dj_panel.core.errors import MakeError, ReservationLostError
+from dj_panel.core.errors import MakeError, MissingTableError, ReservationLostError
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.render import delete_statement, select_statement
 from dj_panel.core.structure import TableName, TableStructure
@@ -33,6 +33,7 @@ __all__ = ["Job", "create_table"]
 logger = logging.getLogger("dj_panel")
 _MESSAGE_LENGTH = 2047
 _TRUNCATED = "...truncated"
+_MAX_ROWS = 1000
 STATUSES = ("pending", "reserved", "success", "error", "ignore")
 
 _COLUMNS = f"""
@@ -60,10 +61,21 @@ def create_table(
 ) -> None:
     """Create a table, and tell DataJoint of its lineage where the server keeps such a table."""
     dialect = connection.dialect
-    for statement in dialect.create_table(structure, dict(inherited or {})):
-        connection.run(statement)
-    for statement in dialect.record_lineage(structure.name.schema, lineage_rows(structure)):
-        connection.run(statement)
+
+    def create() -> None:
+        # Another program may have created it since this one looked. Where tables are created in transactions,
+        # nobody sees one half made; where they are not, the server creates it only if there is none.
+        if connection.catalog.refreshed(structure.name) is not None:
+            return
+        for statement in dialect.create_table(structure, dict(inherited or {})):
+            connection.run(statement)
+        for statement in dialect.record_lineage(structure.name.schema, lineage_rows(structure)):
+            connection.run(statement)
+
+    if connection.in_transaction:
+        create()
+    else:
+        connection.retried(create)
     connection.catalog.forget(structure.name.schema)
 
 
@@ -117,6 +129,18 @@ class Job(Table):
     def target(self) -> Table:
         """The table whose queue this is."""
         return self._target
+
+    @property
+    def is_declared(self) -> bool:
+        """Whether the database has it; another process may have created it since the schema was read."""
+        catalog = self.connection.catalog
+        if catalog.find(self._name) is not None:
+            return True
+        try:
+            self.connection.query(f"SELECT 1 FROM {self.connection.dialect.table(self._name)} LIMIT 0")
+        except MissingTableError:
+            return False
+        return catalog.refreshed(self._name) is not None
 
     def declare(self) -> None:
         """Create the queue if there is none."""
@@ -217,10 +241,10 @@ class Job(Table):
             result["re_pended"] = self._set_pending(undone._except(self._target), priority)
         vanished = self._except(everything)
         finished = vanished & {"status": ["success", "error"]}
-        result["removed"] += finished._except(self._target)._delete()
+        result["removed"] += finished._except(self._target)._swept()
         if stale_timeout > 0:
             old = vanished._older("created_time", stale_timeout)
-            result["removed"] += (old - {"status": "ignore"})._delete()
+            result["removed"] += (old - {"status": "ignore"})._swept()
         if orphan_timeout:
             orphans = self.reserved._older("reserved_time", orphan_timeout)
             result["orphaned"] = self._set_pending(orphans, priority)
@@ -236,21 +260,35 @@ class Job(Table):
         missing = missing._restricted(Restrict(missing.node, Negation(in_queue)))
         names = [n for n in self.primary_key if n in missing.heading]
         dialect = self.connection.dialect
-        select = select_statement(missing.node, dialect, names)
-        columns = ", ".join(f"k.{dialect.quote(n)}" for n in names)
+        # Read first, then written: INSERT … SELECT would lock all that it reads, this queue among it, in an
+        # order of its own, and programs that clean the queue meanwhile would run into a deadlock.
+        rows = sorted(set(self.connection.run(select_statement(missing.node, dialect, names)).fetchall()))
         schedule = dialect.seconds_from_now(delay)
-        mark = dialect.placeholder
-        source = f"SELECT {columns}, 'pending', {mark}, {schedule.sql} FROM ({select.sql}) AS k"
-        sql = dialect.insert(
-            self._name, [*names, "status", "priority", "scheduled_time"], source, "skip", names
-        )
-        parameters = (priority, *schedule.parameters, *select.parameters)
-        return int(self.connection.retried(lambda: self.connection.query(sql, parameters)).rowcount)
+        marks = ", ".join([dialect.placeholder] * (len(names) + 1))
+        row_sql = f"({marks}, 'pending', {schedule.sql})"
+        tail = (priority, *schedule.parameters)
+        columns = [*names, "priority", "status", "scheduled_time"]
+        n_rows = min(_MAX_ROWS, dialect.max_parameters // (len(names) + len(tail)))
+
+        def write() -> int:
+            added = 0
+            for start in range(0, len(rows), n_rows):
+                batch = rows[start : start + n_rows]
+                source = "VALUES " + ", ".join([row_sql] * len(batch))
+                sql = dialect.insert(self._name, columns, source, "skip", names)
+                added += self.connection.query(sql, [v for row in batch for v in (*row, *tail)]).rowcount
+            return added
+
+        return self.connection.retried(write) if rows else 0
 
     def _older(self, column: str, seconds: float) -> Job:
         limit = self.connection.dialect.seconds_from_now(-seconds)
         moment = self.connection.run(Statement(f"SELECT {limit.sql}", limit.parameters)).fetchone()[0]
         return self & f"{column} < '{moment}'"
+
+    def _swept(self) -> int:
+        # To delete locks every job that is looked at, even if none is deleted, as is nearly always the case.
+        return self._delete() if self else 0
 
     def _delete(self) -> int:
         relation = Relation(self._name, self.structure.heading)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -22,18 +23,18 @@ from dj_panel.core.conditions import AndList
 from dj_panel.core.errors import DuplicateError, MakeError, ReservationLostError, TransactionError
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.jobs import Job, job_version, update_rows
-from dj_panel.core.structure import ForeignKey
+from dj_panel.core.structure import ForeignKey, TableName
 from dj_panel.core.table import FreeTable, Table
 
 __all__ = ["AutoPopulate"]
 
 logger = logging.getLogger("dj_panel")
+# The tables whose make runs in this thread: it may insert, through its instance or its class.
+_making = threading.local()
 
 
 class AutoPopulate(Table):
     """A table whose rows are computed by its method ``make``."""
-
-    _allow_insert = False
 
     # ------------------------------------------------------------------ to be given by the pipeline
     if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class AutoPopulate(Table):
         return FreeTable(self.connection, self._name).proj()
 
     def _check_insert_allowed(self, allow_direct_insert: bool | None) -> None:
-        if not (allow_direct_insert or self._allow_insert):
+        if not (allow_direct_insert or (id(self.connection), self._name) in getattr(_making, "tables", ())):
             raise MakeError(
                 f"Inserts into an auto-populated table can only be done inside its make method during a populate"
                 f" call. {self._label} is one; to override, say allow_direct_insert=True."
@@ -280,7 +281,8 @@ class AutoPopulate(Table):
         make_kwargs: dict[str, Any],
         begun: float,
     ) -> None:
-        self._allow_insert = True
+        before: frozenset[tuple[int, TableName]] = getattr(_making, "tables", frozenset())
+        _making.tables = before | {(id(self.connection), self._name)}
         try:
             with self.connection.deferred_transaction:
                 self._run_make(key, make_kwargs)
@@ -289,7 +291,7 @@ class AutoPopulate(Table):
                 if jobs is not None:
                     jobs.complete(key, duration, token)
         finally:
-            self._allow_insert = False
+            _making.tables = before
 
     def _record_job(self, key: dict[str, Any], duration: float) -> None:
         """Leave in the row when and how it was computed, where the table has hidden columns for that."""

@@ -319,11 +319,12 @@ class _Renderer:
             Statement(f"{select.columns[n].sql} AS {self.dialect.quote(n)}", select.columns[n].parameters)
             for n in names
         ]
-        return self.assembled(select, _joined(columns, ", ") if columns else Statement("1"))
+        return self.assembled(select, _joined(columns, ", ")) if columns else self.constant(select)
 
     def constant(self, select: _Select) -> Statement:
         """Return the SQL of a SELECT of which only the rows matter."""
-        return self.assembled(select, Statement("1"))
+        # Aggregates over everything give one row even where there is none to aggregate.
+        return self.assembled(select, Statement("COUNT(*)" if select.group == [] else "1"))
 
     def assembled(self, select: _Select, columns: Statement) -> Statement:
         parts = [

@@ -549,12 +549,16 @@ class Table(QueryExpression):
         doomed = [self._name]
         if self._name.tier in ("Imported", "Computed") and catalog.find(jobs) is not None:
             doomed.append(jobs)
-        for name in doomed:
-            for statement in self.connection.dialect.drop_table(name):
-                self.connection.run(statement)
-            if catalog.find(TableName(name.schema, "~lineage")) is not None:
-                lineage = FreeTable(self.connection, TableName(name.schema, "~lineage"))
-                (lineage & {"table_name": name.table}).delete_quick()
+
+        def drop() -> None:
+            for name in doomed:
+                for statement in self.connection.dialect.drop_table(name):
+                    self.connection.run(statement)
+                if catalog.find(TableName(name.schema, "~lineage")) is not None:
+                    lineage = FreeTable(self.connection, TableName(name.schema, "~lineage"))
+                    (lineage & {"table_name": name.table}).delete_quick()
+
+        self.connection.retried(drop)
         catalog.forget(self._name.schema)
 
 

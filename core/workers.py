@@ -88,7 +88,8 @@ def work(
                 elif limit is None:
                     break
                 else:
-                    # Others may have taken this whole batch: only a look at all that waits tells that none is left.
+                    # Others may have taken this whole batch: only a look at all that waits tells
+                    # that none is left.
                     limit = None
     return Tally(succeeded, failed, stop())
 
@@ -102,7 +103,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """
     asked = threading.Event()
 
-    def handle(number: int, frame: FrameType | None) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         logger.info("stopping after the present key (%s)", signal.Signals(number).name)

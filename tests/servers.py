@@ -243,6 +243,8 @@ def _start(mariadbd: str, folder: Path) -> tuple[subprocess.Popen[bytes], MariaD
 
 
 def _launch(mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
     accounts = folder / "accounts.sql"
     accounts.write_text(
         f"CREATE OR REPLACE USER '{server.user}'@'%' IDENTIFIED BY '{server.password}';\n"
@@ -257,6 +259,8 @@ def _launch(mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes]) 
         # relative to the data folder: a full path may be longer than the system admits for a socket
         "--socket=mariadb.sock",
         f"--pid-file={folder / 'mariadb.pid'}",
+        # a server that starts removes the temporary tables it finds, those of others among them
+        f"--tmpdir={temporary}",
         "--skip-networking=0",
         "--bind-address=127.0.0.1",
         f"--port={server.port}",

@@ -82,7 +82,8 @@ def check_row(
         _check_parent(info, link, parents(link), draft, checked)
     if only is None:
         _require(info, given, checked)
-    for names in info.unique:
+    unique = [link.foreign_key.attributes for link in info.parents if link.foreign_key.unique]
+    for names in dict.fromkeys([*info.unique, *unique]):
         if only is None or set(names) & set(only):
             _check_unique(info, names, rows, checked)
     if only is not None:

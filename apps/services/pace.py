@@ -57,7 +57,7 @@ class Pace:
         return self._seen[-1][0] if self._seen else 0.0
 
     def observe(self, *, at_s: float, n_done: int) -> None:
-        """Take note of how many keys are finished at a moment; what is older than the last note is ignored."""
+        """Take note of how many keys are finished at a moment; what is older than the last is ignored."""
         if self._seen:
             last_s, last_done = self._seen[-1]
             if at_s <= last_s or n_done == last_done:
@@ -73,8 +73,8 @@ class Pace:
     def estimate(self, *, n_left: int) -> Estimate | None:
         """Return the pace and the range of the time that is left, or None if too little has been seen.
 
-        The range is that of a count of `n_samples` independent events at about 80 %, and a tenth more for what
-        is not by chance.
+        The range is that of a count of `n_samples` independent events at about 80 %, and a tenth more for
+        what is not by chance.
         """
         n = self.n_samples
         if n < FEWEST_SAMPLES:

@@ -101,7 +101,8 @@ class Parents:
             return self._first(rows, recent)
         condition = AllOf(tuple(self._holds(word) for word in words))
         found: list[dict[str, Any]] = []
-        for query in (rows & self._begins(words[0]) & condition, rows & condition):
+        begun = AllOf(tuple(self._begins(word) for word in words))
+        for query in (rows & begun, rows & self._begins(words[0]) & condition, rows & condition):
             if len(found) < N_CHOICES:
                 found += [row for row in self._fetch(query) if row not in found]
         return [self._choice(row) for row in found[:N_CHOICES]]

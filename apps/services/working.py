@@ -170,7 +170,8 @@ class Working:
     async def start(self, tables: Sequence[str] = (), n_workers: int = 1) -> list[WorkerInfo]:
         """Start workers on these tables, or on all that can be computed; return those that were started.
 
-        Where workers of this site are at these tables already, only what is missing to ``n_workers`` is started.
+        Where workers of this site are at these tables already, only what is missing to ``n_workers`` is
+        started.
 
         Raises
         ------
@@ -229,7 +230,7 @@ class Working:
         return [child for child in self._children if child.process.poll() is None]
 
     async def stop(self, table: str | None = None) -> int:
-        """Tell this site's workers at a table, or all of them, to stop after their present key; return how many."""
+        """Tell this site's workers at a table, or all, to stop after their present key; return how many."""
         return await self._services.run(self._stop, table)
 
     def _stop(self, table: str | None) -> int:
@@ -339,7 +340,7 @@ class Working:
 
     # ------------------------------------------------------------------ acting on jobs
     async def retry(self, table: str, keys: Sequence[Mapping[str, Any]] | None = None) -> int:
-        """Put failed jobs back into the queue (all, or those of these keys) and return how many there were."""
+        """Put failed jobs back into the queue (all, or those of these keys); return how many there were."""
         number = await self._services.run(self._retry, table, keys)
         self._services.watcher.poke()
         return number
@@ -364,7 +365,7 @@ class Working:
         return number
 
     async def put_back(self, table: str, keys: Sequence[Mapping[str, Any]] | None = None) -> int:
-        """Make ignored jobs (all, or those of these keys) ordinary ones again and return how many there were."""
+        """Make ignored jobs (all, or those of these keys) ordinary ones again; return how many there were."""
 
         def remove() -> int:
             queue = self._queue(table)
@@ -386,7 +387,10 @@ class Working:
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables by which a worker finds the same database and stores; secrets are never arguments."""
+    """Return the variables by which a worker finds the same database and stores.
+
+    Arguments can be read by everyone on the machine, and so hold no secrets.
+    """
     database = settings.database
     values = {
         "DJ_BACKEND": settings.backend,

@@ -256,6 +256,9 @@ _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "regexp": (2, lambda pattern, text: int(re.search(pattern, str(text)) is not None)),
     # SQLite's own takes capitals for small letters and knows no backslash
     "like": (2, _like),
+    # SQLite's own change the letters of English only
+    "lower": (1, lambda text: str(text).lower()),
+    "upper": (1, lambda text: str(text).upper()),
     "locate": (2, lambda part, text: str(text).find(str(part)) + 1),
     "concat": (-1, lambda *texts: "".join(map(str, texts))),
     "strcmp": (2, _compared),

@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be said after ``dj-panel demo``."""
     parser.add_argument("--folder", type=Path, default=Path("demo-lab"), help="where to make it (default ./demo-lab)")
     parser.add_argument("--reset", action="store_true", help="begin again, after asking: what was entered is lost")
+    parser.add_argument(
+        "--on-server",
+        action="store_true",
+        help="keep the tables on the database server of DJ_HOST, DJ_USER and DJ_PASS instead of in the folder",
+    )
     parser.add_argument("--build-only", action="store_true", help="make it, and do not serve it")
     add_server_arguments(parser)
 
@@ -35,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"Making the demo lab in {folder}: importing recordings and computing part of the results.")
         print("This takes about half a minute …", flush=True)
     begun = time.monotonic()
-    build(folder)
+    build(folder, on_server=options.on_server)
     if is_new:
         print(f"Made in {time.monotonic() - begun:.0f} s.")
     else:

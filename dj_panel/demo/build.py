@@ -32,8 +32,8 @@ def settings(folder: Path, *, on_server: bool = False) -> dict[str, Any]:
     folder
         Where the demo is.
     on_server
-        Whether its tables are on the server that this process is led to, by ``DJ_HOST`` for example. A password
-        is not among the settings: it stays in the environment or in `.secrets/`.
+        Whether its tables are on the server that this process is led to, by ``DJ_HOST`` for example. A
+        password is not among the settings: it stays in the environment or in `.secrets/`.
     """
     folder = folder.absolute()
     database = {"backend": "sqlite", "name": str(folder / "lab.db")}

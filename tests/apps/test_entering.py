@@ -367,8 +367,8 @@ def test_a_composite_key_is_one_choice_that_known_attributes_narrow(lab: Lab) ->
     for subject, number in (("M042", "1"), ("M042", "2"), ("M043", "1")):
         lab.save("Session", {**SESSION, "subject_id": subject, "session": number})
     assert lab.search("Probe", 0, "", subject_id="M043") == ["M043 · 1"]
-    assert lab.search("Probe", 0, "2") == ["M042 · 2"]
-    assert lab.search("Probe", 0, "M042 2") == ["M042 · 2"]
+    assert lab.search("Probe", 0, "2") == ["M042 · 2", "M042 · 1"]
+    assert lab.search("Probe", 0, "M042 2") == ["M042 · 2", "M042 · 1"]
     found = asyncio.run(lab.entering.resolve(lab.name("Probe"), 0, "M042 · 2", {}))
     assert not isinstance(found, str)
     assert found.key == {"subject_id": "M042", "session": "2"}

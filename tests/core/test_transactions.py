@@ -155,6 +155,7 @@ def test_a_lost_connection_is_made_again_for_what_only_reads(numbers: Any, backe
 
 
 def test_a_write_on_a_lost_connection_is_not_repeated_blindly(numbers: Any, backend: Backend) -> None:
+    assert found(numbers) == []
     lose(numbers.connection, backend)
     with pytest.raises(dj.errors.LostConnectionError):
         numbers.insert1({"number": 1})

@@ -1,8 +1,8 @@
 """The demo lab under one of two programs, asked by the tests; one question and one answer a line, as JSON.
 
-``python demo_lab.py theirs`` runs the lab's own modules with the real DataJoint in the place of `dj_panel`: they
-import a stand-in that has DataJoint's names and the demo's folder. Started in the folder of a demo, it takes its
-settings from `datajoint.json` there and the server's password from the environment.
+``python demo_lab.py theirs`` runs the lab's own modules with the real DataJoint in the place of `dj_panel`:
+they import a stand-in that has DataJoint's names and the demo's folder. Started in the folder of a demo, it
+takes its settings from `datajoint.json` there and the server's password from the environment.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def choose(program: str) -> Any:
 
 # ------------------------------------------------------------------ values, told apart by their content
 def content(value: Any, codec: str | None) -> Iterator[bytes]:
-    """Yield what a fetched value holds; the same for both programs, which return it in classes of their own."""
+    """Yield what a fetched value holds, in which both programs agree though their classes differ."""
     if codec == "attach" and value is not None:
         path = Path(value)
         yield from (path.name.encode(), path.read_bytes())
@@ -80,7 +80,8 @@ def digest(value: Any, codec: str | None) -> str:
 
 def codec_of(attribute: Any) -> str | None:
     """Return the name of an attribute's codec; DataJoint has the codec itself in the heading."""
-    return getattr(attribute.codec, "name", attribute.codec)
+    found: str | None = getattr(attribute.codec, "name", attribute.codec)
+    return found
 
 
 def digests(classes: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,7 +255,7 @@ class Lab:
         return len(recordings & {"subject_id": NEW_SUBJECT})
 
     def delete(self, *, code: bool) -> int:
-        """Delete the subject that was entered, with all that depends on it; return how many subjects remain."""
+        """Delete the subject that was entered and all that depends on it; return how many subjects remain."""
         subjects = (self._classes() if code else self._made_classes())["subject.Subject"]
         (subjects & {"subject_id": NEW_SUBJECT}).delete(prompt=False)
         return len(subjects())
@@ -289,7 +290,7 @@ class Lab:
         return found
 
     def methods(self, number: int) -> int:
-        """Add ways to take an average that are quick to compute; each recording is cut into windows for each."""
+        """Add ways to take an average that are quick to compute; each cuts every recording into windows."""
         table = self._table("analysis.TuningMethod")
         standard = (table & {"tuning_method": "standard"}).fetch1()
         table.insert(
@@ -301,7 +302,7 @@ class Lab:
     def work(
         self, table: str, step: str, mark: str, other: str, restriction: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Compute what is missing at the same time as another program, and return the keys that were computed.
+        """Compute what is missing at the same time as another program; return the keys that were computed.
 
         Parameters
         ----------

@@ -1,0 +1,502 @@
+"""The list of tables, the rows of a table and single rows in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+from panel.viewable import Viewable
+from playwright.sync_api import Locator, expect
+from playwright.sync_api import Page as Tab
+
+import dj_panel as dj
+from dj_panel.apps.browse import TablePage, TablesPage
+from dj_panel.apps.objects import ObjectPage
+from dj_panel.apps.page import Page
+from dj_panel.apps.pipeline import Pipeline, app_name
+from dj_panel.apps.record import RecordPage
+from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.services import Services, browsing
+from dj_panel.apps.site import RunningSite, Site, serve
+from dj_panel.apps.theme import html_pane
+from dj_panel.core.errors import QueryTimeoutError
+from dj_panel.core.settings import Settings
+
+expect.set_options(timeout=30_000)
+N_ANIMALS = 130
+HOSTILE = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script>\'"&{{7*7}}`${1}`'
+
+
+class Note(Page):
+    """Says where the visitor has come to."""
+
+    async def load(self) -> Viewable:
+        self.title = self.visit.route.page
+        return html_pane("<p>Elsewhere</p>")
+
+
+@dataclass
+class Lab:
+    """A site over a few tables, and the tables."""
+
+    running: RunningSite
+    services: Services
+    tables: dict[str, Any]
+
+    def url(self, page: str, *path: str, **query: str) -> str:
+        return self.running.url + format_route(Route(page, path, query))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("tables")
+    settings = Settings()
+    settings["database.backend"], settings["database.name"] = "sqlite", str(folder / "lab.db")
+    settings["safemode"] = False
+    connection = dj.Connection(settings)
+    schema = dj.Schema("lab", connection=connection)
+    tables = declare(schema)
+    pipeline = Pipeline(
+        "Test lab", connection, MappingProxyType({app_name(cls().name): cls for cls in tables.values()})
+    )
+    services = Services(pipeline)
+    pages: dict[str, type[Page]] = dict.fromkeys(("home", "enter", "populate", "diagram"), Note)
+    pages |= {"tables": TablesPage, "table": TablePage, "record": RecordPage, "object": ObjectPage}
+    running = serve(Site(pages, services, "Test lab"), threaded=True)
+    yield Lab(running, services, tables)
+    running.stop()
+    services.close()
+
+
+def declare(schema: dj.Schema) -> dict[str, Any]:
+    @schema
+    class Animal(dj.Manual):
+        definition = """
+        # animals, tame and <b>wild</b>
+        animal_id : varchar(16)     # name on the <i>cage</i>
+        ---
+        born : date                 # day of birth
+        weight = null : decimal(6,2)  # (g) on arrival
+        sex = 'U' : enum('M', 'F', 'U')
+        note = '' : varchar(400)
+        big = null : int64
+        """
+
+    @schema
+    class Visit(dj.Manual):
+        definition = """
+        # visits of animals
+        -> Animal
+        visit : int16
+        ---
+        -> [nullable] Animal.proj(companion="animal_id")
+        trace = null : <blob>
+        """
+
+        class Step(dj.Part):
+            definition = """
+            -> master
+            step : int16
+            ---
+            text : varchar(200)
+            """
+
+    @schema
+    class Score(dj.Computed):
+        definition = """
+        # scores, computed
+        -> Visit
+        ---
+        score : float64
+        """
+
+    @schema
+    class Nothing(dj.Manual):
+        definition = """
+        # a table without rows
+        nothing : int32
+        """
+
+    Animal.insert(
+        {
+            "animal_id": f"A{number:03}",
+            "born": f"2026-01-{1 + number % 28:02}",
+            "weight": None if number % 10 == 9 else f"{number}.50",
+            "sex": "MFU"[number % 3],
+            "big": 2**53 + 1 + number,
+        }
+        for number in range(N_ANIMALS)
+    )
+    Animal.insert1({"animal_id": "evil", "born": "2025-12-31", "note": HOSTILE})
+    Visit.insert(
+        [
+            {"animal_id": "A001", "visit": 1, "companion": "A002", "trace": np.sin(np.arange(500) / 9)},
+            {"animal_id": "A001", "visit": 2, "companion": None, "trace": None},
+            {"animal_id": "evil", "visit": 1, "companion": None, "trace": None},
+        ]
+    )
+    Visit.Step.insert({"animal_id": "A001", "visit": 1, "step": n, "text": f"step {n}"} for n in range(12))
+    Visit.Step.insert1({"animal_id": "evil", "visit": 1, "step": 1, "text": HOSTILE})
+    Score.insert1({"animal_id": "A001", "visit": 1, "score": 0.25}, allow_direct_insert=True)
+    return {"Animal": Animal, "Visit": Visit, "Step": Visit.Step, "Score": Score, "Nothing": Nothing}
+
+
+@pytest.fixture
+def animals(page: Tab, lab: Lab) -> Tab:
+    """Give a page that shows the animals."""
+    page.goto(lab.url("table", "lab.Animal"))
+    expect(grid(page).get_by_role("row", name=re.compile("A000"))).to_be_visible()
+    return page
+
+
+def grid(page: Tab) -> Locator:
+    return page.get_by_role("grid")
+
+
+def column(page: Tab, name: str) -> list[str]:
+    """Return the texts of a column as shown."""
+    return grid(page).locator(f'tbody td[data-name="{name}"]').all_inner_texts()
+
+
+def first_row(page: Tab, text: str) -> None:
+    expect(grid(page).locator("tbody tr").first).to_contain_text(text)
+
+
+def fragment(page: Tab) -> str:
+    return unquote(page.evaluate("location.hash"))
+
+
+def filter_field(page: Tab, name: str) -> Locator:
+    return page.get_by_label(f"Filter {name}", exact=True)
+
+
+# ------------------------------------------------------------------ tables
+def test_all_tables_are_listed_with_counts_and_can_be_filtered(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("tables"))
+    animal = page.get_by_role("listitem").filter(has_text="tame and")
+    expect(animal).to_contain_text("Manual")
+    expect(animal).to_contain_text(f"{len(lab.tables['Animal']())} rows")
+    expect(page.get_by_role("listitem")).to_have_count(5 + page.locator("nav li").count())
+    field = page.get_by_label("Filter the tables")
+    field.fill("computed")
+    expect(page.get_by_role("link", name="Score")).to_be_visible()
+    expect(page.get_by_role("link", name="Animal")).to_be_hidden()
+    expect(page).to_have_url(re.compile("q=computed"))
+    field.fill("no such thing")
+    expect(page.get_by_text("No table has this")).to_be_visible()
+    field.fill("animals, ")
+    field.press("Enter")
+    expect(page.get_by_role("heading", name="lab.Animal")).to_be_visible()
+
+
+# ------------------------------------------------------------------ sorting, filtering, paging
+def test_sorting_is_done_by_the_database_and_stands_in_the_address(animals: Tab) -> None:
+    animals.get_by_role("button", name="weight").click()
+    first_row(animals, "A009")  # no value comes first
+    expect(animals.locator('th[data-name="weight"]')).to_have_attribute("aria-sort", "ascending")
+    animals.get_by_role("button", name="weight").click()
+    first_row(animals, "128.50")
+    assert fragment(animals) == "#/table/lab.Animal?sort=-weight"
+    animals.get_by_role("button", name="sex").click(modifiers=["Shift"])
+    expect(animals).to_have_url(re.compile("sort=-weight%2Csex"))
+    animals.go_back()
+    expect(animals.locator('th[data-name="sex"]')).not_to_have_attribute("aria-sort", re.compile("."))
+    animals.go_back()
+    first_row(animals, "A009")
+
+
+def test_filters_narrow_the_rows_while_typing(animals: Tab, lab: Lab) -> None:
+    field = filter_field(animals, "animal_id")
+    field.press_sequentially("a00", delay=20)
+    expect(animals.get_by_text(re.compile(r"^10 of \d+ rows match"))).to_be_visible()
+    expect(field).to_be_focused()
+    assert fragment(animals) == "#/table/lab.Animal?f.animal_id=a00"
+    filter_field(animals, "weight").fill("2..5")
+    filter_field(animals, "weight").press("Enter")
+    first_row(animals, "A002")
+    assert column(animals, "animal_id") == ["A002", "A003", "A004"]
+    filter_field(animals, "sex").select_option("F")
+    expect(grid(animals).locator("tbody tr")).to_have_count(1)
+    assert column(animals, "animal_id") == ["A004"]
+    animals.get_by_role("button", name="Clear filters").click()
+    expect(animals.get_by_text(re.compile(r"^13\d rows$"))).to_be_visible()
+    expect(field).to_have_value("")
+
+
+def test_typing_one_filter_is_one_step_back(animals: Tab) -> None:
+    field = filter_field(animals, "animal_id")
+    field.press_sequentially("a0", delay=20)
+    expect(animals).to_have_url(re.compile("animal_id=a0$"))
+    field.press_sequentially("03", delay=20)
+    expect(animals).to_have_url(re.compile("animal_id=a003$"))
+    animals.go_back()
+    expect(animals).to_have_url(re.compile(r"lab\.Animal$"))
+    expect(grid(animals).locator("tbody tr")).to_have_count(50)
+    expect(field).to_have_value("")
+
+
+def test_a_filter_that_makes_no_sense_is_told_at_its_column_and_keeps_the_rows(animals: Tab) -> None:
+    field = filter_field(animals, "weight")
+    field.fill(">5,5")
+    field.press("Enter")
+    expect(animals.get_by_role("alert").filter(has_text="comma")).to_be_visible()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_value(">5,5")
+    expect(grid(animals).locator("tbody tr")).to_have_count(50)
+    assert fragment(animals) == "#/table/lab.Animal"
+    field.fill(">5.5")
+    field.press("Enter")
+    expect(animals.get_by_text("comma")).to_be_hidden()
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    first_row(animals, "A006")
+
+
+def test_the_ways_to_filter_are_offered_in_a_menu(animals: Tab) -> None:
+    animals.get_by_role("button", name="Ways to filter note").click()
+    animals.get_by_role("menuitem", name="is filled").click()
+    expect(grid(animals).locator("tbody tr")).to_have_count(1)
+    assert column(animals, "animal_id") == ["evil"]
+    filter_field(animals, "born").press("Alt+ArrowDown")
+    menu = animals.get_by_role("menu", name="Ways to filter born")
+    expect(menu.get_by_role("menuitem").first).to_be_focused()
+    animals.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+
+
+def test_an_address_shows_the_same_view_in_another_browser(animals: Tab, open_page: Any) -> None:
+    filter_field(animals, "animal_id").fill("a")
+    filter_field(animals, "animal_id").press("Enter")
+    animals.get_by_role("button", name="born").click()
+    animals.get_by_role("button", name="Next page").click()
+    animals.get_by_role("button", name="Columns").click()
+    animals.get_by_role("dialog", name="Columns").get_by_label(re.compile("^big")).uncheck()
+    expect(animals).to_have_url(re.compile("hide=big"))
+    expect(animals.get_by_text("51–100 of 130")).to_be_visible()
+    seen = grid(animals).locator("tbody").inner_text()
+    other = open_page(visitor="Bob")
+    other.goto(animals.url)
+    expect(other.get_by_text("51–100 of 130")).to_be_visible()
+    assert grid(other).locator("tbody").inner_text() == seen
+    assert "big" not in grid(other).locator("thead").inner_text()
+    expect(filter_field(other, "animal_id")).to_have_value("a")
+    other.reload()
+    expect(other.get_by_text("51–100 of 130")).to_be_visible()
+    assert grid(other).locator("tbody").inner_text() == seen
+
+
+def test_pages_are_turned_by_buttons_number_and_size(animals: Tab) -> None:
+    expect(animals.get_by_role("button", name="Previous page")).to_be_disabled()
+    animals.get_by_role("button", name="Last page").click()
+    expect(animals.get_by_text("101–131 of 131")).to_be_visible()
+    expect(animals.get_by_role("button", name="Next page")).to_be_disabled()
+    animals.get_by_label("Page", exact=True).fill("2")
+    animals.get_by_label("Page", exact=True).press("Enter")
+    expect(animals.get_by_text("51–100 of 131")).to_be_visible()
+    animals.get_by_label("Rows a page").select_option("25")
+    expect(animals.get_by_text("51–75 of 131")).to_be_visible()
+    assert fragment(animals) == "#/table/lab.Animal?size=25&page=3"
+
+
+# ------------------------------------------------------------------ keyboard
+def test_a_table_is_read_and_rows_are_opened_without_a_mouse(animals: Tab) -> None:
+    filter_field(animals, "animal_id").focus()
+    animals.keyboard.press("ArrowDown")
+    cell = animals.locator("td:focus")
+    expect(cell).to_have_text("A000")
+    animals.keyboard.press("ArrowDown")
+    animals.keyboard.press("ArrowRight")
+    expect(animals.locator("td:focus")).to_have_text("2026-01-02")
+    animals.keyboard.press("End")
+    expect(animals.locator("td:focus")).to_have_text(str(2**53 + 2))
+    animals.keyboard.press("PageDown")
+    expect(animals.get_by_text("51–100 of 131")).to_be_visible()
+    expect(animals.locator("td:focus")).to_have_text(str(2**53 + 52))
+    animals.keyboard.press("PageUp")
+    expect(animals.get_by_text("1–50 of 131")).to_be_visible()
+    animals.keyboard.press("Enter")
+    expect(animals.get_by_role("heading", name="Animal A001")).to_be_visible()
+    animals.go_back()
+    expect(animals.locator("td:focus")).to_have_attribute("data-name", "animal_id")
+    expect(animals.locator("td:focus")).to_have_text("A001")
+
+
+def test_a_key_of_a_parent_leads_to_the_parent(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("table", "lab.Visit"))
+    first_row(page, "A001")
+    grid(page).get_by_role("link", name="A002", exact=True).click()
+    expect(page.get_by_role("heading", name="Animal A002")).to_be_visible()
+    page.go_back()
+    page.locator('td[data-name="companion"]').first.focus()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="Animal A002")).to_be_visible()
+
+
+def test_a_click_opens_a_row_and_a_selection_of_text_does_not(animals: Tab) -> None:
+    cell = animals.locator('td[data-name="born"]').nth(3)
+    cell.dblclick()
+    expect(animals.get_by_role("heading", name="Animal A003")).to_be_visible()
+
+
+# ------------------------------------------------------------------ states
+def test_no_rows_no_match_error_and_loading_are_told_apart(
+    page: Tab, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.goto(lab.url("table", "lab.Nothing"))
+    expect(page.get_by_text("This table has no rows yet")).to_be_visible()
+    expect(page.get_by_role("link", name="Add the first row")).to_have_attribute(
+        "href", "#/enter/lab.Nothing"
+    )
+    page.goto(lab.url("table", "lab.Animal", **{"f.animal_id": "nobody"}))
+    expect(page.get_by_text("No row matches these filters")).to_be_visible()
+
+    def too_slow(*_args: object) -> int:
+        raise QueryTimeoutError("The database was stopped because the answer took too long.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(browsing.Browsing, "_count", too_slow)
+        page.get_by_role("button", name="Clear filters").first.click()
+        expect(page.get_by_role("alert").filter(has_text="took too long")).to_be_visible()
+    page.get_by_role("button", name="Try again").click()
+    first_row(page, "A000")
+
+
+def test_a_table_that_there_is_not_is_named(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("table", "lab.Animl"))
+    expect(page.get_by_text("Did you mean 'lab.Animal'?")).to_be_visible()
+
+
+def test_a_filter_from_the_address_that_makes_no_sense_is_told(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("table", "lab.Animal", **{"f.weight": "heavy", "f.animal_id": "a00"}))
+    expect(page.get_by_role("alert").filter(has_text="is not a number")).to_be_visible()
+    expect(grid(page).locator("tbody tr")).to_have_count(10)
+
+
+def test_only_tables_that_people_fill_offer_to_add_rows(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("table", "lab.Animal"))
+    expect(page.get_by_role("link", name="Add rows")).to_have_attribute("href", "#/enter/lab.Animal")
+    page.goto(lab.url("table", "lab.Score"))
+    expect(page.get_by_text("none can be added by hand")).to_be_visible()
+    expect(page.get_by_role("link", name="Populate…")).to_have_attribute("href", "#/populate/lab.Score")
+    expect(page.get_by_role("link", name="Add rows")).to_have_count(0)
+    page.goto(lab.url("table", "lab.Visit.Step"))
+    expect(page.get_by_text("entered together with their master")).to_be_visible()
+
+
+# ------------------------------------------------------------------ live
+def test_rows_that_others_add_appear_and_the_reader_stays_where_he_is(animals: Tab, lab: Lab) -> None:
+    frame = animals.locator(".frame")
+    animals.locator('td[data-name="weight"]').nth(20).focus()
+    before = frame.evaluate("frame => { frame.scrollTop = 150; return frame.scrollTop }")
+    writer = dj.Connection(lab.services.pipeline.connection.settings)
+    try:
+        table = dj.FreeTable(writer, lab.tables["Animal"]().name)
+        table.insert1({"animal_id": "A000b", "born": "2026-02-01"})
+        expect(grid(animals).get_by_role("row", name=re.compile("A000b"))).to_be_visible()
+        expect(animals.get_by_text("132 rows", exact=True)).to_be_visible()
+        expect(animals.locator("td:focus")).to_have_text("20.50")
+        assert frame.evaluate("frame => frame.scrollTop") == before
+        (table & {"animal_id": "A000b"}).delete_quick()
+    finally:
+        writer.close()
+    expect(grid(animals).get_by_role("row", name=re.compile("A000b"))).to_have_count(0)
+
+
+# ------------------------------------------------------------------ hostile texts
+def test_nothing_in_the_database_is_taken_for_html(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("table", "lab.Animal", sort="born"))
+    first_row(page, HOSTILE)
+    expect(page.get_by_text("tame and <b>wild</b>")).to_be_visible()
+    expect(page.locator('th[data-name="animal_id"]')).to_have_attribute("title", re.compile("<i>cage</i>"))
+    page.get_by_role("button", name="Columns").click()
+    expect(page.get_by_role("dialog", name="Columns")).to_contain_text("<i>cage</i>")
+    filter_field(page, "weight").fill(HOSTILE)
+    filter_field(page, "weight").press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="onerror")).to_be_visible()
+    for name, query in {
+        "record": {"animal_id": "evil"},
+        "table": {"f.note": HOSTILE, "f.animal_id": HOSTILE, "q": HOSTILE},
+        "tables": {"q": HOSTILE},
+        "object": {"animal_id": "evil", "attribute": "note"},
+    }.items():
+        page.goto(lab.url(name, *([] if name == "tables" else ["lab.Animal"]), **query))
+        expect(page.locator("#main")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#main")).to_contain_text(re.compile("lab"))
+    page.goto(lab.url("record", "lab.Animal", animal_id=HOSTILE))
+    expect(page.get_by_text("There is no such row")).to_be_visible()
+    page.goto(lab.url("record", "lab.Visit", animal_id="evil", visit="1"))
+    expect(page.get_by_role("cell", name="onerror")).to_be_visible()
+    assert page.evaluate("window.harmed") is None
+    assert page.locator("img").count() == 0
+
+
+# ------------------------------------------------------------------ taking it home
+def test_a_csv_file_holds_the_filtered_rows_and_shown_columns(animals: Tab) -> None:
+    filter_field(animals, "weight").fill("<3")
+    filter_field(animals, "weight").press("Enter")
+    expect(grid(animals).locator("tbody tr")).to_have_count(3)
+    with animals.expect_download() as waiting:
+        animals.get_by_role("button", name="Export CSV").click()
+    download = waiting.value
+    assert download.suggested_filename == "lab.Animal.csv"
+    rows = list(csv.DictReader(io.StringIO(download.path().read_text("utf-8-sig"), newline="")))
+    assert [(row["animal_id"], row["weight"], row["big"]) for row in rows] == [
+        (f"A{n:03}", f"{n}.50", str(2**53 + 1 + n)) for n in range(3)
+    ]
+    assert animals.request.get(download.url).status == 404, "an address works once"
+
+
+def test_the_python_that_is_copied_restricts_the_table(animals: Tab) -> None:
+    animals.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    filter_field(animals, "sex").select_option("F")
+    expect(animals).to_have_url(re.compile("f.sex=F"))
+    animals.get_by_role("button", name="Copy as Python").click()
+    expect(animals.get_by_text("Copied", exact=True)).to_be_visible()
+    code = animals.evaluate("navigator.clipboard.readText()")
+    assert "lab = dj.virtual_schema('lab')" in code
+    assert "query = lab.Animal & {'sex': 'F'}" in code
+
+
+# ------------------------------------------------------------------ one row
+def test_a_record_shows_its_surroundings_and_its_values(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("record", "lab.Visit", animal_id="A001", visit="1"))
+    expect(page.get_by_role("heading", name="Visit A001 · 1")).to_be_visible()
+    crumbs = page.get_by_role("navigation", name="Belongs to")
+    expect(crumbs.get_by_role("link")).to_have_text(["Animal A001", "companion (Animal) A002"])
+    expect(page.get_by_role("heading", name="Step 12 rows")).to_be_visible()
+    expect(page.get_by_role("link", name="All 12 rows")).to_have_attribute(
+        "href", re.compile(r"lab\.Visit\.Step\?f")
+    )
+    expect(page.get_by_role("link", name="float64 (500)", exact=False)).to_be_visible()
+    expect(page.get_by_text("1–500 of 500").or_(page.locator("canvas")).first).to_be_visible()
+    page.get_by_role("link", name="lab.Score").click()
+    expect(page.get_by_text("1 of 1 rows matches")).to_be_visible()
+    assert fragment(page) == "#/table/lab.Score?f.animal_id==A001&f.visit=1"
+
+
+def test_steps_through_rows_work_with_keys_and_a_copy_can_be_begun(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("record", "lab.Animal", animal_id="A001"))
+    expect(page.get_by_role("heading", name="Animal A001")).to_be_visible()
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page.get_by_role("heading", name="Animal A002")).to_be_visible()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.get_by_role("heading", name="Animal A001")).to_be_visible()
+    copy = page.get_by_role("link", name="Duplicate as new")
+    expect(copy).to_have_attribute(
+        "href", re.compile(r"^#/enter/lab\.Animal\?born=2026-01-02&weight=1\.50&sex=F")
+    )
+    assert "animal_id" not in (copy.get_attribute("href") or "")
+
+
+def test_a_row_that_is_gone_leads_back_to_its_table(page: Tab, lab: Lab) -> None:
+    page.goto(lab.url("record", "lab.Animal", animal_id="A999"))
+    expect(page.get_by_text("There is no such row")).to_be_visible()
+    page.locator("#main").get_by_role("link", name="lab.Animal").click()
+    expect(page.get_by_role("heading", name="lab.Animal")).to_be_visible()

@@ -1,0 +1,117 @@
+"""Conditions made by programs: comparisons and searches whose values are bound, limits of time, streams."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import pytest
+
+import dj_panel as dj
+from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Negation, Ordering, TextMatch
+from dj_panel.core.errors import QuerySyntaxError, QueryTimeoutError, UnknownAttributeError
+
+IDENTITY = uuid.UUID("12345678-9abc-def0-1234-56789abcdef0")
+
+
+@pytest.fixture
+def things(schema: dj.Schema) -> Any:
+    @schema
+    class Thing(dj.Manual):
+        definition = """
+        id : int32
+        ---
+        word = null : varchar(20)
+        weight = null : decimal(6, 2)
+        day = null : date
+        identity = null : uuid
+        size = 'mid' : enum('small', 'mid', 'large')
+        document = null : json
+        """
+
+    words = ["Ärger", "ärmel", "50%", "a_b", "O'Neil \\ x", None]
+    for number, word in enumerate(words):
+        Thing.insert1(
+            {
+                "id": number,
+                "word": word,
+                "weight": None if word is None else f"{number * 10.5:.2f}",
+                "day": None if word is None else dt.date(2026, 1, number + 9),
+                "identity": IDENTITY if number == 1 else None,
+                "size": ("small", "mid", "large")[number % 3],
+                "document": {"Key": number} if number == 2 else None,
+            }
+        )
+    return Thing()
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (TextMatch("word", "ÄR"), [0, 1]),
+        (TextMatch("word", "är", at_start=True), [0, 1]),
+        (TextMatch("word", "r", at_start=True), []),
+        (TextMatch("word", "0%"), [2]),
+        (TextMatch("word", "_"), [3]),
+        (TextMatch("word", "o'n"), [4]),
+        (TextMatch("word", "\\"), [4]),
+        (Negation(TextMatch("word", "r")), [2, 3, 4, 5]),
+        (TextMatch("identity", "12345678-9A"), [1]),
+        (TextMatch("document", '"key": 2'), [2]),
+        (TextMatch("size", "LARGE"), [2, 5]),
+        (Ordering("weight", ">", "9.5"), [1, 2, 3, 4]),
+        (Ordering("weight", "<=", "21.00"), [0, 1, 2]),
+        (Ordering("weight", "<", 1e9), []),
+        (Ordering("day", ">=", dt.date(2026, 1, 12)), [3, 4]),
+        (Ordering("day", "<", "2026-01-10"), [0]),
+        (Ordering("size", ">", "small"), [1, 2, 4, 5]),
+        (Ordering("size", "<=", "mid"), [0, 1, 3, 4]),
+        (Ordering("size", "<", "small"), []),
+        (AllOf((Ordering("id", ">", 1), Negation(Comparison("id", 3)))), [2, 4, 5]),
+        (AnyOf((Comparison("id", 1), TextMatch("word", "50"))), [1, 2]),
+    ],
+)
+def test_typed_conditions_mean_the_same_on_every_server(
+    things: Any, condition: Condition, expected: list[int]
+) -> None:
+    assert [key["id"] for key in (things & condition).keys(order_by="KEY")] == expected
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Ordering("nothing", ">", 1),
+        TextMatch("nothing", "x"),
+        Negation(AllOf((Comparison("id", 1), AnyOf((Comparison("nothing", 1),))))),
+    ],
+)
+def test_a_typed_condition_may_only_name_attributes_that_there_are(things: Any, condition: Condition) -> None:
+    with pytest.raises(UnknownAttributeError, match="nothing"):
+        things & condition
+
+
+def test_only_comparisons_pass_as_operators(things: Any) -> None:
+    with pytest.raises(QuerySyntaxError, match="is not a comparison"):
+        (things & Ordering("id", "> 0 OR 1 =", 1)).to_dicts()  # type: ignore[arg-type]
+
+
+def test_what_is_sorted_by_twice_is_sorted_as_it_was_named_first(things: Any) -> None:
+    assert [key["id"] for key in things.keys(order_by=["id DESC", "KEY"])] == [5, 4, 3, 2, 1, 0]
+
+
+def test_a_stream_gives_what_fetching_gives_and_can_be_left(things: Any) -> None:
+    assert list(things.stream(order_by="KEY")) == things.to_dicts(order_by="KEY")
+    rows = things.stream("word", order_by="id DESC")
+    assert next(rows) == {"word": None}
+    rows.close()
+    assert len(things) == 6
+
+
+def test_a_time_limit_stops_a_query_and_is_lifted_afterwards(things: Any) -> None:
+    many = things.proj(a0="id")
+    for number in range(1, 12):
+        many = many * things.proj(**{f"a{number}": "id"})
+    with pytest.raises(QueryTimeoutError, match="took too long"), things.connection.time_limit(0.2):
+        many.count()
+    assert len(things) == 6
