@@ -102,9 +102,8 @@ class EntryForm {
   // ---- asking Python
   request(kind, data = {}, timeout = ANSWER_MS) {
     const number = ++lastRequest
-    if (typeof timeout !== "number") timeout = ANSWER_MS
     return new Promise((resolve, reject) => {
-      const timer = timeout === 0 ? 0 : setTimeout(() => {
+      const timer = setTimeout(() => {
         this.requests.delete(number)
         reject(new Error("The server does not answer. What you typed is kept here; try again."))
       }, timeout)
@@ -180,7 +179,7 @@ class EntryForm {
       clearTimeout(this.recheck)
       this.recheck = setTimeout(() => this.check(control, {force: true}), RECHECK_MS)
     }
-    if (this.duplicate && control?.about.in_key) this.showSummary([])
+    if (this.duplicate && control?.store === this.store && control.about.in_key) this.showSummary([])
   }
   partChanged() { this.keepDraft(true); this.hideReceipt() }
   left(control) {

@@ -320,7 +320,7 @@ class FileField extends Control {
         await this.host.request("piece", {reference, offset, content: base64(piece)})
         this.setNote(`Sending… ${Math.round((100 * Math.min(offset + PIECE_BYTES, file.size)) / file.size)} %`)
       }
-      const {summary} = await this.host.request("uploaded", {reference, table: this.host.table, attribute: name})
+      const {summary} = await this.host.request("uploaded", {reference, attribute: name})
       this.fileName = file.name
       this.store.set({[name]: reference})
       this.setNote([sizeText(file.size), summary].filter(Boolean).join(" · "))

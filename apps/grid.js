@@ -38,11 +38,16 @@ class Grid {
       row.suggested = store.get(this.about.counter)
     }
     store.set(texts)
-    const host = Object.create(this.host, {
-      table: {value: this.about.table},
-      entered: {value: (control) => this.down(row, control)},
-      store: {value: store},
-    })
+    // What a cell asks is about this part; all else is the form's.
+    const {host: form, about: {table}} = this
+    const host = {
+      table,
+      request: (kind, data = {}) => form.request(kind, {...data, table}),
+      changed: (control) => form.changed(control),
+      left: (control) => form.left(control),
+      hasFocus: (element) => form.hasFocus(element),
+      entered: (control) => this.down(row, control),
+    }
     row.controls = this.about.columns.map((column) => makeControl(column, store, host, {inGrid: true}))
     const remove = make("button", {type: "button", class: "icon-button", tabindex: "-1", "aria-keyshortcuts": "Control+Delete",
       title: "Remove this row (Ctrl+Delete)", "aria-label": "Remove row"}, icon("remove"))

@@ -98,7 +98,7 @@ class Picker extends Control {
     await new Promise((done) => { this.timer = setTimeout(done, text ? SEARCH_PAUSE_MS : 0) })
     if (number !== this.number || !this.isOpen) return
     try {
-      const answer = await this.host.request("search", {link: this.about.id, text, fixed: this.fixed}, this)
+      const answer = await this.host.request("search", {link: this.about.id, text, fixed: this.fixed})
       if (number === this.number && this.isOpen) this.fill(answer.choices, text)
     } catch (error) {
       if (number === this.number) { this.fill([], text); this.say(error.message) }
@@ -199,7 +199,7 @@ class Picker extends Control {
     if (this.settling === text) return
     this.settling = text
     try {
-      const answer = await this.host.request("resolve", {link: this.about.id, text, fixed: this.fixed}, this)
+      const answer = await this.host.request("resolve", {link: this.about.id, text, fixed: this.fixed})
       if (this.store.get(this.about.id) !== text) return
       if (answer.choice) this.choose(answer.choice)
       else this.setError(answer.message)
