@@ -167,7 +167,7 @@ class EntryForm {
   }
   focusFirst() {
     const open = this.controls.filter((control) => control.about.kind !== "none")
-    const first = open.find((control) => !control.hasText) ?? open[0]
+    const first = open.find((control) => !control.isFilled) ?? open[0]
     first?.focus()
   }
 

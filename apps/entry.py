@@ -57,7 +57,8 @@ class EntryForm(JSComponent):
     _rename: ClassVar[dict[str, None]] = {"receive": None}
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**({"sizing_mode": "stretch_width", "margin": 0} | params))
+        sizing = {"sizing_mode": "stretch_width", "margin": 0}
+        super().__init__(**(sizing | params))  # type: ignore[no-untyped-call]
 
     def answer(self, number: int, **data: Any) -> None:
         """Answer what was asked under a number."""
@@ -340,9 +341,8 @@ def row_route(table: str, key: Mapping[str, str]) -> Route:
 
 
 def _heading(info: TableInfo) -> Viewable:
-    table = format_route(Route("table", (info.name,)))
     comment = f"<span>{escape(info.comment)}</span>" if info.comment else ""
-    link = f'<a href="{escape(table)}">{escape(info.name)}</a>'
+    link = f'<a href="{_href(Route("table", (info.name,)))}">{escape(info.name)}</a>'
     return html_pane(
         f'<p class="about">{tier_chip(info.tier)}{link}{comment}</p>',
         stylesheets=[_asset("entry.css")],
@@ -351,8 +351,8 @@ def _heading(info: TableInfo) -> Viewable:
 
 
 def _computed_state(info: TableInfo) -> Viewable:
-    place = format_route(Route("populate", (info.name,)))
-    link = html_pane(f'<a href="{escape(place)}">Go to its computations</a>')
+    place = _href(Route("populate", (info.name,)))
+    link = html_pane(f'<a href="{place}">Go to its computations</a>')
     return empty_state(
         f"{info.label} is {info.tier.lower()}",
         "Its rows come from the pipeline's code, so nobody enters them. Compute them on the page Populate.",
@@ -362,11 +362,20 @@ def _computed_state(info: TableInfo) -> Viewable:
 
 def _group(title: str, infos: list[TableInfo]) -> str:
     items = "".join(
-        f'<li><a href="{escape(format_route(Route("enter", (info.name,))))}"><b>{escape(info.label)}</b>'
+        f'<li><a href="{_href(Route("enter", (info.name,)))}"><b>{escape(info.label)}</b>'
         f'{tier_chip(info.tier)}<span class="comment">{escape(info.comment)}</span></a></li>'
         for info in infos
     )
     return f'<section class="tables"><h2>{escape(title)}</h2><ul>{items}</ul></section>'
+
+
+def _href(route: Route) -> str:
+    """Return a route as the value of ``href`` in a pane.
+
+    The blank is no part of the address. It keeps Panel's pane from taking a link that begins with ``#`` for
+    a CSS selector, which the pane would look for, and fail.
+    """
+    return " " + escape(format_route(route))
 
 
 def _receipt_id(receipt: Receipt) -> str:

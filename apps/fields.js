@@ -103,6 +103,7 @@ class Control {
   get title() { return this.about.unit ? `${this.about.label} (${this.about.unit})` : this.about.label }
   get isRequired() { return this.about.is_required }
   get hasText() { return this.names.some((name) => this.store.get(name) !== "") }
+  get isFilled() { return this.hasText }
   remove() { this.store.watchers.delete(this.watch); this.root.remove() }
   focus() { this.input.focus() }
   get hasFocus() { return this.root.getRootNode().activeElement === this.input }

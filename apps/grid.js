@@ -61,7 +61,7 @@ class Grid {
     this.number()
     if (isNew) {
       this.host.partChanged()
-      const first = row.controls.find((control) => !control.hasText) ?? row.controls[0]
+      const first = row.controls.find((control) => !control.isFilled) ?? row.controls[0]
       first?.focus()
     }
     return row

@@ -90,7 +90,7 @@ class Page:
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it loads")
 
-    async def update(self, route: Route) -> bool:  # noqa: ARG002 - for those that override it
+    async def update(self, route: Route) -> bool:
         """Show other parameters of the same page; ``visit.route`` is already `route`.
 
         Returns

@@ -40,6 +40,7 @@ class Picker extends Control {
     return this.about.is_required ? "Type to search" : "Type to search, or leave empty"
   }
   get hasText() { return super.hasText || this.store.get(this.about.id) !== "" }
+  get isFilled() { return this.isChosen || this.store.get(this.about.id) !== "" }
   get isChosen() { return this.names.every((name) => this.store.get(name) !== "") && this.store.get(this.about.id) === "" }
   get label() {
     if (this.isChosen) return this.names.map((name) => this.store.get(name)).join(" · ")

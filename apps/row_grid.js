@@ -374,7 +374,9 @@ export function render({model}) {
     const line = event.target.closest("tr")
     if (!line) return
     if (event.target.closest("a")) { remembered.save(line.dataset.id); return }
-    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || !getSelection().isCollapsed) return
+    // Text that was marked with the mouse, to be copied, ends with a click too.
+    const selection = root.getRootNode().getSelection?.() ?? getSelection()
+    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || !selection.isCollapsed) return
     open(line, null)
   })
 
@@ -542,10 +544,16 @@ export function render({model}) {
   draw()
   // Coming back from a record: the shell focuses the heading, and the row is a better place to go on from.
   if (place.id && model.view.rows.some(row => row.id === place.id)) {
-    const heading = document.getElementById("heading")
-    const goBack = () => focusCell(model.view.rows.findIndex(row => row.id === place.id), place.column)
-    heading?.addEventListener("focus", goBack, {once: true})
-    setTimeout(() => heading?.removeEventListener("focus", goBack), 3000)
+    const arrived = new MutationObserver(() => {
+      if (document.body.classList.contains("busy")) return
+      arrived.disconnect()
+      const index = model.view.rows.findIndex(row => row.id === place.id)
+      if (index >= 0 && [document.body, document.getElementById("heading")].includes(document.activeElement)) {
+        focusCell(index, place.column)
+      }
+    })
+    arrived.observe(document.body, {attributes: true, attributeFilter: ["class"]})
+    model.on("remove", () => arrived.disconnect())
   }
   return root
 }

@@ -76,7 +76,7 @@ class SecureAnswer(OutputTransform):
             headers["Content-Length"] = str(len(chunk))
         return status_code, headers, chunk
 
-    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:  # noqa: ARG002 - Tornado's signature
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
         """Return the rest of a long answer unchanged."""
         return chunk
 

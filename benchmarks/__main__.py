@@ -152,7 +152,9 @@ class Bench:
             for view in ("tables", "columns", "statistics", "key_column_usage"):
                 self.execute(f"SELECT * FROM information_schema.{view} WHERE table_schema = 'bench_many'")
 
-        return measure(f"headings of {N_TABLES} tables", {"raw": raw, "dj_panel": ours, "datajoint": theirs}, "raw")
+        return measure(
+            f"headings of {N_TABLES} tables", {"raw": raw, "dj_panel": ours, "datajoint": theirs}, "raw"
+        )
 
 
 def importing() -> Row:
@@ -160,11 +162,17 @@ def importing() -> Row:
 
     def run(code: str) -> Callable[[], object]:
         environment = {**os.environ, "DJ_IGNORE_CONFIG_FILE": "true"}
-        return lambda: subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
+        return lambda: subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code], check=True, env=environment
+        )
 
     return measure(
         "process that imports it",
-        {"raw": run("import pymysql"), "dj_panel": run("import dj_panel"), "datajoint": run("import datajoint")},
+        {
+            "raw": run("import pymysql"),
+            "dj_panel": run("import dj_panel"),
+            "datajoint": run("import datajoint"),
+        },
         "raw",
     )
 

@@ -52,7 +52,9 @@ def measure(task: str, variants: Mapping[str, Callable[[], object]], limit: str,
 
 def print_table(rows: list[Row]) -> None:
     """Print a line for each task: median times, ours against the limit, DataJoint against ours."""
-    print(f"{'task':<44}{'limit':>10}{'dj_panel':>10}{'datajoint':>11}{'ours/limit':>12}{'datajoint/ours':>16}")
+    print(
+        f"{'task':<44}{'limit':>10}{'dj_panel':>10}{'datajoint':>11}{'ours/limit':>12}{'datajoint/ours':>16}"
+    )
     for row in rows:
         peer = row.median("datajoint") if "datajoint" in row.seconds else float("nan")
         print(

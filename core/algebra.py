@@ -272,7 +272,7 @@ class Distinct(Node):
         source = self.source.heading
         key = [replace(source[name], in_key=True) for name in self.attributes]
         rest = [_computed(source, name, like) for name, _, like in self.computed]
-        return Heading((*key, *rest))
+        return _ordered((*key, *rest))
 
     @property
     def heading(self) -> Heading:

@@ -141,9 +141,9 @@ class Catalog:
             child = references[TableName(schema, table)].setdefault(constraint, [])
             child.append((name, TableName(p_schema, p_table), p_name))
         for schema, table, comment in facts.tables:
-            place = TableName(schema, table)
+            name_here = TableName(schema, table)
             self._schemas[schema][table] = _structure(
-                place, comment, columns[place], keys[place], references[place].values()
+                name_here, comment, columns[name_here], keys[name_here], references[name_here].values()
             )
 
     def _resolve_lineage(self) -> None:
@@ -217,7 +217,7 @@ def _structure(
     positions = {attribute.name: place for place, attribute in enumerate(ordered)}
     foreign_keys.sort(key=lambda fk: [positions.get(n, 0) for n in fk.attributes])
     supporting = [set(fk.attributes) for fk in foreign_keys]
-    kept = [i for i in indexes if not (set(i.columns) in supporting)]
+    kept = [i for i in indexes if set(i.columns) not in supporting]
     return TableStructure(name, Heading(tuple(ordered), comment), tuple(foreign_keys), tuple(kept))
 
 

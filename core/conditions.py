@@ -51,10 +51,12 @@ class HasNode(Protocol):
     """Anything that is a query: an expression, or a table's class (a UUID has a ``node``, but no heading)."""
 
     @property
-    def node(self) -> Node: ...
+    def node(self) -> Node:
+        """The query as a value."""
 
     @property
-    def heading(self) -> Heading: ...
+    def heading(self) -> Heading:
+        """The attributes of the result."""
 
 
 @runtime_checkable
@@ -70,7 +72,8 @@ class IsDataFrame(Protocol):
 
     columns: Any
 
-    def to_dict(self, *args: Any, **kwargs: Any) -> Any: ...
+    def to_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the frame's values; of pandas, whose frames have it."""
 
 
 def make_condition(
@@ -122,7 +125,7 @@ def make_condition(
             pairs = {name: item[name].item() for name in item.dtype.names}
             return _from_mapping(pairs, heading, is_known, where)
         if isinstance(item, IsDistinctSet):
-            return Constant(True)
+            return Constant(value=True)
         if isinstance(item, HasNode):
             other = item.node
             shared = matched_attributes(

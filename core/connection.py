@@ -299,12 +299,15 @@ class Connection:
             yield self
         except BaseException:
             self._local.is_deferred = False
-            if self.in_transaction:
-                self._abandon(self._local.session)
+            self._end_deferred(self._abandon)
             raise
         self._local.is_deferred = False
+        self._end_deferred(self._commit)
+
+    def _end_deferred(self, end: Callable[[_Session], None]) -> None:
+        """End the transaction that a statement has begun meanwhile, if one did."""
         if self.in_transaction:
-            self._commit(self._local.session)
+            end(self._local.session)
 
     @property
     def _is_deferred(self) -> bool:
@@ -385,7 +388,9 @@ class Connection:
     def _manual(self) -> AbstractContextManager[Connection]:
         context: AbstractContextManager[Connection] | None = getattr(self._local, "manual", None)
         if context is None:
-            raise TransactionError("There is no transaction to end: none is open that start_transaction() began.")
+            raise TransactionError(
+                "There is no transaction to end: none is open that start_transaction() began."
+            )
         self._local.manual = None
         return context
 

@@ -295,7 +295,7 @@ class DatetimeType(ColumnType):
         )  # fmt: skip
 
     def format(self, value: Any) -> str:
-        text = value.strftime("%Y-%m-%d %H:%M:%S") if value.year >= 1000 else value.isoformat(" ", "seconds")
+        text: str = value.isoformat(" ", "seconds")
         return text + (f".{value.microsecond:06d}"[: self.digits + 1] if self.digits else "")
 
 
@@ -439,9 +439,9 @@ def is_core_type(text: str) -> bool:
 
 
 def enum_choices(text: str) -> tuple[str, ...]:
-    """Return the words of an enum as written: quoted singly or doubly, a quote inside doubled or escaped.
+    r"""Return the words of an enum as written: quoted singly or doubly, a quote inside doubled or escaped.
 
-    >>> enum_choices("enum('M', 'F', \\"don't know\\")")
+    >>> enum_choices("enum('M', 'F', \"don't know\")")
     ('M', 'F', "don't know")
     """
     inside = text[text.index("(") + 1 : text.rindex(")")]

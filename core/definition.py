@@ -379,7 +379,9 @@ def _check_type(type_text: str, name: str, in_key: bool, default: str | None, at
     except ValueError as error:
         raise at.error(f"The type of '{name}': {error}", type_text) from error
     if column.kind == "uuid" and default is not None:
-        raise at.error(f"'{name}' has the type uuid; a default would not be unique, so there is only null", default)
+        raise at.error(
+            f"'{name}' has the type uuid; a default would not be unique, so there is only null", default
+        )
     if column.kind in ("bytes", "json"):
         if in_key:
             raise at.error(

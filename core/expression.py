@@ -75,7 +75,7 @@ class QueryExpression:
 
     def __init__(self, connection: Connection, node: Node) -> None:
         self._connection = connection
-        self._node = node
+        self._node: Any = node
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -86,7 +86,8 @@ class QueryExpression:
     @property
     def node(self) -> Node:
         """The query as a value."""
-        return self._node
+        node: Node = self._node
+        return node
 
     @property
     def heading(self) -> Heading:
@@ -134,7 +135,7 @@ class QueryExpression:
                 raise UnknownAttributeError(missing[0], available=self.heading.names)
             return self
         condition = self._condition(restriction, semantic_check)
-        if condition == Constant(True) or condition == AllOf(()):
+        if condition == Constant(value=True) or condition == AllOf(()):
             return self
         return self._restricted(Restrict(self.node, condition))
 
@@ -155,7 +156,7 @@ class QueryExpression:
         return self.restrict(restriction)
 
     def __sub__(self: Query, restriction: Any) -> Query:
-        condition = Negation(self._condition(restriction, True))
+        condition = Negation(self._condition(restriction, semantic_check=True))
         return self._restricted(Restrict(self.node, condition))
 
     def __neg__(self) -> Not:
@@ -403,7 +404,7 @@ class QueryExpression:
         squeeze: bool = False,
     ) -> pandas.DataFrame:
         """Return a data frame whose index is the primary key."""
-        import pandas as pd  # optional at run time: importing it costs more than all of core
+        import pandas as pd  # noqa: PLC0415 - optional at run time: importing it costs more than all of core
 
         names = list(dict.fromkeys([*self.heading.primary_key, *attributes])) if attributes else None
         decoder, rows = self._rows(names, order_by, limit, offset)
@@ -417,7 +418,7 @@ class QueryExpression:
     def to_polars(self, *attributes: str, order_by: Any = None, limit: int | None = None,
                   offset: int | None = None) -> polars.DataFrame:  # fmt: skip
         """Return a polars data frame; the package polars must be installed."""
-        import polars as pl
+        import polars as pl  # noqa: PLC0415 - optional
 
         rows = self.to_dicts(*attributes, order_by=order_by, limit=limit, offset=offset)
         names = list(attributes) or list(self.heading.names)
@@ -426,7 +427,7 @@ class QueryExpression:
     def to_arrow(self, *attributes: str, order_by: Any = None, limit: int | None = None,
                  offset: int | None = None) -> pyarrow.Table:  # fmt: skip
         """Return an Arrow table; the package pyarrow must be installed."""
-        import pyarrow as pa
+        import pyarrow as pa  # noqa: PLC0415 - optional
 
         rows = self.to_dicts(*attributes, order_by=order_by, limit=limit, offset=offset)
         names = list(attributes) or list(self.heading.names)
@@ -497,7 +498,11 @@ class QueryExpression:
             yield dict(zip(decoder.names, decoder(row), strict=True))
 
     def fetch(
-        self, *attributes: str, as_dict: bool | None = None, format: str | None = None, **options: Any
+        self,
+        *attributes: str,
+        as_dict: bool | None = None,
+        format: str | None = None,
+        **options: Any,
     ) -> Any:
         """Return rows as DataJoint 0.14 did. Deprecated: the ``to_…`` methods say what they return."""
         warnings.warn(
@@ -603,9 +608,14 @@ class U:
     aggregate = aggr
 
 
+def instance_of(given: Any) -> Any:
+    """Return the whole table that a table's class stands for; anything else as it is."""
+    is_class = isinstance(given, type) and issubclass(given, QueryExpression)
+    return given() if is_class else given
+
+
 def _query_of(other: Any) -> QueryExpression:
-    if isinstance(other, type) and issubclass(other, QueryExpression):
-        other = other()
+    other = instance_of(other)
     if not isinstance(other, QueryExpression):
         raise QuerySyntaxError(f"{other!r} is not a table or a query.")
     return other

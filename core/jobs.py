@@ -252,11 +252,13 @@ class Job(Table):
 
     def _except(self, other: Any) -> Job:
         """Return the jobs whose key another query lacks; origins differ, since a queue has no foreign keys."""
-        return self._restricted(Restrict(self.node, Negation(self._condition(other.proj(), False))))
+        return self._restricted(
+            Restrict(self.node, Negation(self._condition(other.proj(), semantic_check=False)))
+        )
 
     def _add(self, wanted: QueryExpression, priority: int, delay: float) -> int:
         missing = wanted - self._target.proj()
-        in_queue = missing._condition(self._whole().proj(), False)
+        in_queue = missing._condition(self._whole().proj(), semantic_check=False)
         missing = missing._restricted(Restrict(missing.node, Negation(in_queue)))
         names = [n for n in self.primary_key if n in missing.heading]
         dialect = self.connection.dialect

@@ -21,7 +21,7 @@ import numpy as np
 
 from dj_panel.core.conditions import AndList
 from dj_panel.core.errors import DuplicateError, MakeError, ReservationLostError, TransactionError
-from dj_panel.core.expression import QueryExpression
+from dj_panel.core.expression import QueryExpression, instance_of
 from dj_panel.core.jobs import Job, job_version, update_rows
 from dj_panel.core.structure import ForeignKey, TableName
 from dj_panel.core.table import FreeTable, Table
@@ -105,9 +105,7 @@ class AutoPopulate(Table):
         return Job(self, self._source())
 
     def _source(self) -> QueryExpression:
-        source = self.key_source
-        if isinstance(source, type) and issubclass(source, QueryExpression):
-            source = source()
+        source: Any = instance_of(self.key_source)
         if not isinstance(source, QueryExpression):
             raise MakeError(f"The key_source of {self._label} is not a query but {type(source).__name__}.")
         for name in source.heading.primary_key:
@@ -325,15 +323,15 @@ class AutoPopulate(Table):
                 return
 
 
-class _NotOurs(Exception):
+class _NotOursError(Exception):
     """The mark of a key that another worker has."""
 
 
-_NOT_OURS = _NotOurs()
+_NOT_OURS = _NotOursError()
 
 
 def _renamed(parent: FreeTable, fk: ForeignKey) -> QueryExpression:
-    return parent.proj(**{ours: theirs for ours, theirs in fk.renamed.items()})
+    return parent.proj(**fk.renamed)
 
 
 def _same(a: Any, b: Any) -> bool:

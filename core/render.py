@@ -256,7 +256,8 @@ class _Renderer:
              *(x for n, x in node.group.heading.attributes.items() if n not in node.source.heading))
         )  # fmt: skip
         select.columns = {new: a.columns[old] for new, old in node.kept}
-        select.group = list(select.columns.values())
+        # Without a key there is one group, but none where there are no rows.
+        select.group = list(select.columns.values()) or [_TRUE]
         for name, text, _ in node.computed:
             select.columns[name] = self.text(text, available, heading)
         return select

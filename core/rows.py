@@ -114,7 +114,7 @@ class RowEncoder:
         ValueRefusedError
             If a value does not fit its attribute.
         """
-        values = {}
+        values: dict[str, Any] = {}
         key: dict[str, Any] | None = None
         for name, value in row.items():
             attribute = self._attributes[name]

@@ -18,7 +18,7 @@ from dj_panel.core.defaults import conn
 from dj_panel.core.definition import ForeignKeyLine, parse_definition
 from dj_panel.core.describe import describe
 from dj_panel.core.errors import DefinitionError, MissingTableError, QuerySyntaxError, did_you_mean
-from dj_panel.core.expression import QueryExpression
+from dj_panel.core.expression import QueryExpression, instance_of
 from dj_panel.core.jobs import Job, create_table
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.structure import TableName, TableStructure
@@ -150,7 +150,7 @@ class Schema:
         return self.name in self._list_schemas()
 
     # ------------------------------------------------------------------ classes → tables
-    def __call__(self, cls: type[Any], *, context: Mapping[str, Any] | None = None) -> type[Any]:
+    def __call__(self, cls: Any, *, context: Mapping[str, Any] | None = None) -> type[Any]:
         """Put a class, and its parts, into the schema."""
         if not (isinstance(cls, type) and issubclass(cls, UserTable)):
             raise DefinitionError(
@@ -246,8 +246,7 @@ class Schema:
                     f"{cls.__name__} refers to {line.reference.path}, and '{first}' has no '{attribute}'."
                 )
             parent = getattr(parent, attribute)
-        if isinstance(parent, type) and issubclass(parent, UserTable):
-            parent = parent()
+        parent = instance_of(parent)
         if not isinstance(parent, Table) or parent._node is not None:
             raise DefinitionError(f"{cls.__name__} refers to {line.reference.path}, which is not a table.")
         return parent.structure
@@ -387,9 +386,9 @@ class Schema:
     def drop(self, prompt: bool | None = None) -> None:
         """Drop the schema with all its tables and rows, after asking as ``config.safemode`` says."""
         connection = self.connection
-        if self.connection.settings.safemode if prompt is None else prompt:
-            if not ask(f"Drop the schema {self.name} with all its tables?"):
-                return
+        prompt = connection.settings.safemode if prompt is None else prompt
+        if prompt and not ask(f"Drop the schema {self.name} with all its tables?"):
+            return
         connection.catalog.forget(self.name)
         tables = connection.catalog.tables(self.name)
         outside = [

@@ -61,7 +61,7 @@ class Database(param.Parameterized):
     user = param.String(None, allow_None=True, doc="Account on the server.")
     password = param.String(None, allow_None=True, doc="Its password; never shown.")
     port = param.Integer(3306, bounds=(1, 65535), doc="TCP port of the server.")
-    backend = param.Selector(
+    backend: Any = param.Selector(
         default=None, objects=[None, "mysql", "sqlite"], doc="'mysql' (also MariaDB) or 'sqlite'."
     )
     name = param.String("", constant=False, doc="SQLite: the database file, else ./pipeline.db.")
@@ -72,7 +72,7 @@ class Database(param.Parameterized):
 
     def __init__(self) -> None:
         # param would call the object "Database00001"; here `name` is a setting of DataJoint's.
-        super().__init__(name="")
+        super().__init__(name="")  # type: ignore[no-untyped-call]
 
 
 class Connecting(param.Parameterized):
@@ -87,8 +87,10 @@ class Display(param.Parameterized):
     limit = param.Integer(12, bounds=(1, None), doc="Rows shown of a query.")
     width = param.Integer(14, bounds=(4, None), doc="Characters shown of a column.")
     show_tuple_count = param.Boolean(True, doc="Print the number of rows under a query.")
-    diagram_direction = param.Selector(default="LR", objects=["TB", "LR"], doc="Direction of diagrams.")
-    diagram_theme = param.Selector(default="auto", objects=["light", "dark", "auto"], doc="Their colours.")
+    diagram_direction: Any = param.Selector(default="LR", objects=["TB", "LR"], doc="Direction of diagrams.")
+    diagram_theme: Any = param.Selector(
+        default="auto", objects=["light", "dark", "auto"], doc="Their colours."
+    )
 
 
 class Jobs(param.Parameterized):
@@ -98,7 +100,7 @@ class Jobs(param.Parameterized):
     keep_completed = param.Boolean(False, doc="Keep a record of each success.")
     stale_timeout = param.Integer(3600, bounds=(0, None), doc="Seconds before a pending job is rechecked.")
     default_priority = param.Integer(5, bounds=(0, 127), doc="Lower is more urgent.")
-    version_method = param.Selector(
+    version_method: Any = param.Selector(
         default=None, objects=[None, "git", "none"], doc="Source of job versions."
     )
     allow_new_pk_fields_in_computed_tables = param.Boolean(False, doc="Admit keys that are not foreign.")
@@ -130,7 +132,7 @@ class Settings(param.Parameterized):
     """
 
     safemode = param.Boolean(True, doc="Ask before deleting or dropping.")
-    loglevel = param.Selector(
+    loglevel: Any = param.Selector(
         default="INFO", objects=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], doc="Lowest level logged."
     )
     ignore_config_file = param.Boolean(False, doc="Read neither datajoint.json nor .secrets/.")
@@ -139,13 +141,13 @@ class Settings(param.Parameterized):
     stores = param.Dict({}, doc="Object stores by name; 'default' names one of them.")
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
+        super().__init__(**values)  # type: ignore[no-untyped-call]
         self.stores = dict(self.stores)
         self.database = Database()
-        self.connection = Connecting()
-        self.display = Display()
-        self.jobs = Jobs()
-        self.provenance = Provenance()
+        self.connection = Connecting()  # type: ignore[no-untyped-call]
+        self.display = Display()  # type: ignore[no-untyped-call]
+        self.jobs = Jobs()  # type: ignore[no-untyped-call]
+        self.provenance = Provenance()  # type: ignore[no-untyped-call]
         self._touched: set[str] = set()
         self.config_path: Path | None = None
 
@@ -157,7 +159,7 @@ class Settings(param.Parameterized):
             if group not in _GROUPS:
                 raise SettingsError(f"There is no group of settings '{group}'.{did_you_mean(group, _GROUPS)}")
             owner = getattr(self, group)
-        if name not in owner.param or name == "name" and owner is self:
+        if name not in owner.param or (name == "name" and owner is self):
             raise SettingsError(f"There is no setting '{key}'.{did_you_mean(key, setting_names())}")
         return owner, name
 
@@ -339,7 +341,7 @@ def setting_names() -> list[str]:
     return names
 
 
-def _coerced(parameter: param.Parameter, value: Any) -> Any:
+def _coerced(parameter: Any, value: Any) -> Any:
     """Turn the text of a file or a variable into what the parameter takes."""
     if isinstance(value, Path):
         return str(value)

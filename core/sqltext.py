@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlglot
 from sqlglot import exp
@@ -63,16 +63,16 @@ _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QU
 class _Reading(MySQL):
     """MySQL's dialect as users write it."""
 
-    class Parser(MySQL.Parser):
-        FUNCTIONS = {name: MySQL.Parser.FUNCTIONS[name] for name in _WITH_SYNTAX}
-        FUNCTION_PARSERS = {name: MySQL.Parser.FUNCTION_PARSERS[name] for name in _PARSED_SPECIALLY}
+    class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
+        FUNCTIONS: ClassVar = {name: MySQL.Parser.FUNCTIONS[name] for name in _WITH_SYNTAX}
+        FUNCTION_PARSERS: ClassVar = {name: MySQL.Parser.FUNCTION_PARSERS[name] for name in _PARSED_SPECIALLY}
 
 
 class _WritingMySQL(MySQL):
     """What MySQL and MariaDB both understand."""
 
-    class Generator(MySQL.Generator):
-        TRANSFORMS = {
+    class Generator(MySQL.Generator):  # type: ignore[valid-type,misc]
+        TRANSFORMS: ClassVar = {
             **MySQL.Generator.TRANSFORMS,
             exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
         }
@@ -119,8 +119,8 @@ def _sqlite_function(self: Any, node: exp.Anonymous) -> str:
 class _WritingSQLite(SQLite):
     """SQLite with the functions that we give it."""
 
-    class Generator(SQLite.Generator):
-        TRANSFORMS = {
+    class Generator(SQLite.Generator):  # type: ignore[valid-type,misc]
+        TRANSFORMS: ClassVar = {
             **SQLite.Generator.TRANSFORMS,
             exp.Anonymous: _sqlite_function,
             exp.Add: _sqlite_sum,

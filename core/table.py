@@ -24,7 +24,7 @@ from dj_panel.core.errors import (
     ValueRefusedError,
 )
 from dj_panel.core.explain import Explainer, key_text
-from dj_panel.core.expression import QueryExpression
+from dj_panel.core.expression import QueryExpression, instance_of
 from dj_panel.core.render import delete_statement, select_statement
 from dj_panel.core.rows import RowEncoder, batches, is_missing, label, rows_as_dicts
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
@@ -56,7 +56,7 @@ class Table(QueryExpression):
     def __init__(self, connection: Connection, name: TableName) -> None:
         self._connection = connection
         self._name = name
-        self._node = None  # type: ignore[assignment]
+        self._node: Any = None  # the whole table, until it is restricted
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -210,8 +210,7 @@ class Table(QueryExpression):
         """
         self._check_insert_allowed(allow_direct_insert)
         on_duplicate = "replace" if replace else "skip" if skip_duplicates else "error"
-        if isinstance(rows, type) and issubclass(rows, QueryExpression):
-            rows = rows()
+        rows = instance_of(rows)
         if isinstance(rows, QueryExpression):
             self._insert_query(rows, on_duplicate, ignore_extra_fields)
             return
@@ -310,7 +309,7 @@ class Table(QueryExpression):
     def _matching(self, rows: Sequence[Mapping[str, Any]]) -> Any:
         whole = Relation(self._name, self.structure.heading)
         keys = [{n: row[n] for n in self.primary_key} for row in rows]
-        return Restrict(whole, self._whole()._condition(keys, False))
+        return Restrict(whole, self._whole()._condition(keys, semantic_check=False))
 
     def _row_encoder(self) -> RowEncoder:
         return RowEncoder(self.structure, self.connection.dialect, self.connection.settings)

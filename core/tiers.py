@@ -6,7 +6,7 @@ A table's class can be used like a table: ``Session & key`` is ``Session() & key
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dj_panel.core.connection import Connection
 from dj_panel.core.errors import DefinitionError, MissingTableError
@@ -18,11 +18,62 @@ __all__ = ["Computed", "Imported", "Lookup", "Manual", "Part", "UserTable", "is_
 
 # What is asked of an instance when it is written after the class.
 _OF_INSTANCES = frozenset(
-    """node structure heading primary_key restriction connection name table_name full_table_name database
-    is_declared describe parents children ancestors descendants parts restrict proj join extend aggr aggregate
-    count to_dicts to_arrays to_pandas to_polars to_arrow keys fetch fetch1 head tail stream cursor insert insert1
-    insert_dataframe update1 delete delete_quick plan_delete drop drop_quick staged_insert1 validate alter
-    key_source populate progress jobs make_sql preview""".split()
+    [
+        "node",
+        "structure",
+        "heading",
+        "primary_key",
+        "restriction",
+        "connection",
+        "name",
+        "table_name",
+        "full_table_name",
+        "database",
+        "is_declared",
+        "describe",
+        "parents",
+        "children",
+        "ancestors",
+        "descendants",
+        "parts",
+        "restrict",
+        "proj",
+        "join",
+        "extend",
+        "aggr",
+        "aggregate",
+        "count",
+        "to_dicts",
+        "to_arrays",
+        "to_pandas",
+        "to_polars",
+        "to_arrow",
+        "keys",
+        "fetch",
+        "fetch1",
+        "head",
+        "tail",
+        "stream",
+        "cursor",
+        "insert",
+        "insert1",
+        "insert_dataframe",
+        "update1",
+        "delete",
+        "delete_quick",
+        "plan_delete",
+        "drop",
+        "drop_quick",
+        "staged_insert1",
+        "validate",
+        "alter",
+        "key_source",
+        "populate",
+        "progress",
+        "jobs",
+        "make_sql",
+        "preview",
+    ]
 )
 
 
@@ -69,6 +120,42 @@ class TableMeta(type):
 class UserTable(Table, metaclass=TableMeta):
     """A table with a class of its own; the schema binds it to the database."""
 
+    if TYPE_CHECKING:
+        # The metaclass lets these be called on the class as well as on an instance, which no annotation of a
+        # method can say.
+        aggr: ClassVar[Any]
+        children: ClassVar[Any]
+        count: ClassVar[Any]
+        delete: ClassVar[Any]
+        delete_quick: ClassVar[Any]
+        describe: ClassVar[Any]
+        drop: ClassVar[Any]
+        extend: ClassVar[Any]
+        fetch: ClassVar[Any]
+        fetch1: ClassVar[Any]
+        head: ClassVar[Any]
+        heading: ClassVar[Any]
+        full_table_name: ClassVar[Any]
+        primary_key: ClassVar[Any]
+        table_name: ClassVar[Any]
+        insert: ClassVar[Any]
+        insert1: ClassVar[Any]
+        insert_dataframe: ClassVar[Any]
+        join: ClassVar[Any]
+        keys: ClassVar[Any]
+        parents: ClassVar[Any]
+        parts: ClassVar[Any]
+        plan_delete: ClassVar[Any]
+        populate: ClassVar[Any]
+        progress: ClassVar[Any]
+        proj: ClassVar[Any]
+        restrict: ClassVar[Any]
+        tail: ClassVar[Any]
+        to_arrays: ClassVar[Any]
+        to_dicts: ClassVar[Any]
+        to_pandas: ClassVar[Any]
+        update1: ClassVar[Any]
+
     definition: ClassVar[Any]
     contents: ClassVar[Any] = ()
     _prefix: ClassVar[str] = ""
@@ -97,11 +184,21 @@ class Manual(UserTable):
 class Imported(AutoPopulate, UserTable):
     """A table that ``make`` fills from files or instruments."""
 
+    if TYPE_CHECKING:
+        jobs: ClassVar[Any]
+        populate: ClassVar[Any]
+        progress: ClassVar[Any]
+
     _prefix = "_"
 
 
 class Computed(AutoPopulate, UserTable):
     """A table that ``make`` computes from other tables."""
+
+    if TYPE_CHECKING:
+        jobs: ClassVar[Any]
+        populate: ClassVar[Any]
+        progress: ClassVar[Any]
 
     _prefix = "__"
 
@@ -120,7 +217,8 @@ class Part(UserTable):
         self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce"
     ) -> int:
         """Delete part rows; their master must go too unless ``part_integrity`` says otherwise."""
-        return super().delete(transaction, prompt, part_integrity)
+        number: int = super().delete(transaction, prompt, part_integrity)
+        return number
 
 
 def is_part(member: Any) -> bool:

@@ -71,7 +71,9 @@ def _subtract(ask: Ask, tables: Mapping[str, Rows], source: Recipe, condition: R
 def _condition(ask: Ask, rows: Rows, condition: Recipe) -> Callable[[Row], bool | None]:
     kind, *parts = condition
     if kind == "dict":
-        return lambda row: all(row[n] in v if isinstance(v, list) else row[n] == v for n, v in parts[0].items())
+        return lambda row: all(
+            row[n] in v if isinstance(v, list) else row[n] == v for n, v in parts[0].items()
+        )
     if kind == "query":
         other = ask(parts[0])
         shared = _shared(rows, other)
@@ -199,7 +201,7 @@ def _aggr(
     names = [n for n in a.names if n in a.key or n in kept]
     if set(names) & set(named):
         raise RefusedError("two attributes of one name")
-    types = {n: a.types[n] for n in names} | {n: "int" for n in named}
+    types = {n: a.types[n] for n in names} | dict.fromkeys(named, "int")
     rows = []
     for row in a.rows:
         group = [{**other, **row} for other in b.rows if _equal(row, other, shared)]
@@ -224,7 +226,12 @@ def _union(ask: Ask, tables: Mapping[str, Rows], first: Recipe, second: Recipe) 
 
 
 def _top(
-    ask: Ask, tables: Mapping[str, Rows], source: Recipe, order: tuple[tuple[str, bool], ...], limit: int, offset: int
+    ask: Ask,
+    tables: Mapping[str, Rows],
+    source: Recipe,
+    order: tuple[tuple[str, bool], ...],
+    limit: int,
+    offset: int,
 ) -> Rows:
     rows = ask(source)
     ordered = list(rows.rows)
@@ -249,7 +256,7 @@ def _universe(
         groups.setdefault(tuple(row[n] for n in names), []).append(row)
     if not names and not groups:
         groups[()] = []
-    types = {n: rows.types[n] for n in names} | {n: "int" for n in named}
+    types = {n: rows.types[n] for n in names} | dict.fromkeys(named, "int")
     out = [
         dict(zip(names, values, strict=True)) | {n: _aggregate(w, group) for n, w in named.items()}
         for values, group in groups.items()
@@ -325,7 +332,9 @@ def said(text: Recipe) -> str:
 
 
 def _literal(value: Any) -> str:
-    return str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+    return (
+        str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+    )
 
 
 def _text_of(what: Recipe) -> str:

@@ -293,11 +293,7 @@ class MySQL(Dialect):
         key = [a.name for a in table.heading.all_attributes if a.in_key]
         lines = [self._column(table, a, inherited.get(a.name)) for a in table.heading.all_attributes]
         lines.append(f"PRIMARY KEY ({', '.join(map(self.quote, key))})")
-        for fk in table.foreign_keys:
-            lines.append(
-                f"FOREIGN KEY ({', '.join(map(self.quote, fk.attributes))}) REFERENCES {self.table(fk.parent)}"
-                f" ({', '.join(map(self.quote, fk.parent_attributes))}) ON UPDATE CASCADE ON DELETE RESTRICT"
-            )
+        lines += [self.foreign_key_clause(fk) for fk in table.foreign_keys]
         for index in table.indexes:
             columns = ", ".join(c if c.startswith("(") else self.quote(c) for c in index.columns)
             lines.append(f"{'UNIQUE ' if index.unique else ''}INDEX ({columns})")

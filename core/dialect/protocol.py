@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from dj_panel.core.coretypes import ColumnType
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.settings import Settings
-from dj_panel.core.structure import TableName, TableStructure
+from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 
 __all__ = ["ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
@@ -131,7 +131,7 @@ class Dialect(ABC):
     def is_retryable(self, error: Exception) -> bool:
         """Tell whether a whole transaction that failed with this driver's error may be run again."""
 
-    def ends_transaction(self, error: Exception) -> bool:  # noqa: ARG002 - for servers that do
+    def ends_transaction(self, error: Exception) -> bool:
         """Tell whether the server undid the whole transaction with this driver's error."""
         return False
 
@@ -160,7 +160,7 @@ class Dialect(ABC):
     def decoder(self, column: ColumnType) -> Convert | None:
         """Return what turns the driver's value into Python's, or ``None`` where they are the same."""
 
-    def selected(self, sql: str, column: ColumnType) -> str:  # noqa: ARG002 - for servers that need it
+    def selected(self, sql: str, column: ColumnType) -> str:
         """Return the expression by which a column is fetched without losing anything."""
         return sql
 
@@ -243,6 +243,11 @@ class Dialect(ABC):
             Triples ``(table, attribute, "schema.table.attribute")``.
         """
         return ()
+
+    def foreign_key_clause(self, fk: ForeignKey) -> str:
+        """Return the clause of CREATE TABLE for a foreign key."""
+        ours, theirs = (", ".join(map(self.quote, names)) for names in (fk.attributes, fk.parent_attributes))
+        return f"FOREIGN KEY ({ours}) REFERENCES {self.table(fk.parent)} ({theirs}) ON UPDATE CASCADE ON DELETE RESTRICT"
 
     @abstractmethod
     def drop_table(self, name: TableName) -> Sequence[Statement]:

@@ -16,7 +16,6 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from dj_panel.core.coretypes import (
     ColumnType,
@@ -246,11 +245,7 @@ class SQLite(Dialect):
         lines = [self._column(a, is_rowid=rowid and a.in_key) for a in attributes]
         if not rowid:
             lines.append(f"PRIMARY KEY ({', '.join(map(self.quote, key))})")
-        for fk in table.foreign_keys:
-            lines.append(
-                f"FOREIGN KEY ({', '.join(map(self.quote, fk.attributes))}) REFERENCES {self.table(fk.parent)}"
-                f" ({', '.join(map(self.quote, fk.parent_attributes))}) ON UPDATE CASCADE ON DELETE RESTRICT"
-            )
+        lines += [self.foreign_key_clause(fk) for fk in table.foreign_keys]
         schema, name = table.name.schema, table.name.table
         body = ",\n".join(lines)
         statements = [

@@ -41,7 +41,7 @@ class _Moments:
     def __init__(self) -> None:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
 
-    def step(self, value: float | None) -> None:
+    def step(self, value: Any, /) -> None:
         if value is None:
             return
         self.count += 1
@@ -291,7 +291,9 @@ def register_functions(raw: sqlite3.Connection) -> None:
     raw.create_function("utc_timestamp", 0, lambda: dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S"))
     raw.create_function("greatest", -1, _strict(max), deterministic=True)
     raw.create_function("least", -1, _strict(min), deterministic=True)
-    raw.create_aggregate("stddev_pop", 1, _DeviationPopulation)
-    raw.create_aggregate("stddev_samp", 1, _DeviationSample)
-    raw.create_aggregate("var_pop", 1, _VariancePopulation)
-    raw.create_aggregate("var_samp", 1, _VarianceSample)
+    # The annotation of the standard library admits only aggregates that return whole numbers.
+    aggregate: Any = raw.create_aggregate
+    aggregate("stddev_pop", 1, _DeviationPopulation)
+    aggregate("stddev_samp", 1, _DeviationSample)
+    aggregate("var_pop", 1, _VariancePopulation)
+    aggregate("var_samp", 1, _VarianceSample)

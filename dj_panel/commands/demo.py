@@ -18,8 +18,12 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be said after ``dj-panel demo``."""
-    parser.add_argument("--folder", type=Path, default=Path("demo-lab"), help="where to make it (default ./demo-lab)")
-    parser.add_argument("--reset", action="store_true", help="begin again, after asking: what was entered is lost")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("demo-lab"), help="where to make it (default ./demo-lab)"
+    )
+    parser.add_argument(
+        "--reset", action="store_true", help="begin again, after asking: what was entered is lost"
+    )
     parser.add_argument(
         "--on-server",
         action="store_true",

@@ -14,7 +14,11 @@ __all__ = ["add_arguments", "add_server_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be said after ``dj-panel serve``."""
-    parser.add_argument("module", nargs="?", help="import name of the pipeline: a module, or a package with all of its modules")
+    parser.add_argument(
+        "module",
+        nargs="?",
+        help="import name of the pipeline: a module, or a package with all of its modules",
+    )
     parser.add_argument(
         "--schema",
         action="append",

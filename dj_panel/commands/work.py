@@ -23,7 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be said after ``dj-panel work``."""
     parser.add_argument("module", help="import name of the pipeline")
     parser.add_argument(
-        "--table", action="append", default=[], metavar="SCHEMA.CLASS", help="only this table; may be given several times"
+        "--table",
+        action="append",
+        default=[],
+        metavar="SCHEMA.CLASS",
+        help="only this table; may be given several times",
     )
     parser.add_argument("--processes", type=int, default=1, help="how many workers (default 1)")
 
@@ -36,7 +40,9 @@ def run(options: argparse.Namespace) -> int:
     tables = chosen_tables(pipeline_classes(options.module), options.table)
     with stop_on_signals() as stop:
         tally = work(tables, stop=stop)
-    logger.info("%d computed, %d failed%s", tally.succeeded, tally.failed, ", stopped" if tally.stopped else "")
+    logger.info(
+        "%d computed, %d failed%s", tally.succeeded, tally.failed, ", stopped" if tally.stopped else ""
+    )
     return 0
 
 
@@ -48,7 +54,9 @@ def chosen_tables(classes: dict[str, type[UserTable]], names: list[str]) -> list
     MissingTableError
         If a name is not that of a table that can be computed.
     """
-    computable = {name: cls for name, cls in classes.items() if issubclass(cls, AutoPopulate) and cls.is_computable()}
+    computable = {
+        name: cls for name, cls in classes.items() if issubclass(cls, AutoPopulate) and cls.is_computable()
+    }
     for name in names:
         if name not in computable:
             raise MissingTableError(

@@ -27,7 +27,7 @@ from tests.conftest import Backend
 from tests.entry_tables import declare
 from tests.servers import free_port
 
-LOST = r"WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull"
+LOST = r"WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull|not connected"
 
 
 class Plain(Page):
@@ -427,12 +427,12 @@ def test_a_killed_server_takes_nothing_of_what_was_typed(server: Server, page: T
     page.keyboard.type("carla")
     server.kill()
     expect(page.get_by_role("alert").filter(has_text="connection to the server is lost")).to_be_visible()
-    page.get_by_label("Full name").fill("typed while it was gone")
+    page.get_by_role("textbox", name="Full name").fill("typed while it was gone")
     server.start()
     page.goto("about:blank")
     open_form(page, server, "Person")
     expect(page.get_by_label(re.compile("^Person")).first).to_have_value("carla")
-    expect(page.get_by_label("Full name")).to_have_value("typed while it was gone")
+    expect(page.get_by_role("textbox", name="Full name")).to_have_value("typed while it was gone")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".receipt")).to_contain_text("Saved: Person carla")
     page.goto("about:blank")

@@ -153,7 +153,9 @@ def enter_session(tab: Page) -> None:
         picker = tab.get_by_role("combobox", name="Experimenter").nth(row)
         expect(picker).to_be_focused()
         tab.keyboard.type(person)
-        expect(tab.get_by_role("option", name=re.compile(f"^{person}"))).to_have_attribute("aria-selected", "true")
+        expect(tab.get_by_role("option", name=re.compile(f"^{person}"))).to_have_attribute(
+            "aria-selected", "true"
+        )
         press(tab, "Tab", "Enter")  # Enter in the last cell of a row begins another
     expect(tab.get_by_role("combobox", name="Experimenter")).to_have_count(3)
     press(tab, "Control+Delete")
@@ -200,7 +202,9 @@ def test_the_whole_job_with_the_keyboard_alone(lab: DemoLab, open_page: OpenPage
     expect(tab.get_by_role("main")).to_contain_text("The pulse signal is flat")
 
 
-def test_a_long_signal_and_a_stack_are_looked_into_with_the_keyboard_alone(lab: DemoLab, open_page: OpenPage) -> None:
+def test_a_long_signal_and_a_stack_are_looked_into_with_the_keyboard_alone(
+    lab: DemoLab, open_page: OpenPage
+) -> None:
     s = lab.schema
     key = "subject_id=LM-01&session_date=2025-05-08&session_number=1&recording_number=1"
     tab = show(open_page(), lab, f"#/object/{s}acquisition.StimulusTrace?{key}&attribute=level")
@@ -211,17 +215,23 @@ def test_a_long_signal_and_a_stack_are_looked_into_with_the_keyboard_alone(lab: 
         tab.get_by_role("button", name="Zoom in").focus()
         press(tab, "Enter")
     # A quarter of the signal, in its middle; then further to the right.
-    expect(main).to_contain_text(re.compile(r"samples (74|75),\d{3} to (124|125),\d{3} of 200,000"), timeout=LONG_MS)
+    expect(main).to_contain_text(
+        re.compile(r"samples (74|75),\d{3} to (124|125),\d{3} of 200,000"), timeout=LONG_MS
+    )
     tab.get_by_role("button", name="Right").focus()
     press(tab, "Enter")
-    expect(main).to_contain_text(re.compile(r"samples (8|9|1\d)\d,\d{3} to 1[3-9]\d,\d{3} of 200,000"), timeout=LONG_MS)
+    expect(main).to_contain_text(
+        re.compile(r"samples (8|9|1\d)\d,\d{3} to 1[3-9]\d,\d{3} of 200,000"), timeout=LONG_MS
+    )
 
     key = "subject_id=HV-06&session_date=2025-05-22&session_number=1&recording_number=1"
     show(tab, lab, f"#/object/{s}acquisition.Scan?{key}&attribute=volumes")
     slider = main.get_by_role("slider").first
     expect(slider).to_be_visible(timeout=LONG_MS)
     summary = tab.locator("p.summary")
-    expect(summary).to_contain_text(re.compile(r"Rows 0 to \d+, columns 0 to \d+, at \d+, \d+"), timeout=LONG_MS)
+    expect(summary).to_contain_text(
+        re.compile(r"Rows 0 to \d+, columns 0 to \d+, at \d+, \d+"), timeout=LONG_MS
+    )
     plane = re.search(r"at (\d+), (\d+)", summary.inner_text())
     assert plane is not None
     slider.focus()
@@ -233,7 +243,9 @@ def test_a_long_signal_and_a_stack_are_looked_into_with_the_keyboard_alone(lab: 
     tab.wait_for_function(f"{SHOWN_WIDTH}() < {0.6 * whole}", timeout=LONG_MS)
 
 
-@pytest.mark.console_errors(r"WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull")
+@pytest.mark.console_errors(
+    r"WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull"
+)
 def test_what_was_confirmed_survives_a_killed_server(lab: DemoLab, open_page: OpenPage) -> None:
     tab = show(open_page(), lab, f"#/enter/{lab.schema}subject.Subject")
     enter_subject(tab, "HV-98")

@@ -222,8 +222,18 @@ def test_projection(lab: Any) -> None:
     swapped = lab.Session.proj(subject="partner", partner="subject")
     assert swapped.primary_key == ["partner", "session"]
     assert (swapped & {"partner": "M1", "session": 2}).fetch1("subject") == "M2"
-    assert lab.Session.proj("partner", other="partner").heading.names == ["subject", "session", "partner", "other"]
-    assert lab.Session.proj(..., other="partner").heading.names == ["subject", "session", "session_date", "other"]
+    assert lab.Session.proj("partner", other="partner").heading.names == [
+        "subject",
+        "session",
+        "partner",
+        "other",
+    ]
+    assert lab.Session.proj(..., other="partner").heading.names == [
+        "subject",
+        "session",
+        "session_date",
+        "other",
+    ]
     with pytest.raises(dj.errors.QuerySyntaxError, match="cannot be projected away"):
         lab.Session.proj("-session")
     with pytest.raises(dj.errors.UnknownAttributeError):

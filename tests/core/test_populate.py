@@ -49,7 +49,9 @@ def test_restrictions_and_the_number_of_calls_limit_the_work(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("reserve_jobs", [False, True])
-def test_an_error_in_make_is_recorded_with_its_message_and_leaves_nothing(lab: Any, reserve_jobs: bool) -> None:
+def test_an_error_in_make_is_recorded_with_its_message_and_leaves_nothing(
+    lab: Any, reserve_jobs: bool
+) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         self.insert1({**key, "value": 1})
         if key["session"] == 2:
@@ -322,7 +324,9 @@ def test_zombie_a_worker_that_lost_its_reservation_rolls_back_quietly(lab: Any) 
     assert table.jobs.progress()["error"] == 0
 
 
-def test_two_programs_that_compute_without_a_queue_do_not_trip_over_each_other(lab: Any, backend: Backend) -> None:
+def test_two_programs_that_compute_without_a_queue_do_not_trip_over_each_other(
+    lab: Any, backend: Backend
+) -> None:
     other = backend.connect()
     twin = dj.FreeTable(other, f"{lab.schema.name}.__value")
 
@@ -396,7 +400,9 @@ def test_kill_worker_nothing_is_half_done_and_the_key_is_computed_again(lab: Any
     text = WORKER.format(root=str(ROOT), schema=lab.schema.name)
     environment = {**os.environ, **backend.environment}
     for _ in range(3):
-        killed = subprocess.run([sys.executable, "-c", text, "die"], env=environment, check=False, timeout=120)
+        killed = subprocess.run(
+            [sys.executable, "-c", text, "die"], env=environment, check=False, timeout=120
+        )
         assert killed.returncode == -signal.SIGKILL
         lab.schema.connection.catalog.forget()
         value = dj.FreeTable(lab.schema.connection, f"{lab.schema.name}.__value")
@@ -407,7 +413,9 @@ def test_kill_worker_nothing_is_half_done_and_the_key_is_computed_again(lab: Any
         assert stuck["session"] == 2
         assert not value & stuck
         connection = lab.schema.connection
-        connection.query(f"UPDATE {connection.dialect.table(jobs.name)} SET reserved_time = '2020-01-01 00:00:00'")
+        connection.query(
+            f"UPDATE {connection.dialect.table(jobs.name)} SET reserved_time = '2020-01-01 00:00:00'"
+        )
         virtual = dj.virtual_schema(lab.schema.name, connection=connection)
         assert virtual.Value.jobs.refresh(orphan_timeout=60)["orphaned"] == 1
     finished = subprocess.run(
@@ -420,9 +428,7 @@ def test_kill_worker_nothing_is_half_done_and_the_key_is_computed_again(lab: Any
 
 
 def test_dup_make_workers_share_a_queue_and_no_key_is_computed_twice(lab: Any, backend: Backend) -> None:
-    lab.Session.insert(
-        {"subject": "M1", "session": i, "session_date": "2026-01-01"} for i in range(10, 110)
-    )
+    lab.Session.insert({"subject": "M1", "session": i, "session_date": "2026-01-01"} for i in range(10, 110))
     text = WORKER.format(root=str(ROOT), schema=lab.schema.name)
     environment = {**os.environ, **backend.environment}
     workers = [

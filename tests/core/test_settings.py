@@ -34,7 +34,9 @@ def test_the_environment_goes_before_the_file_and_the_file_before_secrets(tmp_pa
 
 
 def test_dotted_names_in_the_file_are_read_too(tmp_path: Path) -> None:
-    write(tmp_path, {"database.host": "a", "display.limit": 3, "safemode": False, "stores": {"default": "main"}})
+    write(
+        tmp_path, {"database.host": "a", "display.limit": 3, "safemode": False, "stores": {"default": "main"}}
+    )
     settings = load_settings(tmp_path, {})
     assert (settings["database.host"], settings.display.limit, settings.safemode) == ("a", 3, False)
     assert settings.stores == {"default": "main"}
@@ -73,7 +75,9 @@ def test_stores_come_together_from_file_environment_and_secrets(tmp_path: Path) 
         ([1], "one JSON object"),
     ],
 )
-def test_a_file_with_a_mistake_is_refused_with_the_setting(tmp_path: Path, content: Any, message: str) -> None:
+def test_a_file_with_a_mistake_is_refused_with_the_setting(
+    tmp_path: Path, content: Any, message: str
+) -> None:
     write(tmp_path, content)
     with pytest.raises(dj.errors.SettingsError, match=message):
         load_settings(tmp_path, {})
@@ -105,8 +109,15 @@ def test_a_wrong_variable_is_named_and_a_password_never_shown() -> None:
 
 def test_override_ends_with_its_block_even_after_an_error() -> None:
     settings = Settings()
-    with pytest.raises(ValueError, match="x"), settings.override(safemode=False, display__limit=3, jobs__keep_completed=True):
-        assert (settings.safemode, settings["display.limit"], settings.jobs.keep_completed) == (False, 3, True)
+    with (
+        pytest.raises(ValueError, match="x"),
+        settings.override(safemode=False, display__limit=3, jobs__keep_completed=True),
+    ):
+        assert (settings.safemode, settings["display.limit"], settings.jobs.keep_completed) == (
+            False,
+            3,
+            True,
+        )
         raise ValueError("x")
     assert (settings.safemode, settings["display.limit"], settings.jobs.keep_completed) == (True, 12, False)
     with pytest.raises(dj.errors.SettingsError, match="Did you mean"), settings.override(safemod=False):
@@ -123,7 +134,15 @@ def test_the_backend_follows_the_host(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_settings_that_only_datajoint_has_do_not_stop_its_file_from_loading(tmp_path: Path) -> None:
-    write(tmp_path, {"$schema": "x", "_comment": "y", "database": {"database_prefix": "p_"}, "connection": {"charset": ""}})
+    write(
+        tmp_path,
+        {
+            "$schema": "x",
+            "_comment": "y",
+            "database": {"database_prefix": "p_"},
+            "connection": {"charset": ""},
+        },
+    )
     assert load_settings(tmp_path, {}).database.database_prefix == "p_"
 
 

@@ -177,10 +177,13 @@ def test_drop_in_transaction_a_caught_loss_keeps_nothing_of_the_transaction(
             with pytest.raises(dj.errors.LostConnectionError):
                 found(numbers)
         assert found(outside) == []
-    with pytest.raises(dj.errors.LostConnectionError), numbers.connection.transaction:
-        with numbers.connection.transaction:
-            numbers.insert1({"number": 1})
-            lose(numbers.connection, backend)
+    with (
+        pytest.raises(dj.errors.LostConnectionError),
+        numbers.connection.transaction,
+        numbers.connection.transaction,
+    ):
+        numbers.insert1({"number": 1})
+        lose(numbers.connection, backend)
     numbers.insert1({"number": 9})
     assert found(outside) == [9]
 
@@ -224,7 +227,9 @@ def test_a_wrong_server_or_password_is_named_without_the_password(backend: Backe
     with pytest.raises(dj.errors.AccessError, match="refused the account") as caught:
         backend.connect(database__password="hush-hush").ping()
     assert "hush-hush" not in str(caught.value)
-    with pytest.raises(dj.errors.LostConnectionError, match="no answer from a database server at 127.0.0.1:1"):
+    with pytest.raises(
+        dj.errors.LostConnectionError, match="no answer from a database server at 127.0.0.1:1"
+    ):
         backend.connect(database__port=1).ping()
 
 

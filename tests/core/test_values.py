@@ -146,7 +146,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("date", dt.datetime(2026, 3, 31, 1), "time of day"),
     ("date", 20260331, "not a date"),
     ("datetime", "yesterday", "YYYY-MM-DD HH:MM:SS"),
-    ("datetime", dt.datetime(2026, 3, 31, tzinfo=dt.timezone.utc), "time zone"),
+    ("datetime", dt.datetime(2026, 3, 31, tzinfo=dt.UTC), "time zone"),
     ("datetime", "2026-03-31T14:05:00+02:00", "time zone"),
     ("uuid", "nonsense", "not a UUID"),
     ("uuid", b"short", "not a UUID"),

@@ -87,7 +87,13 @@ def test_relatives(lab: Any) -> None:
     assert names(lab.Session.parents(as_objects=True)) == ["subject"]
     assert names(lab.Session.parents(primary=False, as_objects=True)) == ["subject"]
     assert set(names(lab.Session.children(as_objects=True))) == {"session__trial", "__rate"}
-    assert names(lab.Rate.Bin.ancestors(as_objects=True)) == ["#species", "subject", "session", "__rate", "__rate__bin"]
+    assert names(lab.Rate.Bin.ancestors(as_objects=True)) == [
+        "#species",
+        "subject",
+        "session",
+        "__rate",
+        "__rate__bin",
+    ]
     assert names(lab.Session.parts(as_objects=True)) == ["session__trial"]
     assert set(names(lab.Subject.descendants(as_objects=True))) == {
         "subject", "session", "session__trial", "__rate", "__rate__bin",

@@ -20,8 +20,19 @@ N_EXAMPLES = int(os.environ.get("DJ_PANEL_EXAMPLES", "300"))
 
 WORDS = ["a", "b", "B", "", "é", "it's", "x%"]
 SPECIES = [("mouse", 1), ("rat", None), ("fly", 2)]
-SUBJECTS = [("M1", "mouse", 3, "a"), ("M2", "mouse", None, None), ("M3", None, 3, "B"), ("M4", "rat", -1, "it's")]
-SESSIONS = [("M1", 1, 5, "M2"), ("M1", 2, None, None), ("M2", 1, 5, "M2"), ("M3", 1, 0, "M4"), ("M3", 3, 7, None)]
+SUBJECTS = [
+    ("M1", "mouse", 3, "a"),
+    ("M2", "mouse", None, None),
+    ("M3", None, 3, "B"),
+    ("M4", "rat", -1, "it's"),
+]
+SESSIONS = [
+    ("M1", 1, 5, "M2"),
+    ("M1", 2, None, None),
+    ("M2", 1, 5, "M2"),
+    ("M3", 1, 0, "M4"),
+    ("M3", 3, 7, None),
+]
 TRIALS = [
     ("M1", 1, 1, 1, "a"), ("M1", 1, 2, None, None), ("M1", 2, 1, 5, ""), ("M2", 1, 1, 5, "a"),
     ("M3", 1, 1, None, "é"), ("M3", 1, 2, 2, "x%"), ("M3", 3, 9, 1, "b"),
@@ -118,13 +129,17 @@ def answer(recipe: Recipe) -> Rows | None:
 
 def value_of(rows: Rows, name: str) -> st.SearchStrategy[Any]:
     seen = [row[name] for row in rows.rows if row[name] is not None]
-    other = st.integers(-2, 10) if rows.types[name] == "int" else st.sampled_from([*WORDS, "M1", "mouse", "1"])
+    other = (
+        st.integers(-2, 10) if rows.types[name] == "int" else st.sampled_from([*WORDS, "M1", "mouse", "1"])
+    )
     return st.one_of(st.sampled_from(seen), other) if seen else other
 
 
 @st.composite
 def texts(draw: st.DrawFn, rows: Rows, depth: int = 2) -> Recipe:
-    kind = draw(st.sampled_from(["=", "<>", "<", "<=", ">", ">=", "null", "in", "between", "and", "or", "not"]))
+    kind = draw(
+        st.sampled_from(["=", "<>", "<", "<=", ">", ">=", "null", "in", "between", "and", "or", "not"])
+    )
     if kind in ("and", "or") and depth:
         return (kind, draw(texts(rows, depth - 1)), draw(texts(rows, depth - 1)))
     if kind == "not" and depth:
@@ -142,7 +157,9 @@ def texts(draw: st.DrawFn, rows: Rows, depth: int = 2) -> Recipe:
 
 @st.composite
 def conditions(draw: st.DrawFn, rows: Rows, depth: int) -> Recipe:
-    kind = draw(st.sampled_from(["dict", "dict", "text", "text", "query", "query", "not", "any", "all", "true"]))
+    kind = draw(
+        st.sampled_from(["dict", "dict", "text", "text", "query", "query", "not", "any", "all", "true"])
+    )
     if kind == "query":
         return ("query", draw(recipes(depth)))
     if kind == "not" and depth:
@@ -155,7 +172,8 @@ def conditions(draw: st.DrawFn, rows: Rows, depth: int) -> Recipe:
         return ("text", draw(texts(rows)))
     names = draw(st.lists(st.sampled_from(rows.names), max_size=3, unique=True))
     values = {
-        n: draw(st.one_of(value_of(rows, n), st.none(), st.lists(value_of(rows, n), max_size=3))) for n in names
+        n: draw(st.one_of(value_of(rows, n), st.none(), st.lists(value_of(rows, n), max_size=3)))
+        for n in names
     }
     return ("dict", values)
 
@@ -182,7 +200,19 @@ def recipes(draw: st.DrawFn, depth: int = 3) -> Recipe:
         return source
     operator = draw(
         st.sampled_from(
-            ["restrict", "restrict", "subtract", "proj", "join", "left", "aggr", "union", "top", "universe", "same"]
+            [
+                "restrict",
+                "restrict",
+                "subtract",
+                "proj",
+                "join",
+                "left",
+                "aggr",
+                "union",
+                "top",
+                "universe",
+                "same",
+            ]
         )
     )
     if operator == "same":
@@ -192,14 +222,22 @@ def recipes(draw: st.DrawFn, depth: int = 3) -> Recipe:
     some = st.lists(st.sampled_from(rows.names), max_size=3, unique=True).map(tuple)
     if operator == "proj":
         named: dict[str, Recipe] = {}
-        for new in draw(st.lists(st.sampled_from(["x", "y", "subject", "session", "score"]), max_size=2, unique=True)):
+        for new in draw(
+            st.lists(st.sampled_from(["x", "y", "subject", "session", "score"]), max_size=2, unique=True)
+        ):
             name = draw(st.sampled_from(rows.names))
             kinds = ["rename", "empty"] + (["plus", "coalesce"] if rows.types[name] == "int" else [])
             kind = draw(st.sampled_from(kinds))
-            named[new] = (kind, name, draw(st.integers(-1, 3))) if kind in ("plus", "coalesce") else (kind, name)
+            named[new] = (
+                (kind, name, draw(st.integers(-1, 3))) if kind in ("plus", "coalesce") else (kind, name)
+            )
         return (operator, source, draw(some), named)
     if operator == "top":
-        order = draw(st.lists(st.tuples(st.sampled_from(rows.names), st.booleans()), max_size=2, unique_by=lambda p: p[0]))
+        order = draw(
+            st.lists(
+                st.tuples(st.sampled_from(rows.names), st.booleans()), max_size=2, unique_by=lambda p: p[0]
+            )
+        )
         return (operator, source, tuple(order), draw(st.integers(0, 5)), draw(st.integers(0, 3)))
     if operator == "universe":
         names = draw(some)
