@@ -501,7 +501,7 @@ class QueryExpression:
         self,
         *attributes: str,
         as_dict: bool | None = None,
-        format: str | None = None,
+        format: str | None = None,  # noqa: A002
         **options: Any,
     ) -> Any:
         """Return rows as DataJoint 0.14 did. Deprecated: the ``to_…`` methods say what they return."""

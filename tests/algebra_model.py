@@ -146,11 +146,12 @@ def _proj(
 def expression(what: Recipe, row: Row) -> int | None:
     """Return the value of a computed attribute."""
     kind, name, *rest = what
-    value = row[name]
+    value: int | None = row[name]
     if kind == "plus":
-        return None if value is None else value + rest[0]
+        return None if value is None else value + int(rest[0])
     if kind == "coalesce":
-        return rest[0] if value is None else value
+        other: int = rest[0]
+        return other if value is None else value
     return int(value is None)
 
 
@@ -187,7 +188,8 @@ def _aggregate(what: Recipe, rows: list[Row]) -> int | None:
         return len(set(values))
     if not values:
         return None
-    return {"sum": sum, "min": min, "max": max}[kind](values)
+    reduced: int = {"sum": sum, "min": min, "max": max}[kind](values)  # type: ignore[operator]
+    return reduced
 
 
 def _aggr(

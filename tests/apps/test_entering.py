@@ -408,7 +408,11 @@ def test_the_tables_to_fill_in_are_masters_that_people_write(lab: Lab) -> None:
     names = {info.label for info in lab.entering.tables()}
     assert names == {"Species", "Person", "Subject", "Session", "Consent", "Probe"}
     form = lab.entering.form(lab.name("Probe"))
-    assert [getattr(item, "id", None) or item.name for item in form.items] == ["->0", "probe", "->1"]
+    assert [getattr(item, "id", "") or getattr(item, "name", "") for item in form.items] == [
+        "->0",
+        "probe",
+        "->1",
+    ]
 
 
 # ---------------------------------------------------------------------------------------------- files

@@ -129,7 +129,7 @@ def test_the_default_current_timestamp_is_the_servers_time(schema: dj.Schema) ->
 
 
 def test_foreign_keys_of_every_form(schema: dj.Schema) -> None:
-    lab = declare_lab(schema)
+    declare_lab(schema)
 
     @schema
     class Pair(dj.Manual):
@@ -212,7 +212,7 @@ def test_indexes_are_declared_and_described(schema: dj.Schema) -> None:
 def test_a_described_pipeline_is_declared_again_alike(schema: dj.Schema, backend: Backend) -> None:
     lab = declare_lab(schema)
     again = dj.Schema(backend.prefix + "again", connection=schema.connection)
-    names = {"dj": dj, "schema": again}
+    names: dict[str, Any] = {"dj": dj, "schema": again}
     source = schema.code.replace(f"dj.Schema({schema.name!r})", "schema").replace("schema = schema", "")
     exec(source, names)
     for name, cls in schema.classes.items():

@@ -106,13 +106,13 @@ def test_the_old_fetch_still_answers_with_a_warning(lab: Any) -> None:
     with pytest.warns(DeprecationWarning, match="to_dicts"):
         keys = lab.Session.fetch("KEY", order_by="KEY")
     assert keys == lab.Session.keys(order_by="KEY")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         assert lab.Session.fetch(as_dict=True, limit=2) == lab.Session.to_dicts(limit=2)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         got, sessions = lab.Session.fetch("KEY", "session", order_by="KEY")
     assert got == keys
     assert sessions.tolist() == [1, 2, 3, 1, 2, 3]
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         assert lab.Session.fetch(format="frame").equals(lab.Session.to_pandas())
 
 
@@ -124,7 +124,7 @@ def test_iterating_counting_and_truth(lab: Any) -> None:
     assert {"subject": "M1", "session": 1} in lab.Session()
     assert {"subject": "M1", "session": 9} not in lab.Session()
     assert lab.Session().count(at_most=4) == 4
-    assert list(lab.Session().cursor(as_dict=True))[0].keys() == {
+    assert next(iter(lab.Session().cursor(as_dict=True))).keys() == {
         "subject",
         "session",
         "session_date",
@@ -177,9 +177,9 @@ def test_restrictions_of_every_kind(lab: Any) -> None:
     ):
         with pytest.raises(dj.errors.UnknownAttributeError, match="'sesion'"):
             sessions(wrong)
-    for wrong in (None, 5, "", "session ="):
+    for unreadable in (None, 5, "", "session ="):
         with pytest.raises(dj.errors.QuerySyntaxError):
-            sessions(wrong)
+            sessions(unreadable)
 
 
 def test_anti_restriction_with_empty_values_keeps_what_has_no_match(lab: Any) -> None:

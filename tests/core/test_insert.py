@@ -150,7 +150,7 @@ def test_skip_duplicates_hides_taken_primary_keys_and_nothing_else(lab: Any) -> 
         skip_duplicates=True,
     )
     assert lab.Subject.to_arrays("species", order_by="subject").tolist() == ["mouse", "rat"]
-    with pytest.raises(dj.errors.DuplicateError, match="uid=UUID.*unique"):
+    with pytest.raises(dj.errors.DuplicateError, match=r"uid=UUID.*unique"):
         lab.Subject.insert1({"subject": "M9", "species": "rat", "uid": one}, skip_duplicates=True)
     with pytest.raises(dj.errors.IntegrityError, match="Species has no row"):
         lab.Subject.insert1({"subject": "M9", "species": "dragon"}, skip_duplicates=True)
@@ -220,7 +220,7 @@ def test_messages_name_the_table_the_attribute_the_value_and_the_remedy(
 
 def test_two_rows_with_one_key_are_told_from_a_taken_key(lab: Any) -> None:
     with pytest.raises(
-        dj.errors.DuplicateError, match="Two of the rows for .*Species have the key species='fly'"
+        dj.errors.DuplicateError, match=r"Two of the rows for .*Species have the key species='fly'"
     ):
         lab.Species.insert([("fly",), ("fly",)])
 

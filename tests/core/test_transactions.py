@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -45,7 +46,7 @@ def found(table: Any) -> list[int]:
 def test_a_transaction_is_seen_by_others_only_when_it_is_complete(numbers: Any, outside: Any) -> None:
     connection = numbers.connection
     with connection.transaction:
-        numbers.insert1((1,) + ("",))
+        numbers.insert1((1, ""))
         assert found(numbers) == [1]
         assert found(outside) == []
         assert connection.in_transaction
@@ -228,7 +229,7 @@ def test_a_wrong_server_or_password_is_named_without_the_password(backend: Backe
         backend.connect(database__password="hush-hush").ping()
     assert "hush-hush" not in str(caught.value)
     with pytest.raises(
-        dj.errors.LostConnectionError, match="no answer from a database server at 127.0.0.1:1"
+        dj.errors.LostConnectionError, match=r"no answer from a database server at 127\.0\.0\.1:1"
     ):
         backend.connect(database__port=1).ping()
 
@@ -354,8 +355,6 @@ print(len(Shared & {"pid": os.getpid()}))
 
 def run_programs(backend: Backend, n_programs: int, n_rows: int, name: str) -> list[str]:
     """Run programs that declare the same table at once and write to it; return what each printed."""
-    import os
-
     environment = {**os.environ, **backend.environment}
     programs = [
         subprocess.Popen(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -132,7 +133,8 @@ def value_of(rows: Rows, name: str) -> st.SearchStrategy[Any]:
     other = (
         st.integers(-2, 10) if rows.types[name] == "int" else st.sampled_from([*WORDS, "M1", "mouse", "1"])
     )
-    return st.one_of(st.sampled_from(seen), other) if seen else other
+    often = st.sampled_from(seen) if seen else other
+    return st.one_of(often, often, often, other)
 
 
 @st.composite
@@ -155,13 +157,27 @@ def texts(draw: st.DrawFn, rows: Rows, depth: int = 2) -> Recipe:
     return ("=" if kind in ("and", "or", "not") else kind, name, draw(values))
 
 
+def fitting(draw: st.DrawFn, rows: Rows, other: Recipe) -> Recipe:
+    """Return a query without the attributes that would keep it from being matched with rows; mostly."""
+    theirs = answer(other)
+    if theirs is None or not draw(st.integers(0, 9)):
+        return other
+    kept = [n for n in theirs.names if n not in theirs.key and n not in rows.types]
+    kept += [
+        n
+        for n in theirs.names
+        if n not in theirs.key and rows.lineage.get(n) == theirs.lineage[n] is not None
+    ]
+    return ("proj", other, tuple(kept), {})
+
+
 @st.composite
 def conditions(draw: st.DrawFn, rows: Rows, depth: int) -> Recipe:
     kind = draw(
         st.sampled_from(["dict", "dict", "text", "text", "query", "query", "not", "any", "all", "true"])
     )
     if kind == "query":
-        return ("query", draw(recipes(depth)))
+        return ("query", fitting(draw, rows, draw(recipes(depth))))
     if kind == "not" and depth:
         return ("not", draw(conditions(rows, depth - 1)))
     if kind in ("any", "all") and depth:
@@ -170,7 +186,7 @@ def conditions(draw: st.DrawFn, rows: Rows, depth: int) -> Recipe:
         return ("true", draw(st.booleans()))
     if kind == "text":
         return ("text", draw(texts(rows)))
-    names = draw(st.lists(st.sampled_from(rows.names), max_size=3, unique=True))
+    names = draw(st.lists(st.sampled_from(rows.names), max_size=2, unique=True))
     values = {
         n: draw(st.one_of(value_of(rows, n), st.none(), st.lists(value_of(rows, n), max_size=3)))
         for n in names
@@ -198,58 +214,73 @@ def recipes(draw: st.DrawFn, depth: int = 3) -> Recipe:
     rows = answer(source)
     if rows is None or not rows.names:
         return source
-    operator = draw(
-        st.sampled_from(
-            [
-                "restrict",
-                "restrict",
-                "subtract",
-                "proj",
-                "join",
-                "left",
-                "aggr",
-                "union",
-                "top",
-                "universe",
-                "same",
-            ]
+    recipe = draw(st.sampled_from(OPERATORS))(draw, source, rows, depth)
+    # Some of what the rules forbid is kept, to see it refused.
+    return recipe if answer(recipe) is not None or not draw(st.integers(0, 5)) else source
+
+
+def some_names(draw: st.DrawFn, rows: Rows) -> tuple[str, ...]:
+    return tuple(draw(st.lists(st.sampled_from(rows.names), max_size=3, unique=True)))
+
+
+def restricted(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    operator = draw(st.sampled_from(["restrict", "restrict", "subtract"]))
+    return (operator, source, draw(conditions(rows, depth - 1)))
+
+
+def projected(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    named: dict[str, Recipe] = {}
+    news = st.sampled_from(["x", "y", "subject", "session", "score", "partner"])
+    for new in draw(st.lists(news, max_size=2, unique=True)):
+        name = draw(st.sampled_from(rows.names))
+        kind = draw(
+            st.sampled_from(["rename", "empty", *(["plus", "coalesce"] * (rows.types[name] == "int"))])
         )
-    )
-    if operator == "same":
-        return source
-    if operator in ("restrict", "subtract"):
-        return (operator, source, draw(conditions(rows, depth - 1)))
-    some = st.lists(st.sampled_from(rows.names), max_size=3, unique=True).map(tuple)
-    if operator == "proj":
-        named: dict[str, Recipe] = {}
-        for new in draw(
-            st.lists(st.sampled_from(["x", "y", "subject", "session", "score"]), max_size=2, unique=True)
-        ):
-            name = draw(st.sampled_from(rows.names))
-            kinds = ["rename", "empty"] + (["plus", "coalesce"] if rows.types[name] == "int" else [])
-            kind = draw(st.sampled_from(kinds))
-            named[new] = (
-                (kind, name, draw(st.integers(-1, 3))) if kind in ("plus", "coalesce") else (kind, name)
-            )
-        return (operator, source, draw(some), named)
-    if operator == "top":
-        order = draw(
-            st.lists(
-                st.tuples(st.sampled_from(rows.names), st.booleans()), max_size=2, unique_by=lambda p: p[0]
-            )
-        )
-        return (operator, source, tuple(order), draw(st.integers(0, 5)), draw(st.integers(0, 3)))
-    if operator == "universe":
-        names = draw(some)
-        return (operator, source, names, aggregates(draw, rows) if draw(st.booleans()) or not names else {})
-    other = draw(recipes(depth - 1))
+        named[new] = (kind, name, draw(st.integers(-1, 3))) if kind in ("plus", "coalesce") else (kind, name)
+    return ("proj", source, some_names(draw, rows), named)
+
+
+def limited(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    pairs = st.tuples(st.sampled_from(rows.names), st.booleans())
+    order = draw(st.lists(pairs, max_size=2, unique_by=lambda pair: pair[0]))
+    return ("top", source, tuple(order), draw(st.integers(0, 5)), draw(st.integers(0, 2)))
+
+
+def universal(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    names = some_names(draw, rows)
+    return ("universe", source, names, aggregates(draw, rows) if draw(st.booleans()) or not names else {})
+
+
+def paired(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    other = fitting(draw, rows, draw(recipes(depth - 1)))
+    return (draw(st.sampled_from(["join", "left"])), source, other)
+
+
+def aggregated(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    other = fitting(draw, rows, draw(recipes(depth - 1)))
     theirs = answer(other)
-    if theirs is None:
-        return source
-    if operator == "aggr":
-        both = Rows([], {**theirs.types, **rows.types}, {})
-        return (operator, source, other, draw(some), aggregates(draw, both), draw(st.booleans()))
-    return (operator, source, other)
+    both = Rows([], {**(theirs.types if theirs else {}), **rows.types}, {})
+    return ("aggr", source, other, some_names(draw, rows), aggregates(draw, both), draw(st.booleans()))
+
+
+def united(draw: st.DrawFn, source: Recipe, rows: Rows, depth: int) -> Recipe:
+    other = draw(recipes(depth - 1))
+    if draw(st.booleans()):
+        # Two parts of one query, with different attributes.
+        half = restricted(draw, source, rows, depth)
+        apart = [n for n in rows.names if n not in rows.key]
+        first = tuple(n for n in apart if draw(st.booleans()))
+        return (
+            "union",
+            ("proj", source, first, {}),
+            ("proj", half, tuple(n for n in apart if n not in first), {}),
+        )
+    return ("union", source, fitting(draw, rows, other))
+
+
+OPERATORS: list[Callable[[st.DrawFn, Recipe, Rows, int], Recipe]] = [
+    restricted, restricted, projected, limited, universal, paired, paired, aggregated, united,
+]  # fmt: skip
 
 
 def plain(value: Any) -> Any:
@@ -271,11 +302,13 @@ def test_random_queries_have_the_answer_of_the_model(schema: dj.Schema) -> None:
             query = build(recipe, tables, dj)
             found = query.to_dicts()
         except (dj.errors.LineageError, dj.errors.QuerySyntaxError) as error:
-            assert expected is None, error
+            note(str(error))
+            found = None
+        if found is None or expected is None:
+            assert found is expected
             event("refused by both")
             return
         note(query.make_sql())
-        assert expected is not None
         event(f"{min(len(found), 3)} rows or more" if len(found) >= 3 else f"{len(found)} rows")
         assert as_bag(found) == as_bag(expected.rows)
         assert query.primary_key == expected.key
