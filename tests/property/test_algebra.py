@@ -1,6 +1,6 @@
 """Random queries of every operator have the answer that a model in plain Python gives.
 
-Thousands more of them: ``DJ_PANEL_EXAMPLES=20000 pytest tests/property/test_algebra.py``.
+Thousands more of them: ``PROPERTY_EXAMPLES=20000 pytest tests/property/test_algebra.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import dj_panel as dj
 from tests.algebra_model import Recipe, RefusedError, Rows, build, evaluate
 
-N_EXAMPLES = int(os.environ.get("DJ_PANEL_EXAMPLES", "300"))
+N_EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "300"))
 
 WORDS = ["a", "b", "B", "", "é", "it's", "x%"]
 SPECIES = [("mouse", 1), ("rat", None), ("fly", 2)]
