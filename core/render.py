@@ -205,7 +205,8 @@ class _Renderer:
             select = self.flat(select, node.source)
         columns = {new: select.columns[old] for new, old in node.kept}
         for name, text, _ in node.computed:
-            columns[name] = self.text(text, select.columns, node.source.heading)
+            # In parentheses, for another expression may be made of it.
+            columns[name] = _parenthesized(self.text(text, select.columns, node.source.heading))
         select.columns = columns
         return select
 
