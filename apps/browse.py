@@ -152,9 +152,10 @@ class TablePage(Page):
     # ------------------------------------------------------------------ what the visitor does
     def _take_event(self, event: Mapping[str, Any]) -> None:
         """Act on what the grid asks for; it comes from a browser and may be anything."""
-        kind, view = event["type"], self._view
+        # What was last asked for may not be shown yet, and this comes on top of it.
+        kind, view = event["type"], read_view(self._info, self.visit.route.query)
         if kind == "filter":
-            self._filter(event)
+            self._filter(event, view)
         elif kind == "clear":
             self._problems = {}
             self._go(replace(view, filters={}, page=1))
@@ -177,7 +178,7 @@ class TablePage(Page):
         elif kind == "again":
             self.visit.go(self.visit.route, history=False)
 
-    def _filter(self, event: Mapping[str, Any]) -> None:
+    def _filter(self, event: Mapping[str, Any], view: TableView) -> None:
         name, text = event.get("name"), event.get("text")
         attribute = next((a for a in self._info.attributes if a.name == name), None)
         if attribute is None or not isinstance(text, str):
@@ -191,8 +192,8 @@ class TablePage(Page):
             self._grid.view = {**self._grid.view, "problems": self._problems, "quiet": True}
             return
         had_problem = self._problems.pop(attribute.name, None) is not None
-        changed = self._view.filtered(attribute.name, text.strip() and text)
-        if changed.query() == self._view.query():
+        changed = view.filtered(attribute.name, text.strip() and text)
+        if changed.query() == view.query():
             if had_problem:
                 self._grid.view = {**self._grid.view, "problems": dict(self._problems), "quiet": True}
             return

@@ -10,9 +10,10 @@ import panel as pn
 from panel.viewable import Viewable
 
 from dj_panel.apps.live_html import LiveHtml, stylesheet
-from dj_panel.apps.page import Page, empty_state
+from dj_panel.apps.page import Page
 from dj_panel.apps.preview import Preview, preview
 from dj_panel.apps.preview.view import pane, problem_html
+from dj_panel.apps.record import no_such_row
 from dj_panel.apps.record_html import steps_html
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.rows import Address, named_attribute
@@ -21,7 +22,7 @@ from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
 from dj_panel.apps.theme import escape, key_html, tier_chip
 from dj_panel.apps.visit import Visit
-from dj_panel.core.errors import DataJointError, OneRowError
+from dj_panel.core.errors import DataJointError, OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
 
 __all__ = ["ObjectPage"]
@@ -53,10 +54,8 @@ class ObjectPage(Page):
             return pn.Column(
                 view, await self._value(info, key, attribute, wanted), sizing_mode="stretch_width", margin=0
             )
-        except OneRowError as error:
-            return empty_state(
-                "There is no such row", str(error), pane(f"<p>{link(table_route(table), table)}</p>")
-            )
+        except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
+            return no_such_row(table, error)
 
     async def _value(
         self, info: TableInfo, key: dict[str, str], attribute: Attribute, wanted: str | None

@@ -24,10 +24,10 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
 from dj_panel.apps.visit import Visit
-from dj_panel.core.errors import DataJointError, OneRowError
+from dj_panel.core.errors import DataJointError, OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
 
-__all__ = ["RecordPage"]
+__all__ = ["RecordPage", "no_such_row"]
 
 MAX_PREVIEWS = 4
 """So many values of a row are shown at once; the others are a click away."""
@@ -53,10 +53,8 @@ class RecordPage(Page):
         self.title = f"{info.class_name} {' · '.join(key.values())}".strip()
         try:
             record = await services.browsing.record(table, key)
-        except OneRowError as error:
-            return empty_state(
-                "There is no such row", str(error), pane(f"<p>{link(table_route(table), table)}</p>")
-            )
+        except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
+            return no_such_row(table, error)
         before, after = await services.browsing.neighbours(table, key)
         code = services.browsing.record_code(table, key)
         steps = steps_html(*(_route(address) for address in (before, after)))
@@ -117,6 +115,13 @@ class RecordPage(Page):
     def _add(self, heading: str, view: Viewable) -> None:
         block = pn.Column(LiveHtml(heading), view, sizing_mode="stretch_width", margin=(16, 0))
         self._space.append(block)
+
+
+def no_such_row(table: str, error: Exception) -> Viewable:
+    """Say that an address names no row, and why, with the way to the rows there are."""
+    return empty_state(
+        "There is no such row", str(error), LiveHtml(link(table_route(table), table, "button"))
+    )
 
 
 def _route(address: Address | None) -> Route | None:

@@ -422,8 +422,8 @@ class _Renderer:
         sql, text = self.dialect.as_text(column.sql, kind), condition.text
         if kind == "uuid":
             text = text.replace("-", "")
-        found = f"INSTR(LOWER({sql}), LOWER({self.dialect.placeholder}))"
-        return Statement(f"{found} = 1" if condition.at_start else f"{found} > 0", (*column.parameters, text))
+        found = self.dialect.text_found(sql, text, at_start=condition.at_start)
+        return Statement(found.sql, (*column.parameters, *found.parameters))
 
     def one_of(self, condition: OneOf, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         types = [heading[name].column_type for name in condition.attributes]

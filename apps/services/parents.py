@@ -91,7 +91,7 @@ class Parents:
     def search(
         self, text: str, fixed: Mapping[str, str], recent: Sequence[Mapping[str, str]]
     ) -> list[Choice]:
-        """Return the first rows that hold every word of the text; keys that begin with it first."""
+        """Return the first rows that hold every word; those whose keys begin with the words come first."""
         try:
             rows = self.restricted(fixed)
         except ValueError:
@@ -102,7 +102,7 @@ class Parents:
         condition = AllOf(tuple(self._holds(word) for word in words))
         found: list[dict[str, Any]] = []
         begun = AllOf(tuple(self._begins(word) for word in words))
-        for query in (rows & begun, rows & self._begins(words[0]) & condition, rows & condition):
+        for query in (rows & begun, rows & condition):
             if len(found) < N_CHOICES:
                 found += [row for row in self._fetch(query) if row not in found]
         return [self._choice(row) for row in found[:N_CHOICES]]

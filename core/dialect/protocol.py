@@ -172,6 +172,11 @@ class Dialect(ABC):
     def as_text(self, sql: str, kind: str) -> str:
         """Return the expression for a column of this kind as text in which other text can be found."""
 
+    def text_found(self, sql: str, text: str, *, at_start: bool) -> Statement:
+        """Return the condition that an expression holds, or begins with, a text in letters of either case."""
+        found = f"INSTR(LOWER({sql}), LOWER({self.placeholder}))"
+        return Statement(f"{found} = 1" if at_start else f"{found} > 0", (text,))
+
     @abstractmethod
     def json_value(self, sql: str, path: str) -> Statement:
         """Return the expression for the scalar at a path of a JSON column, as text."""

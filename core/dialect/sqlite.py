@@ -199,6 +199,15 @@ class SQLite(Dialect):
     def as_text(self, sql: str, kind: str) -> str:
         return f"HEX({sql})" if kind == "uuid" else f"CAST({sql} AS TEXT)"
 
+    def text_found(self, sql: str, text: str, *, at_start: bool) -> Statement:
+        if not text.isascii():
+            return super().text_found(sql, text, at_start=at_start)
+        # LOWER and LIKE are Python's here, for the sake of other alphabets; GLOB is C and 20 times as fast.
+        either = "".join(
+            f"[{c.lower()}{c.upper()}]" if c.isalpha() else f"[{c}]" if c in "*?[" else c for c in text
+        )
+        return Statement(f"{sql} GLOB ?", (f"{either}*" if at_start else f"*{either}*",))
+
     def json_value(self, sql: str, path: str) -> Statement:
         return Statement(f"json_value({sql}, ?)", (path,))
 
