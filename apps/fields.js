@@ -231,7 +231,7 @@ class Field extends Control {
     this.box.append(this.fillButton("Next free", next))
   }
   calendar() {
-    const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-label": `${this.about.label}: calendar`})
+    const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-hidden": "true", title: "Calendar"})
     picker.onchange = () => {
       if (!picker.value) return
       this.store.set({[this.about.name]: picker.value})

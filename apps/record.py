@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import panel as pn
+import panel_material_ui as pmui
 from panel.viewable import Viewable
 
 from dj_panel.apps.live_html import LiveHtml, stylesheet
@@ -18,7 +19,7 @@ from dj_panel.apps.preview import Preview, preview
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.view import pane, problem_html
 from dj_panel.apps.record_html import record_html, steps_html
-from dj_panel.apps.routes import Route
+from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.rows import Address, Record
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
@@ -119,9 +120,9 @@ class RecordPage(Page):
 
 def no_such_row(table: str, error: Exception) -> Viewable:
     """Say that an address names no row, and why, with the way to the rows there are."""
-    return empty_state(
-        "There is no such row", str(error), LiveHtml(link(table_route(table), table, "button"))
-    )
+    address = format_route(table_route(table))
+    rows = pmui.Button(label=f"Rows of {table}", href=address, variant="outlined", margin=0)
+    return empty_state("There is no such row", str(error), rows)
 
 
 def _route(address: Address | None) -> Route | None:

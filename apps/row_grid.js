@@ -280,20 +280,23 @@ export function render({model}) {
     return cell
   }
 
-  // Key columns stand still on the left as long as they leave room for the others.
+  // The first key columns stand still on the left, as many as leave room for the others.
   function freeze() {
     const cells = [...head.children[0]?.children ?? []].filter(cell => cell.classList.contains("frozen"))
+    const lefts = []
     let left = 0
-    const lefts = cells.map(cell => { const here = left; left += cell.offsetWidth; return here })
-    const fits = left <= frame.clientWidth * FROZEN_SHARE
-    table.classList.toggle("freezes", fits)
+    for (const cell of cells) {
+      if (left + cell.offsetWidth > frame.clientWidth * FROZEN_SHARE) break
+      lefts.push(left)
+      left += cell.offsetWidth
+    }
     for (const line of [...head.children, ...body.children]) {
-      let number = 0
-      for (const cell of line.children) {
-        if (!cell.classList.contains("frozen")) break
-        cell.style.left = fits ? `${lefts[number]}px` : ""
-        cell.classList.toggle("edge", fits && number === cells.length - 1)
-        number += 1
+      for (let number = 0; number < cells.length; number += 1) {
+        const cell = line.children[number]
+        const stands = number < lefts.length
+        cell.style.left = stands ? `${lefts[number]}px` : ""
+        cell.classList.toggle("still", stands)
+        cell.classList.toggle("edge", stands && number === lefts.length - 1 && number > 0)
       }
     }
     const height = head.children[0]?.offsetHeight ?? 0
@@ -326,12 +329,11 @@ export function render({model}) {
     // What stands still covers a part of the frame, of which scrollIntoView knows nothing.
     const box = cell.getBoundingClientRect(), around = frame.getBoundingClientRect()
     const top = around.top + head.offsetHeight
-    const edge = [...head.children[0].children].filter(other => other.classList.contains("frozen")).at(-1)
-    const left = table.classList.contains("freezes") && !cell.classList.contains("frozen")
-      ? edge.getBoundingClientRect().right : around.left
+    const edge = [...head.children[0].children].filter(other => other.classList.contains("still")).at(-1)
+    const left = edge ? edge.getBoundingClientRect().right : around.left
     if (box.top < top) frame.scrollTop -= top - box.top
     else if (box.bottom > around.top + frame.clientHeight) frame.scrollTop += box.bottom - around.top - frame.clientHeight
-    if (cell.classList.contains("frozen") && table.classList.contains("freezes")) return
+    if (cell.classList.contains("still")) return
     if (box.left < left) frame.scrollLeft -= left - box.left
     else if (box.right > around.left + frame.clientWidth) frame.scrollLeft += box.right - around.left - frame.clientWidth
     cell.scrollIntoView({block: "nearest", inline: "nearest"})
@@ -451,21 +453,21 @@ export function render({model}) {
   function openColumns() {
     if (!popup.hidden && popup.dataset.of === "columns") return closePopup()
     const list = make("div", {class: "choices"})
-    const boxes = model.columns.map(column => {
+    const columns = model.columns.filter(column => !column.key) // those of the key always stay
+    const boxes = columns.map(column => {
       const box = make("input", {type: "checkbox"})
       box.checked = !model.view.hidden.includes(column.name)
-      box.disabled = column.key
       box.addEventListener("change", () => {
-        const hidden = model.columns.filter((other, place) => !boxes[place].checked && !other.key).map(other => other.name)
-        send({type: "columns", hidden})
+        send({type: "columns", hidden: columns.filter((other, place) => !boxes[place].checked).map(other => other.name)})
       })
       list.append(make("label", {}, box, make("span", {}, column.name), make("small", {}, column.about)))
       return box
     })
+    if (!columns.length) list.append(make("p", {}, "This table has only its key."))
     const all = button("Show all", null, () => { for (const box of boxes) box.checked = true; send({type: "columns", hidden: []}) }, {text: "Show all"})
     openPopup(columnsButton, make("div", {}, list, make("div", {class: "choices-foot"}, all)), {role: "dialog", "aria-label": "Columns"}, true)
     popup.dataset.of = "columns"
-    boxes.find(box => !box.disabled)?.focus()
+    boxes[0]?.focus()
   }
 
   function openOperators(column, field) {

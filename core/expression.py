@@ -225,6 +225,8 @@ class QueryExpression:
                 if name not in expressions_over:
                     raise UnknownAttributeError(name, available=expressions_over.names, where=self._label)
             computed.append((new, source, template.like))
+        # In the order of the heading, whatever the order in which they were asked for.
+        kept.sort(key=lambda pair: heading.names.index(pair[1]))
         return kept, computed
 
     def join(self, other: Any, semantic_check: bool = True, left: bool = False) -> QueryExpression:

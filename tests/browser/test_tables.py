@@ -83,7 +83,7 @@ def declare(schema: dj.Schema) -> dict[str, Any]:
         # animals, tame and <b>wild</b>
         animal_id : varchar(16)     # name on the <i>cage</i>
         ---
-        born : date                 # day of birth
+        born : date                 # day of <i>birth</i>
         weight = null : decimal(6,2)  # (g) on arrival
         sex = 'U' : enum('M', 'F', 'U')
         note = '' : varchar(400)
@@ -432,7 +432,7 @@ def test_nothing_in_the_database_is_taken_for_html(page: Tab, lab: Lab) -> None:
     expect(page.get_by_text("animals, tame and <b>wild</b>", exact=True)).to_be_visible()
     expect(page.locator('th[data-name="animal_id"]')).to_have_attribute("title", re.compile("<i>cage</i>"))
     page.get_by_role("button", name="Columns").click()
-    expect(page.get_by_role("dialog", name="Columns")).to_contain_text("<i>cage</i>")
+    expect(page.get_by_role("dialog", name="Columns")).to_contain_text("day of <i>birth</i>")
     filter_field(page, "weight").fill(HOSTILE)
     filter_field(page, "weight").press("Enter")
     expect(page.get_by_role("alert").filter(has_text="onerror")).to_be_visible()
@@ -514,5 +514,5 @@ def test_steps_through_rows_work_with_keys_and_a_copy_can_be_begun(page: Tab, la
 def test_a_row_that_is_gone_leads_back_to_its_table(page: Tab, lab: Lab) -> None:
     page.goto(lab.url("record", "lab.Animal", animal_id="A999"))
     expect(page.get_by_text("There is no such row")).to_be_visible()
-    page.locator("#main").get_by_role("link", name="lab.Animal").click()
+    page.locator("#main").get_by_role("link", name="Rows of lab.Animal").click()
     expect(page.get_by_role("heading", name="lab.Animal")).to_be_visible()

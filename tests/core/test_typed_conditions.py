@@ -54,6 +54,8 @@ def things(schema: dj.Schema) -> Any:
         (TextMatch("word", "r", at_start=True), []),
         (TextMatch("word", "0%"), [2]),
         (TextMatch("word", "_"), [3]),
+        (TextMatch("word", "*"), []),
+        (TextMatch("word", "[r]"), []),
         (TextMatch("word", "o'n"), [4]),
         (TextMatch("word", "\\"), [4]),
         (Negation(TextMatch("word", "r")), [2, 3, 4, 5]),

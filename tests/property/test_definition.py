@@ -32,8 +32,10 @@ COMMENTS = st.text(PRINTED, max_size=20).map(str.strip).filter(lambda text: not 
 WORDS = st.text(PRINTED.filter(lambda letter: letter not in "\\\"'"), max_size=8)
 PLAIN = st.sampled_from(["int8", "int16", "int32", "int64", "float32", "float64", "bool", "uuid", "date", "datetime",
                          "datetime(3)", "json", "bytes", "<blob>", "<attach>"])  # fmt: skip
-ENUMS = st.lists(st.text(string.ascii_letters + " :#,-", min_size=1, max_size=6).filter(lambda w: w == w.strip()),
-                 min_size=1, max_size=3, unique_by=str.lower).map(lambda w: "enum(" + ", ".join(f"'{x}'" for x in w) + ")")  # fmt: skip
+CHOICES = st.text(string.ascii_letters + " :#,-", min_size=1, max_size=6).filter(lambda w: w == w.strip())
+ENUMS = st.lists(CHOICES, min_size=1, max_size=3, unique_by=str.lower).map(
+    lambda words: "enum(" + ", ".join(f"'{word}'" for word in words) + ")"
+)
 TYPES = st.one_of(
     PLAIN,
     ENUMS,
@@ -41,7 +43,9 @@ TYPES = st.one_of(
     st.integers(1, 20).map(lambda n: f"char({n})"),
     st.integers(1, 12).flatmap(lambda p: st.integers(0, p).map(lambda s: f"decimal({p},{s})")),
 )
-KEY_TYPES = TYPES.filter(lambda kind: not kind.startswith("<") and kind not in ("json", "bytes", "float32", "float64"))
+KEY_TYPES = TYPES.filter(
+    lambda kind: not kind.startswith("<") and kind not in ("json", "bytes", "float32", "float64")
+)
 
 
 @st.composite
@@ -57,7 +61,9 @@ def defaults(draw: st.DrawFn, kind: str) -> str | None:
         "text": WORDS.map(lambda w: w[: getattr(column, "length", 1)].rstrip()),
         "enum": st.sampled_from(getattr(column, "choices", ("",))),
         "date": st.dates().map(str),
-        "datetime": st.one_of(st.just("CURRENT_TIMESTAMP"), st.datetimes().map(lambda t: t.isoformat(" ", "seconds"))),
+        "datetime": st.one_of(
+            st.just("CURRENT_TIMESTAMP"), st.datetimes().map(lambda t: t.isoformat(" ", "seconds"))
+        ),
     }
     if column.kind == "decimal":
         digits = getattr(column, "scale", 0)
@@ -85,18 +91,26 @@ def definitions(draw: st.DrawFn, references: bool = True) -> Definition:
     if references:
         for _ in range(draw(st.integers(0, 2))):
             in_key = draw(st.booleans())
-            path = ".".join(draw(st.lists(st.sampled_from(["Subject", "lab", "Trial", "master"]), min_size=1, max_size=3)))
+            path = ".".join(
+                draw(st.lists(st.sampled_from(["Subject", "lab", "Trial", "master"]), min_size=1, max_size=3))
+            )
             renamed = draw(st.dictionaries(NAMES, NAMES, max_size=2))
             options = (not in_key and draw(st.booleans()), draw(st.booleans()))
             lines.append(ForeignKeyLine(Reference(path, tuple(renamed.items())), in_key, *options))
-    plain = [line.name for line in lines if isinstance(line, AttributeLine) and line.type in ("int32", "date", "int8")]
+    plain = [
+        line.name
+        for line in lines
+        if isinstance(line, AttributeLine) and line.type in ("int32", "date", "int8")
+    ]
     if plain:
         columns = draw(st.lists(st.sampled_from(plain), max_size=3, unique=True))
         if columns:
             lines.append(IndexLine(tuple(columns), draw(st.booleans())))
     first = [line for line in lines if not isinstance(line, IndexLine) and line.in_key]
     rest = [line for line in lines if isinstance(line, IndexLine) or not line.in_key]
-    return Definition((*first, *rest), draw(COMMENTS.filter(lambda text: not text.startswith("#"))), bool(first))
+    return Definition(
+        (*first, *rest), draw(COMMENTS.filter(lambda text: not text.startswith("#"))), bool(first)
+    )
 
 
 @given(definitions())
@@ -110,10 +124,12 @@ def test_a_definition_is_read_again_from_the_text_it_is_written_as(definition: D
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     try:
         definition = parse_definition(text)
-    except DefinitionError as error:
-        assert error.line is None or 1 <= error.line <= text.count("\n") + 1
-        return
-    assert parse_definition(format_definition(definition)) == definition
+    except DefinitionError as refusal:
+        line = refusal.line
+    else:
+        line = None
+        assert parse_definition(format_definition(definition)) == definition
+    assert line is None or 1 <= line <= text.count("\n") + 1
 
 
 def declared(schema: dj.Schema, text: str) -> Any:
@@ -149,6 +165,8 @@ def test_what_the_database_describes_declares_the_same_table_again(schema: dj.Sc
     check()
 
 
-@pytest.mark.parametrize("text", ["-> A\n-> B.proj(x='y')\nz : int8", "a : int8  # it's: a 'comment' # with marks"])
+@pytest.mark.parametrize(
+    "text", ["-> A\n-> B.proj(x='y')\nz : int8", "a : int8  # it's: a 'comment' # with marks"]
+)
 def test_quotes_colons_and_marks_in_comments_end_nothing(text: str) -> None:
     assert parse_definition(format_definition(parse_definition(text))) == parse_definition(text)
