@@ -129,7 +129,7 @@ def test_the_default_current_timestamp_is_the_servers_time(schema: dj.Schema) ->
 
 
 def test_foreign_keys_of_every_form(schema: dj.Schema) -> None:
-    declare_lab(schema)
+    lab = declare_lab(schema)  # noqa: F841 - definitions refer to it by this name
 
     @schema
     class Pair(dj.Manual):
