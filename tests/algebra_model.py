@@ -132,6 +132,7 @@ def _proj(
     names = [new for new, _ in pairs] + list(computed)
     if len(set(names)) < len(names):
         raise RefusedError("two attributes of one name")
+    pairs.sort(key=lambda pair: rows.names.index(pair[1]))
     key = [new for new, old in pairs if old in rows.key]
     pairs.sort(key=lambda pair: pair[0] not in key)
     types = {new: rows.types[old] for new, old in pairs} | dict.fromkeys(computed, "int")
