@@ -51,6 +51,10 @@ SIMPLE_VALUES = st.one_of(
     NUMPY_SCALARS,
 )
 
+OBJECT_ARRAYS = hnp.arrays(
+    np.dtype(object), hnp.array_shapes(max_dims=3, max_side=4), elements=SIMPLE_VALUES, fill=st.nothing()
+)
+
 VALUES = st.recursive(
     SIMPLE_VALUES,
     lambda inner: st.one_of(

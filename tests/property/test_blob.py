@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from dj_panel.core.blob import decoding_limits, pack, unpack
 from dj_panel.core.errors import DecodeError
-from tests.blob_values import NUMBER_ARRAYS, VALUES, same
+from tests.blob_values import NUMBER_ARRAYS, OBJECT_ARRAYS, VALUES, same
 
 
-@given(VALUES)
+@given(st.one_of(VALUES, OBJECT_ARRAYS))
+@example(np.fromiter([np.zeros(1)], object))
+@example(np.fromiter([np.zeros((2, 2)), np.zeros((2, 3))], object))
 @settings(max_examples=100)
 def test_a_value_comes_back_as_it_was(value: Any) -> None:
     assert same(unpack(pack(value)), value)

@@ -8,17 +8,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from dj_panel.core import blob as ours
-from tests.blob_values import NUMBER_ARRAYS, SIMPLE_VALUES, VALUES, number_arrays, same
+from tests.blob_values import NUMBER_ARRAYS, OBJECT_ARRAYS, SIMPLE_VALUES, VALUES, number_arrays, same
 from tests.peer import blob as theirs
 
-OBJECT_ARRAYS = hnp.arrays(
-    np.dtype(object), hnp.array_shapes(max_dims=3, max_side=4), elements=SIMPLE_VALUES, fill=st.nothing()
-)
+
+def holds_more_than_arrays(objects: np.ndarray[Any, Any]) -> bool:
+    return any(not isinstance(element, np.ndarray) for element in objects.flat)
+
+
+# An array of nothing but arrays is left out: DataJoint's reader (observed with 2.3.5) merges its elements
+# into one level or fails. That ours keeps the levels is said by tests/property/test_blob.py.
+MIXED_ARRAYS = OBJECT_ARRAYS.filter(holds_more_than_arrays)
 TEXT_ARRAYS = hnp.arrays(
     np.dtype("<U4"),
     hnp.array_shapes(min_dims=0, max_dims=3),
@@ -40,7 +45,7 @@ def records(draw: st.DrawFn) -> np.ndarray[Any, Any]:
     return found
 
 
-ANY_VALUE = st.one_of(VALUES, OBJECT_ARRAYS, TEXT_ARRAYS, records(), NUMBER_ARRAYS.map(np.asfortranarray))
+ANY_VALUE = st.one_of(VALUES, MIXED_ARRAYS, TEXT_ARRAYS, records(), NUMBER_ARRAYS.map(np.asfortranarray))
 
 
 @given(ANY_VALUE, st.booleans())
@@ -49,29 +54,18 @@ def test_the_bytes_are_those_of_datajoint(value: Any, compress: bool) -> None:
     assert ours.pack(value, compress=compress) == theirs.pack(value, compress=compress)
 
 
-def read_by_datajoint(blob: bytes) -> Any:
-    """Return what DataJoint reads; pass over the few blobs of its own that it cannot read back.
-
-    An array of objects that holds one empty array is such a blob (observed with 2.3.5).
-    """
-    try:
-        return theirs.unpack(blob)
-    except ValueError:
-        reject()
-
-
 @given(ANY_VALUE)
 @settings(max_examples=80)
 def test_datajoint_reads_what_we_write(value: Any) -> None:
     blob = ours.pack(value)
-    assert same(read_by_datajoint(blob), ours.unpack(blob))
+    assert same(theirs.unpack(blob), ours.unpack(blob))
 
 
 @given(ANY_VALUE)
 @settings(max_examples=80)
 def test_we_read_what_datajoint_writes(value: Any) -> None:
     blob = theirs.pack(value)
-    assert same(ours.unpack(blob), read_by_datajoint(blob))
+    assert same(ours.unpack(blob), theirs.unpack(blob))
 
 
 class Pair(NamedTuple):
