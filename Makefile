@@ -16,7 +16,7 @@ demo: .venv/demo.stamp            ## build the demo lab from real recordings and
 
 test: .venv/test.stamp            ## every test, on both servers and in a real browser
 	sh tests/install_servers.sh mariadb chromium
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/test.stamp            ## style, types and layers
 	$(BIN)/ruff check

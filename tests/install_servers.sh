@@ -14,7 +14,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 has_mariadb() { have mariadbd && have mariadb-install-db && have my_print_defaults; }
 
 has_chromium() {
-    have chromium || have chromium-browser || have google-chrome || have google-chrome-stable ||
+    have chromium-headless-shell || have chromium || have chromium-browser || have google-chrome || have google-chrome-stable ||
         [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ] ||
         [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ]
 }
@@ -83,6 +83,8 @@ while [ $# -gt 0 ]; do
             "mariadb-server-core mariadb-client-core" mariadb-server mariadb
         ;;
     chromium)
+        # Chromium without windows, which nobody would see; where it is not to be had, the whole of it
+        has_chromium || add "chromium-headless-shell fonts-liberation" chromium-headless "--cask chromium" || true
         need has_chromium "The tests need Chromium or Chrome on the PATH \
 (Debian: apt-get install chromium; Ubuntu: install Google Chrome) and run this again." \
             "chromium fonts-liberation" chromium "--cask chromium"

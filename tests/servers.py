@@ -59,7 +59,9 @@ def find_program(*names: str) -> str | None:
 
 
 def chromium_path() -> str:
-    """Return the path of Chromium or Chrome.
+    """Return the path of Chromium or Chrome; of its build without windows, if there is one.
+
+    The engine is the same, and the windows that nobody sees cost a third of the processor's time.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def chromium_path() -> str:
         If there is neither.
     """
     names = (
+        "chromium-headless-shell",
         "chromium",
         "chromium-browser",
         "google-chrome",
@@ -268,6 +271,9 @@ def _launch(mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes]) 
         "--innodb-buffer-pool-size=64M",
         "--innodb-flush-log-at-trx-commit=2",
         "--innodb-doublewrite=0",
+        # a server whose data are thrown away need not wait for the disk
+        "--innodb-flush-method=nosync",
+        "--sync-frm=0",
         "--performance-schema=OFF",
         *_as_user(),
     ]

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    CDPSession,
     ConsoleMessage,
     Page,
     Request,
@@ -26,6 +27,8 @@ from playwright.sync_api import (
     WebError,
     sync_playwright,
 )
+
+from tests.servers import free_port
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
@@ -97,6 +100,12 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def port() -> int:
+    """Give a TCP port for the servers of one test file, which follow each other: one cache serves them all."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 def shared_context(browser: Browser) -> Iterator[BrowserContext]:
     """Give the context whose cache holds the 5 MB of scripts that every page of a server loads."""
     context = browser.new_context(viewport=DESKTOP)
@@ -104,9 +113,15 @@ def shared_context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="module")
+def eraser(shared_context: BrowserContext) -> CDPSession:
+    """Give a session on an empty tab of the visitor, through which what other tabs stored is removed."""
+    return shared_context.new_cdp_session(shared_context.new_page())
+
+
 @pytest.fixture
 def open_page(
-    request: pytest.FixtureRequest, browser: Browser, shared_context: BrowserContext
+    request: pytest.FixtureRequest, browser: Browser, shared_context: BrowserContext, eraser: CDPSession
 ) -> Iterator[OpenPage]:
     """Give a function that opens a watched page.
 
@@ -117,6 +132,7 @@ def open_page(
     marker = request.node.get_closest_marker("console_errors")
     watch = Watch(marker.args if marker else ())
     contexts: list[BrowserContext] = []
+    idle = list(shared_context.pages)
 
     def follow(context: BrowserContext) -> BrowserContext:
         watch.follow(context)
@@ -131,13 +147,16 @@ def open_page(
     follow(shared_context)
     yield open_page
     for context in contexts:
-        for page in context.pages:
+        for page in [page for page in context.pages if page not in idle]:
             page.evaluate("0")  # what the page reported before now has arrived when this is answered
             page.close()
         watch.leave(context)
         if context is not shared_context:
             context.close()
-    _forget(shared_context, watch.origins)
+    shared_context.clear_cookies()
+    for origin in sorted(watch.origins):  # the cache of scripts stays
+        kinds = "cookies,local_storage,indexeddb,service_workers"
+        eraser.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": kinds})
     if watch.problems:
         pytest.fail("The page is not clean:\n" + "\n".join(watch.problems), pytrace=False)
 
@@ -146,14 +165,3 @@ def open_page(
 def page(open_page: OpenPage) -> Page:
     """Give an empty page, 1280 by 800 pixels."""
     return open_page()
-
-
-def _forget(context: BrowserContext, origins: set[str]) -> None:
-    """Remove what the pages stored, and keep the cache of scripts."""
-    context.clear_cookies()
-    page = context.new_page()
-    session = context.new_cdp_session(page)
-    for origin in sorted(origins):
-        kinds = "cookies,local_storage,indexeddb,service_workers"
-        session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": kinds})
-    page.close()

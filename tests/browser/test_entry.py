@@ -42,6 +42,9 @@ class Plain(Page):
 # A busy machine makes a page slow, and no promise false.
 expect.set_options(timeout=60_000)
 
+# What the page alone decides is tried on one server; whatever the server decides, on both.
+on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
 PAGES: dict[str, type[Page]] = {"home": Plain, "table": Plain, "enter": EnterPage}
 
 
@@ -81,9 +84,9 @@ class Lab:
 
 
 @pytest.fixture
-def lab(schema: dj.Schema, page: Tab) -> Iterator[Lab]:
+def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
     services = Services(declare(schema))
-    running = serve(Site(PAGES, services, title="Test lab", user="ana"), threaded=True)
+    running = serve(Site(PAGES, services, title="Test lab", user="ana"), port=port, threaded=True)
     lab = Lab(running, services, page)
     lab.rows("Person").insert([("ana", ""), ("bo", "")])
     lab.rows("Subject").insert([{"subject_id": f"M{i:03d}", "species": "mouse"} for i in (41, 42, 43)])
@@ -168,6 +171,7 @@ def test_a_session_with_two_part_rows_is_entered_with_the_keyboard_alone(lab: La
     assert len(lab.rows("Session")) == 2
 
 
+@on_one_server
 def test_a_row_of_a_part_can_be_removed(lab: Lab) -> None:
     tab = lab.open("Session")
     add = tab.get_by_role("button", name="Add row to Note")
@@ -180,6 +184,7 @@ def test_a_row_of_a_part_can_be_removed(lab: Lab) -> None:
     expect(tab.get_by_role("combobox", name="Author")).to_have_value("ana")
 
 
+@on_one_server
 def test_a_pin_keeps_a_value_for_the_next_row(lab: Lab) -> None:
     lab.open("Subject")
     lab.type("M060")
@@ -248,6 +253,7 @@ def test_a_taken_key_offers_to_open_it_or_the_next_number(lab: Lab) -> None:
     lab.expect_saved("Session M042 · 2")
 
 
+@on_one_server
 def test_a_wrong_cell_of_a_part_is_told_in_the_cell(lab: Lab) -> None:
     tab = lab.open("Session", "?subject_id=M042")
     expect(lab.field("Session")).to_have_value("1")
@@ -265,6 +271,7 @@ def test_a_wrong_cell_of_a_part_is_told_in_the_cell(lab: Lab) -> None:
 # ---------------------------------------------------------------------------------------------- saving
 
 
+@on_one_server
 def test_a_double_click_saves_one_row(lab: Lab) -> None:
     tab = lab.open("Person")
     lab.type("carla")
@@ -298,6 +305,7 @@ def test_undo_says_why_it_cannot(lab: Lab) -> None:
     assert len(lab.rows("Person")) == 3
 
 
+@on_one_server
 def test_a_file_of_numbers_is_stored(lab: Lab, tmp_path: Path) -> None:
     array = np.arange(400_000, dtype=np.float32).reshape(400, 1000)  # more than one piece
     np.save(tmp_path / "trace.npy", array)
@@ -320,6 +328,7 @@ def test_a_file_of_numbers_is_stored(lab: Lab, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------------------------- drafts
 
 
+@on_one_server
 def test_a_reload_keeps_what_was_typed_until_it_is_saved(lab: Lab) -> None:
     tab = lab.open("Session")
     lab.type("M042")
@@ -340,6 +349,7 @@ def test_a_reload_keeps_what_was_typed_until_it_is_saved(lab: Lab) -> None:
     expect(tab.get_by_text("Restored what")).to_have_count(0)
 
 
+@on_one_server
 def test_a_draft_belongs_to_its_table(lab: Lab) -> None:
     lab.open("Person")
     lab.type("carla")
@@ -478,6 +488,7 @@ def test_a_picker_over_5000_parents_sends_twenty(lab: Lab) -> None:
     expect(lab.field("Subject")).to_have_value("P04999")
 
 
+@on_one_server
 def test_a_chosen_parent_narrows_the_pickers_that_share_its_attributes(lab: Lab) -> None:
     for subject, session in (("M041", 1), ("M042", 1), ("M042", 2)):
         lab.rows("Session").insert1({"subject_id": subject, "session": session, "day": "2026-01-01"})
@@ -490,6 +501,7 @@ def test_a_chosen_parent_narrows_the_pickers_that_share_its_attributes(lab: Lab)
     expect(tab.get_by_role("option")).to_have_text([re.compile("M042 · 1"), re.compile("M042 · 2")])
 
 
+@on_one_server
 def test_hostile_text_stays_text(lab: Lab) -> None:
     hostile = "<img src=x onerror=\"document.title='broken'\">"
     lab.rows("Species").insert1((hostile[:32],))
@@ -511,6 +523,7 @@ def test_hostile_text_stays_text(lab: Lab) -> None:
 # ---------------------------------------------------------------------------------------------- the index
 
 
+@on_one_server
 def test_the_index_leads_to_the_forms_and_shows_the_last_used_first(lab: Lab) -> None:
     tab = lab.open()
     tab.get_by_role("link", name="Person").click()
@@ -523,11 +536,13 @@ def test_the_index_leads_to_the_forms_and_shows_the_last_used_first(lab: Lab) ->
     expect(tab.get_by_role("link", name="Total")).to_have_count(0)
 
 
+@on_one_server
 def test_a_computed_table_says_why_it_has_no_form(lab: Lab) -> None:
     tab = lab.open("Total", has_form=False)
     expect(tab.get_by_text("nobody enters them")).to_be_visible()
 
 
+@on_one_server
 def test_the_address_of_a_part_leads_to_its_master(lab: Lab) -> None:
     tab = lab.open("Session.Note", has_form=False)
     expect(tab.get_by_role("heading", level=1)).to_have_text("Enter Session")
