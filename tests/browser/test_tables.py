@@ -288,6 +288,7 @@ def test_an_address_shows_the_same_view_in_another_browser(animals: Tab, open_pa
     animals.get_by_role("dialog", name="Columns").get_by_label(re.compile("^big")).uncheck()
     expect(animals).to_have_url(re.compile("hide=big"))
     expect(animals.get_by_text("51–100 of 130")).to_be_visible()
+    expect(cells(animals, "big")).to_have_count(0)
     seen = grid(animals).locator("tbody").inner_text()
     other = open_page(visitor="Bob")
     other.goto(animals.url)
