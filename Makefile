@@ -8,7 +8,10 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --prefer
 # Each worker may hold a browser, so more than four crowd even a large machine.
 WORKERS ?= auto --maxprocesses 4
 
-.PHONY: demo test lint format bench clean
+# Tests start many programs, and each would compile the same modules again if it were not to keep them.
+test: export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test lint format bench docs clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp            ## build the demo lab from real recordings and serve it
@@ -30,6 +33,9 @@ format: .venv/test.stamp          ## rewrite the code in the style that lint ask
 
 bench: .venv/test.stamp           ## figures beside those of peers
 	$(BIN)/python -m benchmarks
+
+docs: .venv/test.stamp            ## the reference, from the docstrings
+	$(BIN)/python docs/reference.py
 
 clean:                            ## remove everything that make and the tools have made
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -16,6 +16,7 @@ import pytest
 import dj_panel as dj
 from dj_panel.core.settings import Settings
 from tests import servers
+from tests.built_demo import shared_demo
 
 BACKENDS = ("sqlite", "mariadb")
 
@@ -73,15 +74,32 @@ def _failure(error: servers.MissingProgramError) -> BaseException:
     return pytest.fail.Exception(str(error), pytrace=False)
 
 
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all of pytest's workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    # each worker's folder lies in the session's
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def built_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of the demo lab on SQLite as `make demo` leaves it; copy it to change it."""
+    return shared_demo(session_folder(tmp_path_factory))
+
+
 @pytest.fixture(scope="session")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.MariaDBServer]:
-    """Give the session's private MariaDB server, shared by all of pytest's workers."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # each worker's folder lies in the session's
+    """Give the session's private MariaDB server, shared by all of pytest's workers.
+
+    ``TEST_SERVER=user:password@host:port`` names another server of the MySQL family instead, such as MySQL
+    itself. Only schemas that the tests made are dropped there.
+    """
+    if named := os.environ.get("TEST_SERVER"):
+        yield servers.named_server(named)
+        return
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(servers.shared_mariadb(folder))
+            server = stack.enter_context(servers.shared_mariadb(session_folder(tmp_path_factory)))
         except servers.MissingProgramError as error:
             raise _failure(error) from None
         yield server

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import pymysql
 
@@ -116,6 +117,14 @@ class MariaDBServer:
             connection.close()
 
 
+def named_server(address: str) -> MariaDBServer:
+    """Return the server at ``user:password@host:port``."""
+    parts = urlsplit(f"mysql://{address}")
+    if not (parts.hostname and parts.port and parts.username):
+        raise ValueError(f"TEST_SERVER is {address!r}, not user:password@host:port.")
+    return MariaDBServer(parts.hostname, parts.port, parts.username, parts.password or "")
+
+
 @contextmanager
 def private_mariadb(folder: Path) -> Iterator[MariaDBServer]:
     """Start a MariaDB server with its data in `folder`, and stop it and remove its data at the end.
@@ -185,6 +194,16 @@ def shared_mariadb(folder: Path) -> Iterator[MariaDBServer]:
                 fcntl.flock(starting, fcntl.LOCK_EX)
                 fcntl.flock(users, fcntl.LOCK_EX)
                 address.unlink()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time in; the lock is the system's, so a process that dies releases it."""
+    if sys.platform == "win32":
+        raise MissingProgramError("A system with file locks", "mariadb")
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def free_port() -> int:

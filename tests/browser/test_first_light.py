@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,10 +31,12 @@ class DemoLab:
 
     def __init__(self, folder: Path, server: MariaDBServer | None) -> None:
         self.folder = folder
-        self.schema = f"t{secrets.token_hex(3)}_lab_"
-        self._environment = {**os.environ, "DJ_PANEL_DEMO_PREFIX": self.schema, "PYTHONUNBUFFERED": "1"}
+        self.schema = "lab_"
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self._options = []
         if server is not None:
+            self.schema = f"t{secrets.token_hex(3)}_lab_"  # on a server that is shared with other tests
+            self._environment["DJ_PANEL_DEMO_PREFIX"] = self.schema
             self._options = ["--on-server"]
             self._environment |= {
                 "DJ_HOST": server.host,
@@ -84,7 +87,10 @@ class DemoLab:
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoLab]:
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
-    lab = DemoLab(tmp_path_factory.mktemp("first-light") / "demo-lab", server)
+    folder = tmp_path_factory.mktemp("first-light") / "demo-lab"
+    if server is None:
+        shutil.copytree(request.getfixturevalue("built_demo"), folder)
+    lab = DemoLab(folder, server)
     lab.start()
     yield lab
     lab.stop()

@@ -68,7 +68,9 @@ class Rows(Page):
 
 @pytest.fixture
 def rows(page: Tab, port: int) -> Iterator[Tab]:
-    running: RunningSite = serve(Site({"home": Rows}, Services(), "Live", user="ana"), port=port, threaded=True)
+    running: RunningSite = serve(
+        Site({"home": Rows}, Services(), "Live", user="ana"), port=port, threaded=True
+    )
     page.goto(running.url)
     expect(page.get_by_role("button", name="Add")).to_be_visible(timeout=LONG_MS)
     yield page

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +12,13 @@ import pytest
 
 from dj_panel.demo import entries, recordings
 from dj_panel.demo.sources import SOURCES
-
-ROOT = Path(__file__).parents[2]
-BUILD = "import sys, pathlib; from dj_panel.demo.build import build; build(pathlib.Path(sys.argv[1]))"
-
-
-def run(folder: Path, *arguments: str) -> str:
-    """Run Python in ``folder`` and return what it printed; its settings are the folder's alone."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DJ_")}
-    environment["PYTHONPATH"] = str(ROOT)
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+from tests.built_demo import build_demo, run_python
 
 
 def ask(folder: Path, question: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(run(folder, str(Path(__file__).with_name("lab_report.py")), question))
+    answer: dict[str, Any] = json.loads(
+        run_python(folder, str(Path(__file__).with_name("lab_report.py")), question)
+    )
     return answer
 
 
@@ -45,23 +31,16 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    run(folder, "-c", BUILD, str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def found(built: Path) -> dict[str, Any]:
-    return ask(built, "report")
+def found(built_demo: Path) -> dict[str, Any]:
+    return ask(built_demo, "report")
 
 
 @pytest.fixture
-def copied(built: Path, tmp_path: Path) -> Path:
+def copied(built_demo: Path, tmp_path: Path) -> Path:
     """Copy the built demo, to be changed; building it again points its settings at the copy."""
     folder = tmp_path / "demo"
-    shutil.copytree(built, folder)
-    run(folder, "-c", BUILD, str(folder))
+    shutil.copytree(built_demo, folder)
+    build_demo(folder)
     return folder
 
 
@@ -150,13 +129,13 @@ def test_the_results_are_those_of_the_recordings(found: dict[str, Any]) -> None:
 
 def test_building_again_changes_nothing(copied: Path) -> None:
     before = digests(copied)
-    run(copied, "-c", BUILD, str(copied))
+    build_demo(copied)
     assert digests(copied) == before
 
 
 def test_entries_of_users_survive_a_second_build(copied: Path) -> None:
     ask(copied, "enter")
-    run(copied, "-c", BUILD, str(copied))
+    build_demo(copied)
     found = ask(copied, "report")
     assert found["newcomer"] == 1
     assert found["counts"]["Weighing"] == len(entries.WEIGHINGS) - 1
@@ -166,7 +145,7 @@ def test_an_interrupted_build_is_completed_and_keeps_entries(copied: Path, found
     ask(copied, "enter")
     assert ask(copied, "interrupt") == {"reserved": [True]}
     (copied / "demo.json").unlink()
-    run(copied, "-c", BUILD, str(copied))
+    build_demo(copied)
     again = ask(copied, "report")
     assert again["newcomer"] == 1
     assert again["progress"] == found["progress"]
