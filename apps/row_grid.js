@@ -407,7 +407,7 @@ export function render({model}) {
   })
   const total = make("span", {class: "total"})
   foot.append(make("label", {class: "size"}, "Rows a page ", size), range,
-    make("nav", {class: "pages", "aria-label": "Pages"}, pages.first, pages.back, pages.number, total, pages.forward, pages.last))
+    make("nav", {class: "pages", "aria-label": "Pages of rows"}, pages.first, pages.back, pages.number, total, pages.forward, pages.last))
 
   function drawFoot() {
     const {view} = model

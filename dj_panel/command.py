@@ -18,6 +18,7 @@ from dj_panel.core.errors import DataJointError
 __all__ = ["main"]
 
 SUBCOMMANDS = {
+    "check": "compare a pipeline's imports with its foreign keys, and its code with the database",
     "demo": "make a lab from real recordings in a folder, and serve it",
     "serve": "serve a pipeline, or an existing DataJoint database, to browsers",
     "work": "compute what is missing, sharing the work with every other worker",
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given[:1] == [name]:
             importlib.import_module(f"dj_panel.commands.{name}").add_arguments(choice)
     options = parser.parse_args(given)
-    logging.basicConfig(level=dj_panel.config.loglevel, format="%(asctime)s %(levelname)s %(message)s")
+    # Our own reports are as loud as `loglevel` says; other packages speak when something is wrong.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         status: int = importlib.import_module(f"dj_panel.commands.{options.subcommand}").run(options)
     except DataJointError as error:

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
 from dj_panel.apps.routes import Route, format_route
+from tests.browser.conftest import OpenPage
 
 ROOT = Path(__file__).parents[2]
 PULSE = {"subject_id": "HV-01", "session_date": "2025-05-05", "session_number": "1", "recording_number": "1"}
@@ -145,3 +147,34 @@ def test_an_attribute_or_a_row_that_there_is_not_is_named(page: Tab, demo: Demo)
         demo.url("object", "lab_acquisition.PulseTrace", **{**PULSE, "subject_id": "ZZ"}, attribute="pulse")
     )
     expect(page.get_by_text("There is no such row")).to_be_visible()
+
+
+PLACES = (
+    "#/",
+    "#/diagram",
+    "#/tables",
+    "#/table/lab_subject.Subject",
+    "#/record/lab_subject.Subject?subject_id=LM-01",
+    "#/enter",
+    "#/enter/lab_subject.Subject",
+    "#/enter/lab_session.Session",
+    "#/populate",
+    "#/populate/lab_analysis.WindowTuning",
+    format_route(Route("object", ("lab_acquisition.PulseTrace",), {**PULSE, "attribute": "pulse"})),
+)
+
+
+@pytest.mark.parametrize(("scheme", "rules"), [("light", None), ("dark", ["color-contrast"])])
+def test_no_page_has_a_serious_fault_of_access(
+    open_page: OpenPage, demo: Demo, scheme: str, rules: list[str] | None
+) -> None:
+    tab = open_page(color_scheme=scheme)
+    axe = Axe()
+    for place in PLACES:
+        tab.goto(demo.address + place)
+        expect(tab.get_by_role("main")).to_have_attribute("aria-busy", "false")
+        expect(tab.get_by_role("heading", level=1)).to_be_visible()
+        answer = axe.run(tab, options={"runOnly": rules} if rules else None).response
+        assert answer["passes"], "nothing was looked at"
+        serious = [found for found in answer["violations"] if found["impact"] in ("serious", "critical")]
+        assert not serious, (place, [(found["id"], found["nodes"][0]["html"]) for found in serious])
