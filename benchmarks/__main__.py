@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import pymysql
 
 import dj_panel
 from benchmarks.harness import Row, measure, print_table, save
+from benchmarks.reading import fetch_everything, restrict_by_keys, stream_memory
+from benchmarks.writing import cascade, insert_dicts, insert_frames, insert_into_sqlite
 from dj_panel.core.connection import Connection
 from dj_panel.core.settings import Settings
 from tests.servers import MariaDBServer, private_mariadb
 
-N_ROWS = 20_000
-N_TABLES = 30
+N_TABLES = 100
 DEFINITION = """
 reading : int32
 ---
@@ -29,14 +31,6 @@ value : float64
 label : varchar(32)
 taken : datetime
 """
-
-
-def rows_to_insert(n_rows: int) -> list[dict[str, Any]]:
-    """Return rows of the table of readings."""
-    return [
-        {"reading": i, "channel": i % 64, "value": i * 0.5, "label": f"r{i}", "taken": "2026-01-02 03:04:05"}
-        for i in range(n_rows)
-    ]
 
 
 class Bench:
@@ -60,100 +54,52 @@ class Bench:
             cursor.execute(sql, values)
             return cursor.fetchall()
 
-    def tables(self, schema: str) -> tuple[Any, Any]:
-        """Return the table of readings in ``schema``, as ours and as DataJoint's."""
-
-        class Reading(dj_panel.Manual):
-            definition = DEFINITION
-
-        ours = dj_panel.Schema(schema, connection=self.ours)(Reading)
-        theirs = datajoint.FreeTable(datajoint.conn(), f"`{schema}`.`reading`")
-        return ours, theirs
-
-    def insert(self) -> Row:
-        """Insert rows given as dicts into an empty table."""
-        ours, theirs = self.tables("bench_insert")
-        rows = rows_to_insert(N_ROWS)
-        names = list(rows[0])
-
-        def emptied(run: Callable[[], object]) -> Callable[[], object]:
-            def both() -> None:
-                self.execute("TRUNCATE bench_insert.reading")
-                run()
-
-            return both
-
-        def packed() -> None:
-            self.raw.begin()
-            mark = "(" + ",".join(["%s"] * len(names)) + ")"
-            for start in range(0, len(rows), 2000):
-                part = rows[start : start + 2000]
-                sql = f"INSERT INTO bench_insert.reading VALUES {','.join([mark] * len(part))}"
-                self.execute(sql, [row[n] for row in part for n in names])
-            self.raw.commit()
-
-        return measure(
-            f"insert {N_ROWS:,} dicts of 5",
-            {
-                "raw": emptied(packed),
-                "dj_panel": emptied(lambda: ours.insert(rows)),
-                "datajoint": emptied(lambda: theirs.insert(rows)),
-            },
-            "raw",
-        )
-
-    def fetch(self) -> Row:
-        """Fetch all rows as dicts."""
-        ours, theirs = self.tables("bench_fetch")
-        ours.insert(rows_to_insert(N_ROWS), skip_duplicates=True)
+    def declare(self) -> Row:
+        """Declare many tables in an empty schema."""
+        columns = "reading int NOT NULL, channel smallint NOT NULL, value double NOT NULL, label varchar(32) NOT NULL"
+        number = itertools.count()
 
         def raw() -> None:
-            with self.raw.cursor(pymysql.cursors.DictCursor) as cursor:
-                cursor.execute("SELECT * FROM bench_fetch.reading")
-                cursor.fetchall()
+            schema = f"bench_raw_{next(number)}"
+            self.execute(f"CREATE DATABASE {schema}")
+            for table in range(N_TABLES):
+                self.execute(
+                    f"CREATE TABLE {schema}.table{table} ({columns}, taken datetime NOT NULL, PRIMARY KEY (reading))"
+                )
 
         return measure(
-            f"fetch {N_ROWS:,} rows as dicts",
-            {"raw": raw, "dj_panel": lambda: ours.to_dicts(), "datajoint": lambda: theirs.to_dicts()},
-            "raw",
-        )
-
-    def keys(self) -> Row:
-        """Restrict a table by a list of 1,000 keys."""
-        ours, theirs = self.tables("bench_fetch")
-        keys = [{"reading": i * 7} for i in range(1000)]
-        marks = ",".join(["%s"] * len(keys))
-        sql = f"SELECT * FROM bench_fetch.reading WHERE reading IN ({marks})"
-        return measure(
-            "restrict by 1,000 keys",
+            f"declare {N_TABLES} tables",
             {
-                "raw": lambda: self.execute(sql, [key["reading"] for key in keys]),
-                "dj_panel": lambda: (ours & keys).to_dicts(),
-                "datajoint": lambda: (theirs & keys).to_dicts(),
+                "raw": raw,
+                "dj_panel": lambda: self.bind(dj_panel, f"bench_ours_{next(number)}", connection=self.ours),
+                "datajoint": lambda: self.bind(datajoint, f"bench_theirs_{next(number)}"),
             },
             "raw",
         )
 
-    def activate(self) -> Row:
-        """Read the headings of a schema of many tables."""
-        schema = dj_panel.Schema("bench_many", connection=self.ours)
+    def bind(self, library: Any, schema_name: str, **options: Any) -> None:
+        """Put many classes into a schema, and read their headings."""
+        schema = library.Schema(schema_name, **options)
         for number in range(N_TABLES):
-            schema(type(f"Table{number}", (dj_panel.Manual,), {"definition": DEFINITION}))
+            table = schema(type(f"Table{number}", (library.Manual,), {"definition": DEFINITION}))
+            table.heading.names  # noqa: B018
+
+    def activate(self) -> Row:
+        """Bind classes to the tables that a schema of many has."""
+        self.bind(dj_panel, "bench_many", connection=self.ours)
 
         def ours() -> None:
             self.ours.catalog.forget()
-            self.ours.catalog.tables("bench_many")
-
-        def theirs() -> None:
-            for number in range(N_TABLES):
-                datajoint.FreeTable(datajoint.conn(), f"`bench_many`.`table{number}`").heading.names  # noqa: B018
+            self.bind(dj_panel, "bench_many", connection=self.ours)
 
         def raw() -> None:
             for view in ("tables", "columns", "statistics", "key_column_usage"):
                 self.execute(f"SELECT * FROM information_schema.{view} WHERE table_schema = 'bench_many'")
 
         return measure(
-            f"headings of {N_TABLES} tables", {"raw": raw, "dj_panel": ours, "datajoint": theirs}, "raw"
+            f"activate {N_TABLES} tables",
+            {"raw": raw, "dj_panel": ours, "datajoint": lambda: self.bind(datajoint, "bench_many")},
+            "raw",
         )
 
 
@@ -177,11 +123,36 @@ def importing() -> Row:
     )
 
 
+def writing(bench: Bench, folder: Path) -> list[Row]:
+    """Insert and delete."""
+    return [
+        insert_dicts(bench.ours, bench.execute),
+        *insert_frames(bench.ours, bench.execute),
+        insert_into_sqlite(folder),
+        cascade(bench.ours, bench.execute),
+    ]
+
+
+def reading(bench: Bench) -> list[Row]:
+    """Fetch, and restrict by keys."""
+    return [
+        *fetch_everything(bench.ours, bench.raw, bench.execute),
+        *restrict_by_keys(bench.ours, bench.execute),
+    ]
+
+
 def main() -> None:
     """Run every row, print the table and keep the raw timings."""
     with tempfile.TemporaryDirectory() as folder, private_mariadb(Path(folder) / "mariadb") as server:
         bench = Bench(server)
-        rows = [bench.insert(), bench.fetch(), bench.keys(), bench.activate(), importing()]
+        rows = [
+            *writing(bench, Path(folder)),
+            *reading(bench),
+            bench.declare(),
+            bench.activate(),
+            importing(),
+        ]
+        stream_memory(bench.ours.settings)
         bench.ours.close()
         bench.raw.close()
     print_table(rows)

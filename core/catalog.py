@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dj_panel.core.codec import resolve_dtype
@@ -16,6 +16,8 @@ from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, Linea
 
 __all__ = ["Catalog"]
 
+_OLD_MARK = re.compile(r":(?P<kind>blob|attach|filepath)(?:@(?P<store>[A-Za-z][\w-]*))?:", re.IGNORECASE)
+_OLD_BLOB = re.compile(r"(tiny|medium|long)?blob", re.IGNORECASE)
 _MARKED = re.compile(r":(?P<type>[^:]+):(?P<comment>.*)", re.DOTALL)
 
 
@@ -37,6 +39,8 @@ class Catalog:
         self._column_text: dict[tuple[str, str, str], tuple[str | None, str | None]] = {}
         self._lock = threading.RLock()
         self._graph: Graph | None = None
+        self._with_lineage: set[str] = set()
+        self._declared: set[TableName] = set()
 
     # ------------------------------------------------------------------ asking
     def structure(self, name: TableName) -> TableStructure:
@@ -71,9 +75,25 @@ class Catalog:
                 self.load([schema])
             return self._schemas[schema]
 
-    def character_set(self, name: TableName, attribute: str) -> tuple[str | None, str | None]:
-        """Return the character set and the collation of a text column."""
+    def character_set(
+        self, name: TableName, attribute: str, seen_from: str = ""
+    ) -> tuple[str | None, str | None]:
+        """Return the character set and the collation of a text column; ``None`` for what the schema has.
+
+        Parameters
+        ----------
+        name
+            The table.
+        attribute
+            The column.
+        seen_from
+            The schema in which a column like it is to be.
+        """
         self.tables(name.schema)
+        if name in self._declared and seen_from != name.schema:
+            # only the server knows what a schema gives its tables
+            self.forget(name.schema)
+            self.tables(name.schema)
         return self._column_text.get((name.schema, name.table, attribute), (None, None))
 
     def knows_attribute(self, attribute: str) -> bool:
@@ -103,12 +123,51 @@ class Catalog:
                     return self.graph
                 self.load(more)
 
+    def has_lineage(self, schema: str) -> bool:
+        """Tell whether a schema is known to have DataJoint's table of origins."""
+        return "~lineage" in self.tables(schema) or schema in self._with_lineage
+
+    def add(self, table: TableStructure, character_sets: Mapping[str, tuple[str | None, str | None]]) -> None:
+        """Remember a table that was just created, as if it had been read.
+
+        Parameters
+        ----------
+        table
+            The structure that was declared.
+        character_sets
+            Character set and collation of the attributes that have them from a parent.
+        """
+        name = table.name
+        keys = [set(fk.attributes) for fk in table.foreign_keys]
+        attributes = sorted(table.heading.all_attributes, key=lambda a: not a.in_key)
+        places = {a.name: place for place, a in enumerate(attributes)}
+        foreign_keys = sorted(table.foreign_keys, key=lambda fk: [places[n] for n in fk.attributes])
+        attributes = [
+            replace(a, lineage=(name.schema, name.table, a.name)) if a.in_key and a.lineage is None else a
+            for a in attributes
+        ]
+        with self._lock:
+            self.tables(name.schema)[name.table] = TableStructure(
+                name,
+                Heading(tuple(attributes), table.comment),
+                tuple(foreign_keys),
+                tuple(index for index in table.indexes if set(index.columns) not in keys),
+            )
+            self._graph = None
+            self._with_lineage.add(name.schema)
+            self._declared.add(name)
+            for attribute, (character_set, collation) in character_sets.items():
+                if character_set:
+                    self._column_text[name.schema, name.table, attribute] = (character_set, collation)
+
     # ------------------------------------------------------------------ loading
     def forget(self, *schemas: str) -> None:
         """Forget schemas, so that they are read again; all of them if none is named."""
         with self._lock:
             for schema in schemas or list(self._schemas):
                 self._schemas.pop(schema, None)
+                self._with_lineage.discard(schema)
+                self._declared = {name for name in self._declared if name.schema != schema}
             self._graph = None
 
     def load(self, schemas: Iterable[str]) -> None:
@@ -140,8 +199,12 @@ class Catalog:
         for schema, table, constraint, name, p_schema, p_table, p_name in facts.references:
             child = references[TableName(schema, table)].setdefault(constraint, [])
             child.append((name, TableName(p_schema, p_table), p_name))
+        # DataJoint 0.14 keeps a log in every schema, and marks no column that holds a blob.
+        old = {schema for schema, table, _ in facts.tables if table == "~log"}
         for schema, table, comment in facts.tables:
             name_here = TableName(schema, table)
+            if schema in old:
+                columns[name_here] = [_of_now(column) for column in columns[name_here]]
             self._schemas[schema][table] = _structure(
                 name_here, comment, columns[name_here], keys[name_here], references[name_here].values()
             )
@@ -202,15 +265,19 @@ def _structure(
     indexes = [Index(tuple(c), unique) for n, (c, unique) in keys.items() if n != "PRIMARY" and all(c)]
     unique_sets = [set(index.columns) for index in indexes if index.unique]
     foreign_keys = []
+    references = list(references)
+    shared = Counter(row[0] for rows in references for row in rows)
     for rows in references:
         ours = tuple(row[0] for row in rows)
+        # Of an attribute that several foreign keys share nobody can tell which of them lets it be empty.
+        telling = [n for n in ours if shared[n] == 1 and n not in primary] or ours
         foreign_keys.append(
             ForeignKey(
                 parent=rows[0][1],
                 attributes=ours,
                 parent_attributes=tuple(row[2] for row in rows),
                 in_key=all(n in primary for n in ours),
-                nullable=any(by_name[n].nullable for n in ours if n in by_name),
+                nullable=any(by_name[n].nullable for n in telling if n in by_name),
                 unique=set(ours) in unique_sets,
             )
         )
@@ -219,6 +286,20 @@ def _structure(
     supporting = [set(fk.attributes) for fk in foreign_keys]
     kept = [i for i in indexes if set(i.columns) not in supporting]
     return TableStructure(name, Heading(tuple(ordered), comment), tuple(foreign_keys), tuple(kept))
+
+
+def _of_now(column: ColumnFacts) -> ColumnFacts:
+    """Return a column that DataJoint 0.14 declared as today's DataJoint would mark it."""
+    match = _OLD_MARK.match(column.comment)
+    if match and match["store"]:
+        marker = f":<legacy_{match['kind']}@{match['store']}>:"
+    elif match:
+        marker = f":<{match['kind']}>:"
+    elif _OLD_BLOB.fullmatch(column.sql_type) and not column.comment.startswith(":"):
+        return column._replace(comment=f":<blob>:{column.comment}")
+    else:
+        return column
+    return column._replace(comment=marker + column.comment[match.end() :])
 
 
 def _attribute(column: ColumnFacts, *, in_key: bool) -> Attribute:

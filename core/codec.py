@@ -16,10 +16,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from dj_panel.core.errors import CodecError, DecodeError, EncodeError, UnknownCodecError, did_you_mean
+from dj_panel.core.lazy import LazyModule
 
 __all__ = [
     "Codec",
@@ -37,6 +37,8 @@ __all__ = [
     "resolve_dtype",
     "unregister_codec",
 ]
+
+_metadata = LazyModule("importlib.metadata")  # not needed before a codec of another package is
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +189,7 @@ def _load_entry_points() -> None:
         if group in _loaded_groups:
             continue
         _loaded_groups.add(group)
-        for entry in entry_points(group=group):
+        for entry in _metadata.entry_points(group=group):
             if entry.name in _registry:
                 continue
             try:
@@ -471,6 +473,7 @@ def decode_value(
             stored = json.loads(stored)
         except ValueError as error:
             raise DecodeError(f"The stored value of a {spec} is not JSON: {stored[:40]!r}") from error
+    context = {**(context or {}), "store": chain.store}
     for codec in reversed(chain.codecs):
         stored = call_decode(codec, stored, key=key, context=context)
     return stored

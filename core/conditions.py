@@ -7,7 +7,10 @@ still restricts its ancestors, and a misspelled name no longer selects every row
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -31,6 +34,10 @@ from dj_panel.core.algebra import (
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
+
+_SCALARS = (
+    str, bytes, int, float, Decimal, dt.date, dt.timedelta, uuid.UUID, np.generic, type(None),
+)  # fmt: skip
 
 __all__ = ["AndList", "HasNode", "Not", "frame_rows", "make_condition"]
 
@@ -185,7 +192,7 @@ def _from_mapping(
             conditions.append(Comparison(name, value, "$." + rest.partition(":")[0]))
             continue
         if isinstance(value, (list, tuple, set, frozenset)) and not heading[name].json:
-            conditions.append(AnyOf(tuple(Comparison(name, one) for one in value)))
+            conditions.append(_from_values(name, value))
             continue
         if isinstance(value, HasNode):
             raise QuerySyntaxError(
@@ -195,25 +202,69 @@ def _from_mapping(
     return AllOf(tuple(conditions))
 
 
+def _from_values(name: str, values: Iterable[Any]) -> Condition:
+    """Return the condition that an attribute equals one of several values; ``None`` is to be empty."""
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    filled = tuple((value,) for value in plain if value is not None)
+    parts: list[Condition] = [OneOf((name,), filled)] if filled else []
+    if len(filled) < len(plain):
+        parts.append(Comparison(name, None))
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
+
+
 def _from_rows(rows: list[Any], convert: Callable[[Any], Condition], heading: Heading) -> Condition:
-    """Return the condition that one of the rows matches; many keys of the same attributes become one list."""
-    first = rows[0] if rows else None
-    if (
-        len(rows) > 1
-        and isinstance(first, Mapping)
-        and all(isinstance(row, Mapping) and row.keys() == first.keys() for row in rows)
-    ):
-        convert(first)
-        names = tuple(str(name) for name in first if str(name) in heading)
-        plain = all("." not in str(n) and (str(n) not in heading or not heading[str(n)].json) for n in first)
-        simple = all(
-            row[n] is not None and not isinstance(row[n], (list, tuple, set, frozenset))
-            for row in rows
-            for n in names
-        )
-        if names and plain and simple:
-            return OneOf(names, tuple(tuple(row[name] for name in names) for row in rows))
-    return AnyOf(tuple(map(convert, rows)))
+    """Return the condition that one of the rows matches; keys of the same attributes become one list."""
+    conditions: list[Condition] = []
+    alike: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        if type(row) is dict or isinstance(row, Mapping):
+            alike.setdefault(tuple(row), []).append(tuple(row.values()))
+        else:
+            conditions.append(convert(row))
+    for names, values in alike.items():
+        conditions += _from_keys(names, values, convert, heading)
+    return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+
+
+def _from_keys(
+    names: tuple[Any, ...],
+    keys: list[tuple[Any, ...]],
+    convert: Callable[[Any], Condition],
+    heading: Heading,
+) -> list[Condition]:
+    """Return conditions of which one holds where one of the keys, all of the same attributes, matches."""
+    first = convert(dict(zip(names, keys[0], strict=True)))
+    if len(keys) == 1:
+        return [first]
+    known = [position for position, name in enumerate(names) if str(name) in heading]
+    columns = [column for position, column in enumerate(zip(*keys, strict=True)) if position in known]
+    is_plain = all("." not in str(name) for name in names) and not any(heading[names[p]].json for p in known)
+    if not known and is_plain:
+        return [first]  # which every row matches: nothing is said of the attributes there are
+    types: set[type] = set()
+    for column in columns:
+        types.update(map(type, column))
+    if not is_plain or not all(issubclass(kind, _SCALARS) for kind in types):
+        return [convert(dict(zip(names, key, strict=True))) for key in keys]
+    columns = [tuple(v.item() if isinstance(v, np.generic) else v for v in column)
+               if any(issubclass(kind, np.generic) for kind in types) else column for column in columns]  # fmt: skip
+    used = [str(names[position]) for position in known]
+    if type(None) not in types:
+        return [OneOf(tuple(used), tuple(zip(*columns, strict=True)))]
+    gaps: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}
+    for key in zip(*columns, strict=True):
+        gaps.setdefault(tuple(value is None for value in key), []).append(key)
+    return [_with_gaps(used, is_empty, some) for is_empty, some in gaps.items()]
+
+
+def _with_gaps(names: list[str], is_empty: tuple[bool, ...], keys: list[tuple[Any, ...]]) -> Condition:
+    """Return the condition that one of the keys matches, which are empty in the same attributes."""
+    empty = [Comparison(name, None) for name, gap in zip(names, is_empty, strict=True) if gap]
+    filled = [position for position, gap in enumerate(is_empty) if not gap]
+    if not filled:
+        return AllOf(tuple(empty))
+    values = tuple(tuple(key[position] for position in filled) for key in keys)
+    return AllOf((*empty, OneOf(tuple(names[position] for position in filled), values)))
 
 
 def frame_rows(frame: Any) -> list[dict[str, Any]]:

@@ -13,14 +13,15 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TypeVar
 
 from dj_panel.core.catalog import Catalog
 from dj_panel.core.dialect import Dialect, MySQL, SQLite, Statement
-from dj_panel.core.dialect.protocol import RawConnection
+from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.errors import DataJointError, LostConnectionError, TransactionError, UnknownOutcomeError
+from dj_panel.core.session import Result, Session
 from dj_panel.core.settings import Settings
 
 __all__ = ["Connection", "Result"]
@@ -29,40 +30,6 @@ logger = logging.getLogger("dj_panel")
 Answer = TypeVar("Answer")
 
 _MAX_ATTEMPTS = 8
-
-
-class Result:
-    """What a statement gave: rows that can be walked or fetched, and the number of rows that it changed."""
-
-    def __init__(
-        self, names: Sequence[str], rows: Sequence[Sequence[Any]], rowcount: int, lastrowid: int
-    ) -> None:
-        self.names = tuple(names)
-        self.rowcount = rowcount
-        self.lastrowid = lastrowid
-        self._rows = iter(rows)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self._rows
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows that were not taken yet."""
-        return list(self._rows)
-
-    def fetchone(self) -> Any:
-        """Return the next row, or ``None``."""
-        return next(self._rows, None)
-
-
-class _Session:
-    """One thread's connection of the driver, and how deep in transactions it is."""
-
-    def __init__(self, raw: RawConnection) -> None:
-        self.raw = raw
-        self.process = os.getpid()
-        self.depth = 0
-        self.is_dead = False
-        self.after_commit: list[Callable[[], None]] = []
 
 
 class Connection:
@@ -77,10 +44,10 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.dialect: Dialect = MySQL() if settings.backend == "mysql" else SQLite()
-        self.catalog = Catalog(self.dialect, self._rows_of)
+        self.catalog = Catalog(self.dialect, self.rows_of)
         self.schemas: dict[str, Any] = {}
         self._local = threading.local()
-        self._sessions: weakref.WeakKeyDictionary[threading.Thread, _Session] = weakref.WeakKeyDictionary()
+        self._sessions: weakref.WeakKeyDictionary[threading.Thread, Session] = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -90,15 +57,15 @@ class Connection:
         return f"Connection to {database.user}@{database.host}:{database.port}"
 
     # ------------------------------------------------------------------ sessions
-    def _session(self) -> _Session:
-        session: _Session | None = getattr(self._local, "session", None)
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._local, "session", None)
         if session is not None and session.process == os.getpid() and not session.is_dead:
             return session
         if session is not None and session.is_dead and session.depth:
             raise LostConnectionError(
                 "The connection was lost inside a transaction; nothing of it was kept. Run the whole of it again."
             )
-        fresh = _Session(self.dialect.connect(self.settings))
+        fresh = Session(self.dialect.connect(self.settings))
         self._local.session = fresh
         with self._lock:
             self._close_dead_threads()
@@ -111,7 +78,7 @@ class Connection:
                 self._close_session(session)
                 del self._sessions[thread]
 
-    def _close_session(self, session: _Session) -> None:
+    def _close_session(self, session: Session) -> None:
         # After a fork the socket belongs to the parent; closing it here would end the parent's session.
         if session.process != os.getpid() or session.is_dead:
             return
@@ -128,6 +95,14 @@ class Connection:
                 self._close_session(session)
                 session.depth = 0
             self._sessions = weakref.WeakKeyDictionary()
+
+    def close_own(self) -> None:
+        """Close this thread's connection alone, as before a fork; its next statement opens a new one."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            with self._lock:
+                self._close_session(session)
+            session.depth = 0
 
     @property
     def is_connected(self) -> bool:
@@ -186,51 +161,93 @@ class Connection:
         result: Result = self.query(statement.sql, statement.parameters)
         return result
 
-    def _rows_of(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+    def rows_of(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """Run a statement and return all its rows."""
         rows: list[Sequence[Any]] = self.query(sql, parameters).fetchall()
         return rows
 
-    def _execute(self, session: _Session, sql: str, parameters: Sequence[Any]) -> Result:
-        cursor = None
-        try:
-            cursor = session.raw.cursor()
+    def write_rows(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Run an INSERT for many rows; to be called in a transaction, for it may take several statements.
+
+        Parameters
+        ----------
+        sql
+            With the placeholders of one row: ``INSERT INTO … VALUES (%s, %s)``.
+        columns
+            The values of each placeholder.
+        """
+        session = self._session()
+        if self._is_deferred and not session.depth:
+            session = self._begun()
+        self._guarded(session, lambda cursor: self.dialect.write_rows(session.raw, cursor, sql, columns))
+
+    def _execute(self, session: Session, sql: str, parameters: Sequence[Any]) -> Result:
+        def execute(cursor: Any) -> Result:
             self.dialect.check_size(session.raw, sql, parameters)
             # PyMySQL reads % as a placeholder only when values are passed, so they always are.
             cursor.execute(sql, tuple(parameters))
             names = [column[0] for column in cursor.description or ()]
             rows = cursor.fetchall() if names else ()
             return Result(names, rows, cursor.rowcount, cursor.lastrowid or 0)
+
+        return self._guarded(session, execute)
+
+    def _guarded(self, session: Session, action: Callable[[Any], Answer]) -> Answer:
+        """Do something with a cursor of the driver's, its errors turned into ours."""
+        cursor = None
+        try:
+            cursor = session.raw.cursor()
+            return action(cursor)
         except Exception as error:
-            translated = self.dialect.translate(error)
+            translated = self._translated(session, error)
             if translated is None:
                 raise
-            is_retryable = self.dialect.is_retryable(error)
-            is_lost = isinstance(translated, LostConnectionError) and not is_retryable
-            if is_lost or (session.depth and self.dialect.ends_transaction(error)):
-                # What follows in the same block must not be committed by itself.
-                self._close_session(session)
-            if is_retryable:
-                translated.__dict__["is_retryable"] = True
             raise translated from error
         finally:
             if cursor is not None:
                 cursor.close()
 
-    def stream(self, statement: Statement, n_rows: int = 1000) -> Iterator[tuple[Any, ...]]:
-        """Yield rows in batches without keeping them all; closed when the iterator is."""
-        session = self._session()
-        cursor = self.dialect.streaming_cursor(session.raw)
+    def _translated(self, session: Session, error: Exception) -> DataJointError | None:
+        """Return our error for a driver's, and close a connection that is not to be used any more."""
+        translated = self.dialect.translate(error)
+        if translated is None:
+            return None
+        is_retryable = self.dialect.is_retryable(error)
+        is_lost = isinstance(translated, LostConnectionError) and not is_retryable
+        if is_lost or (session.depth and self.dialect.ends_transaction(error)):
+            # What follows in the same block must not be committed by itself.
+            self._close_session(session)
+        if is_retryable:
+            translated.__dict__["is_retryable"] = True
+        return translated
+
+    def fetch(self, statement: Statement) -> list[Batch]:
+        """Run a rendered query and return its rows by columns."""
         try:
-            cursor.execute(statement.sql, tuple(statement.parameters))
-            while rows := cursor.fetchmany(n_rows):
-                yield from rows
+            return list(self.batches(statement))
+        except LostConnectionError:
+            # A lone query can simply be asked again.
+            if self.in_transaction or not self.settings.database.reconnect:
+                raise
+            logger.info("reconnecting after a lost connection")
+            return list(self.batches(statement))
+
+    def batches(self, statement: Statement) -> Generator[Batch, None, None]:
+        """Yield the rows of a rendered query by columns as they arrive, without keeping them.
+
+        Until the last is taken, or the iterator is closed, this thread can ask nothing else of a server.
+        """
+        session = self._session()
+        batches = self.dialect.batches(session.raw, statement.sql, statement.parameters)
+        try:
+            yield from batches
         except Exception as error:
-            translated = self.dialect.translate(error)
+            translated = self._translated(session, error)
             if translated is None:
                 raise
             raise translated from error
         finally:
-            cursor.close()
+            batches.close()
 
     @contextmanager
     def time_limit(self, seconds: float) -> Iterator[None]:
@@ -255,7 +272,7 @@ class Connection:
     @property
     def in_transaction(self) -> bool:
         """Whether this thread is inside a transaction."""
-        session: _Session | None = getattr(self._local, "session", None)
+        session: Session | None = getattr(self._local, "session", None)
         return session is not None and session.depth > 0
 
     @property
@@ -304,7 +321,7 @@ class Connection:
         self._local.is_deferred = False
         self._end_deferred(self._commit)
 
-    def _end_deferred(self, end: Callable[[_Session], None]) -> None:
+    def _end_deferred(self, end: Callable[[Session], None]) -> None:
         """End the transaction that a statement has begun meanwhile, if one did."""
         if self.in_transaction:
             end(self._local.session)
@@ -313,7 +330,7 @@ class Connection:
     def _is_deferred(self) -> bool:
         return getattr(self._local, "is_deferred", False)
 
-    def _begun(self) -> _Session:
+    def _begun(self) -> Session:
         """Begin a transaction, on a new connection if the old one was lost while idle."""
         session = self._session()
         try:
@@ -325,17 +342,24 @@ class Connection:
             self._begin(session)
         return session
 
-    def _begin(self, session: _Session) -> None:
-        for sql in self.dialect.begin():
-            self._execute(session, sql, ())
+    def _begin(self, session: Session) -> None:
+        try:
+            for sql in self.dialect.begin():
+                self._execute(session, sql, ())
+        except DataJointError:
+            raise  # the server's refusal: nothing was begun
+        except BaseException:
+            # Ctrl-C may come when the server has begun it already; later statements must not be part of it.
+            self._roll_back(session, "ROLLBACK")
+            raise
         session.depth = 1
         session.after_commit = []
 
-    def _abandon(self, session: _Session) -> None:
+    def _abandon(self, session: Session) -> None:
         session.depth = 0
         self._roll_back(session, "ROLLBACK")
 
-    def _commit(self, session: _Session) -> None:
+    def _commit(self, session: Session) -> None:
         session.depth = 0
         if session.is_dead:
             raise LostConnectionError("The connection was lost inside a transaction; nothing of it was kept.")
@@ -352,7 +376,7 @@ class Connection:
             action()
 
     @contextmanager
-    def _savepoint(self, session: _Session) -> Iterator[None]:
+    def _savepoint(self, session: Session) -> Iterator[None]:
         name = f"level_{session.depth}"
         self._execute(session, f"SAVEPOINT {name}", ())
         session.depth += 1
@@ -367,7 +391,7 @@ class Connection:
         session.depth -= 1
         self._execute(session, f"RELEASE SAVEPOINT {name}", ())
 
-    def _roll_back(self, session: _Session, sql: str) -> None:
+    def _roll_back(self, session: Session, sql: str) -> None:
         if session.is_dead:
             return
         try:

@@ -1,426 +1,65 @@
-"""Core types: which values they admit, and how a person types them.
+"""Types as they are written in a definition: ``int32``, ``varchar(16)``, ``enum('M', 'F')``.
 
-A type is written as in a definition (``int32``, ``varchar(16)``, ``enum('M', 'F')``). :func:`parse_type`
-gives an object that checks Python values, reads text typed by a person, and writes it back. The native
-types of MySQL that DataJoint pipelines use are read by the same classes, so every existing column has one.
-
-Checks are made here, in Python, and not left to the servers, because the servers differ: what one refuses
-another rounds, cuts or stores. The same value is admitted or refused whichever database is behind.
+:func:`parse_type` gives an object that checks Python values, reads text typed by a person, and writes it
+back. The native types of MySQL that DataJoint pipelines use are read by the same classes, so every existing
+column has one.
 
 Source: DataJoint 2.3, `reference/specs/type-system`; MySQL 8.0 manual, chapter 11.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import math
 import re
-import struct
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, ClassVar
 
-import numpy as np
+from dj_panel.core.columntypes import (
+    BooleanType,
+    BytesType,
+    ColumnType,
+    DatetimeType,
+    DateType,
+    DecimalType,
+    EnumType,
+    FloatType,
+    IntegerType,
+    JsonType,
+    TextType,
+    TimeType,
+    UuidType,
+)
+
+__all__ = [
+    "BooleanType",
+    "BytesType",
+    "ColumnType",
+    "DateType",
+    "DatetimeType",
+    "DecimalType",
+    "EnumType",
+    "FloatType",
+    "IntegerType",
+    "JsonType",
+    "TextType",
+    "TimeType",
+    "UuidType",
+    "core_type_like",
+    "is_core_type",
+    "known_types",
+    "parse_type",
+]
 
-__all__ = ["ColumnType", "is_core_type", "parse_type"]
-
-
-@dataclass(frozen=True)
-class ColumnType:
-    """What a column may hold.
-
-    Parameters
-    ----------
-    text
-        The type as written in the definition.
-    name
-        Its first word in lower case: ``"varchar"`` of ``varchar(16)``.
-    """
-
-    text: str
-    name: str
-    kind: ClassVar[str] = "other"
-
-    def check(self, value: Any) -> Any:
-        """Return the value as it is stored, in its Python form.
-
-        Raises
-        ------
-        ValueError
-            With the reason as a clause (``"is longer than 8 characters"``), if it does not fit.
-        """
-        return value
-
-    def parse(self, text: str) -> Any:
-        """Return the value that a person means by this text; raise ``ValueError`` as :meth:`check` does."""
-        return self.check(text)
-
-    def format(self, value: Any) -> str:
-        """Return the text from which :meth:`parse` gives this value again."""
-        return str(value)
-
-
-def _plain_number(text: str) -> str:
-    """Return the text of a number; refuse a decimal comma rather than guess what it means."""
-    text = text.strip().replace("\N{MINUS SIGN}", "-").replace("\N{NO-BREAK SPACE}", "")
-    if "," in text:
-        raise ValueError("has a comma; write the decimal point as '.', and no thousands separators")
-    return text
-
-
-@dataclass(frozen=True)
-class IntegerType(ColumnType):
-    """Whole numbers from ``low`` to ``high``."""
-
-    low: int = 0
-    high: int = 0
-    kind: ClassVar[str] = "integer"
-
-    def check(self, value: Any) -> int:
-        if isinstance(value, str):
-            text = _plain_number(value)
-            if not re.fullmatch(r"[+-]?\d+", text):
-                raise ValueError("is not a whole number")
-            number = int(text)
-        elif isinstance(value, (bool, np.bool_, int, np.integer)):
-            number = int(value)
-        elif isinstance(value, (float, np.floating, Decimal)):
-            if not math.isfinite(value) or value != int(value):
-                raise ValueError("is not a whole number")
-            number = int(value)
-        else:
-            raise ValueError("is not a whole number")
-        if not self.low <= number <= self.high:
-            raise ValueError(f"is outside {self.low} … {self.high}")
-        return number
-
-
-@dataclass(frozen=True)
-class BooleanType(ColumnType):
-    """True or false; stored, and fetched, as 1 or 0."""
-
-    kind: ClassVar[str] = "boolean"
-    _WORDS: ClassVar[dict[str, int]] = {
-        "true": 1, "yes": 1, "1": 1, "on": 1, "t": 1, "y": 1,
-        "false": 0, "no": 0, "0": 0, "off": 0, "f": 0, "n": 0,
-    }  # fmt: skip
-
-    def check(self, value: Any) -> int:
-        if isinstance(value, str):
-            word = value.strip().lower()
-            if word not in self._WORDS:
-                raise ValueError("is neither true nor false")
-            return self._WORDS[word]
-        if isinstance(value, (bool, np.bool_, int, np.integer, float, np.floating)) and value in (0, 1):
-            return int(value)
-        raise ValueError("is neither true nor false")
-
-    def format(self, value: Any) -> str:
-        return "true" if value else "false"
-
-
-@dataclass(frozen=True)
-class FloatType(ColumnType):
-    """Binary floating point of 4 or 8 bytes; finite numbers only, because MySQL stores no others."""
-
-    size_bytes: int = 8
-    unsigned: bool = False
-    kind: ClassVar[str] = "float"
-
-    def check(self, value: Any) -> float:
-        if isinstance(value, str):
-            try:
-                number = float(_plain_number(value).replace("_", "x"))
-            except ValueError as error:
-                raise ValueError(str(error) if "comma" in str(error) else "is not a number") from error
-        elif isinstance(value, (int, float, np.number, np.bool_, Decimal)) and not isinstance(
-            value, np.complexfloating
-        ):
-            try:
-                number = float(value)
-            except OverflowError as error:
-                raise ValueError("is too large for this type") from error
-        else:
-            raise ValueError("is not a number")
-        if not math.isfinite(number):
-            raise ValueError(
-                "is not a finite number, and the database stores no other; leave it empty instead"
-            )
-        if self.unsigned and number < 0:
-            raise ValueError("is negative")
-        if self.size_bytes == 4:
-            try:
-                number = float(struct.unpack("<f", struct.pack("<f", number))[0])
-            except OverflowError as error:
-                raise ValueError("is too large for float32 (about 3.4e38)") from error
-        return number
-
-    def format(self, value: Any) -> str:
-        return str(np.float32(value)) if self.size_bytes == 4 else repr(float(value))
-
-
-@dataclass(frozen=True)
-class DecimalType(ColumnType):
-    """Exact decimals of ``precision`` digits, ``scale`` of them after the point."""
-
-    precision: int = 10
-    scale: int = 0
-    unsigned: bool = False
-    kind: ClassVar[str] = "decimal"
-
-    def check(self, value: Any) -> Decimal:
-        approximate = isinstance(value, (float, np.floating))
-        if isinstance(value, str):
-            value = _plain_number(value)
-        if isinstance(value, np.generic):
-            value = value.item()
-        if not isinstance(value, (str, int, float, Decimal)):
-            raise ValueError("is not a number")
-        try:
-            number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        except InvalidOperation as error:
-            raise ValueError("is not a number") from error
-        if not number.is_finite():
-            raise ValueError("is not a finite number")
-        if abs(number.adjusted()) > 80 and number:
-            raise ValueError(f"does not fit {self.text}")
-        rounded = number.quantize(Decimal(1).scaleb(-self.scale), rounding=ROUND_HALF_UP)
-        # A float has no decimal digits of its own to lose; a person or a Decimal does.
-        if rounded != number and not approximate:
-            raise ValueError(f"has more than {self.scale} digits after the point")
-        if abs(rounded) >= Decimal(10) ** (self.precision - self.scale):
-            raise ValueError(f"has more than {self.precision - self.scale} digits before the point")
-        if self.unsigned and rounded < 0:
-            raise ValueError("is negative")
-        return rounded if rounded else abs(rounded)
-
-
-@dataclass(frozen=True)
-class TextType(ColumnType):
-    """Text of at most ``length`` characters (``None``: as much as the server takes)."""
-
-    length: int | None = None
-    kind: ClassVar[str] = "text"
-
-    def check(self, value: Any) -> str:
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, (bool, int, float, Decimal)):
-            value = str(value)
-        if not isinstance(value, str):
-            raise ValueError("is not text")
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError("holds half a character (an unpaired surrogate)") from error
-        if self.length is not None and len(value) > self.length:
-            raise ValueError(f"is longer than {self.length} characters (it has {len(value)})")
-        if self.name == "char" and value.endswith(" "):
-            raise ValueError("ends with a space, which the type char does not keep")
-        return value
-
-
-@dataclass(frozen=True)
-class EnumType(ColumnType):
-    """One of a fixed list of words, exactly as written in the definition."""
-
-    choices: tuple[str, ...] = ()
-    kind: ClassVar[str] = "enum"
-
-    def check(self, value: Any) -> str:
-        if not isinstance(value, str) or value not in self.choices:
-            raise ValueError(f"is not one of {', '.join(map(repr, self.choices))}")
-        return str(value)
-
-
-@dataclass(frozen=True)
-class DateType(ColumnType):
-    """A day."""
-
-    kind: ClassVar[str] = "date"
-
-    def check(self, value: Any) -> dt.date:
-        if isinstance(value, np.datetime64):
-            value = _from_datetime64(value)
-        if isinstance(value, str):
-            try:
-                value = dt.datetime.fromisoformat(value.strip())
-            except ValueError as error:
-                raise ValueError("is not a date; write it as YYYY-MM-DD, for example 2026-03-31") from error
-        if isinstance(value, dt.datetime):
-            if value.time() != dt.time() or value.tzinfo is not None:
-                raise ValueError("has a time of day, and the attribute holds only a date")
-            value = value.date()
-        if not isinstance(value, dt.date) or value.year < 1:
-            raise ValueError("is not a date")
-        return value
-
-    def format(self, value: Any) -> str:
-        return str(value.isoformat())
-
-
-@dataclass(frozen=True)
-class DatetimeType(ColumnType):
-    """A date and a time of day without a zone, to ``digits`` digits of the second; more are cut off."""
-
-    digits: int = 0
-    kind: ClassVar[str] = "datetime"
-
-    def check(self, value: Any) -> dt.datetime:
-        if isinstance(value, np.datetime64):
-            value = _from_datetime64(value)
-        if isinstance(value, str):
-            try:
-                value = dt.datetime.fromisoformat(value.strip())
-            except ValueError as error:
-                raise ValueError(
-                    "is not a date and time; write it as YYYY-MM-DD HH:MM:SS, for example 2026-03-31 14:05:00"
-                ) from error
-        if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-            value = dt.datetime.combine(value, dt.time())
-        if not isinstance(value, dt.datetime):
-            raise ValueError("is not a date and time")
-        if value.tzinfo is not None:
-            raise ValueError(
-                "has a time zone, and the attribute keeps none; convert it first and drop the zone"
-            )
-        step = 10 ** (6 - self.digits)
-        return dt.datetime(
-            value.year, value.month, value.day, value.hour, value.minute, value.second,
-            value.microsecond // step * step, fold=0,
-        )  # fmt: skip
-
-    def format(self, value: Any) -> str:
-        text: str = value.isoformat(" ", "seconds")
-        return text + (f".{value.microsecond:06d}"[: self.digits + 1] if self.digits else "")
-
-
-@dataclass(frozen=True)
-class TimeType(ColumnType):
-    """A time of day or a duration (the native type ``time``), as a ``timedelta``."""
-
-    digits: int = 0
-    kind: ClassVar[str] = "time"
-
-    def check(self, value: Any) -> dt.timedelta:
-        if isinstance(value, str):
-            match = re.fullmatch(r"(-?)(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6}))?)?", value.strip())
-            if not match:
-                raise ValueError("is not a time; write it as HH:MM:SS")
-            sign, hours, minutes, seconds, fraction = match.groups()
-            span = dt.timedelta(
-                hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0),
-                microseconds=int((fraction or "0").ljust(6, "0")),
-            )  # fmt: skip
-            value = -span if sign else span
-        if isinstance(value, dt.time):
-            value = dt.timedelta(
-                hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond
-            )
-        if not isinstance(value, dt.timedelta):
-            raise ValueError("is not a time")
-        if abs(value) >= dt.timedelta(hours=839):
-            raise ValueError("is outside -838:59:59 … 838:59:59")
-        step = dt.timedelta(microseconds=10 ** (6 - self.digits))
-        return value // step * step if value >= dt.timedelta() else -(-value // step * step)
-
-    def format(self, value: Any) -> str:
-        total = abs(value)
-        seconds = total.days * 86400 + total.seconds
-        text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        text += f".{total.microseconds:06d}"[: self.digits + 1] if self.digits else ""
-        return "-" + text if value < dt.timedelta() else text
-
-
-@dataclass(frozen=True)
-class UuidType(ColumnType):
-    """A universally unique identifier, stored as its 16 bytes."""
-
-    kind: ClassVar[str] = "uuid"
-
-    def check(self, value: Any) -> uuid.UUID:
-        if isinstance(value, uuid.UUID):
-            return value
-        try:
-            if isinstance(value, bytes):
-                return uuid.UUID(bytes=value)
-            if isinstance(value, str):
-                return uuid.UUID(value.strip())
-        except ValueError as error:
-            raise ValueError("is not a UUID (32 hexadecimal digits)") from error
-        raise ValueError("is not a UUID")
-
-
-@dataclass(frozen=True)
-class JsonType(ColumnType):
-    """A JSON document."""
-
-    kind: ClassVar[str] = "json"
-
-    def check(self, value: Any) -> Any:
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"cannot be written as JSON ({error})") from error
-        return value
-
-    def parse(self, text: str) -> Any:
-        try:
-            return json.loads(text, parse_constant=_refuse_constant)
-        except ValueError as error:
-            raise ValueError(f"is not valid JSON ({error})") from error
-
-    def format(self, value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-@dataclass(frozen=True)
-class BytesType(ColumnType):
-    """Bytes: a native blob or binary column, of at most ``length`` bytes where that is limited."""
-
-    length: int | None = None
-    kind: ClassVar[str] = "bytes"
-
-    def check(self, value: Any) -> bytes:
-        if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise ValueError("is not bytes; an array or a Python object wants the type <blob>")
-        data = bytes(value)
-        if self.length is not None and len(data) > self.length:
-            raise ValueError(f"is longer than {self.length} bytes (it has {len(data)})")
-        return data
-
-    def parse(self, text: str) -> bytes:
-        try:
-            return self.check(bytes.fromhex(text))
-        except ValueError as error:
-            raise ValueError("is not hexadecimal" if "fromhex" in str(error) else str(error)) from error
-
-    def format(self, value: Any) -> str:
-        return bytes(value).hex()
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _from_datetime64(value: np.datetime64) -> dt.datetime:
-    if np.isnat(value):
-        raise ValueError("is not a time (NaT)")
-    converted = value.astype("datetime64[us]").item()
-    if not isinstance(converted, dt.datetime):
-        raise ValueError("is outside the years 1 … 9999")
-    return converted
-
-
-# ------------------------------------------------------------------------ reading a type
 _INTEGERS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 _NATIVE_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
 _BLOB_BYTES = {"tinyblob": 255, "blob": 65_535, "mediumblob": 16_777_215, "longblob": 4_294_967_295}
 _TEXT_LENGTHS = {"tinytext": 255, "text": 65_535, "mediumtext": 16_777_215, "longtext": None}
+_CORE_LIKE = {
+    "tinyint": "int8", "smallint": "int16", "mediumint": "int32", "int": "int32", "integer": "int32",
+    "bigint": "int64", "float": "float32", "double": "float64", "real": "float64", "boolean": "bool",
+    "numeric": "decimal", "timestamp": "datetime", "text": "varchar", "tinytext": "varchar",
+    "mediumtext": "varchar", "longtext": "varchar", "tinyblob": "bytes", "blob": "bytes", "mediumblob": "bytes",
+    "longblob": "bytes", "binary": "bytes", "varbinary": "bytes",
+}  # fmt: skip
 _CORE = re.compile(
     r"""(?:int(?:8|16|32|64)|float(?:32|64)|bool|uuid|json|bytes|date
     |datetime(?:\s*\(\s*\d+\s*\))?|(?:var)?char\s*\(\s*\d+\s*\)|enum\s*\(.+\)
@@ -436,6 +75,20 @@ def is_core_type(text: str) -> bool:
     (True, False, True)
     """
     return _CORE.fullmatch(text.strip()) is not None
+
+
+def known_types() -> list[str]:
+    """Return the first words of all types that a definition may use, core types first."""
+    return list(dict.fromkeys([*_CORE_LIKE.values(), *_MAKERS]))
+
+
+def core_type_like(text: str) -> str:
+    """Return the core type to use instead of a native one; empty where none means the same.
+
+    >>> core_type_like("int unsigned"), core_type_like("double"), core_type_like("time")
+    ('int32', 'float64', '')
+    """
+    return _CORE_LIKE.get(re.split(r"[\s(]", text.strip(), maxsplit=1)[0].lower(), "")
 
 
 def enum_choices(text: str) -> tuple[str, ...]:
@@ -462,6 +115,8 @@ def enum_choices(text: str) -> tuple[str, ...]:
         raise ValueError(f"{text} has no choices")
     if len(set(words)) != len(words):
         raise ValueError(f"{text} names a choice twice")
+    if any(word.endswith(" ") for word in words):
+        raise ValueError(f"{text} has a choice that ends with a space, which MySQL does not keep")
     return tuple(words)
 
 
@@ -531,7 +186,7 @@ _MAKERS: dict[str, _Maker] = {
     **dict.fromkeys([*_INTEGERS, *_NATIVE_INTEGERS], _integer),
     **{name: lambda t, n, a, u: BytesType(t, n, _BLOB_BYTES[n]) for name in _BLOB_BYTES},
     **{name: lambda t, n, a, u: TextType(t, n, _TEXT_LENGTHS[n]) for name in _TEXT_LENGTHS},
-    **dict.fromkeys(["decimal", "numeric"], _decimal),
+    **dict.fromkeys(["decimal", "numeric", "dec", "fixed"], _decimal),
     **dict.fromkeys(["datetime", "timestamp", "time"], _datetime),
     **dict.fromkeys(["char", "varchar"], _text),
     **dict.fromkeys(["bool", "boolean"], lambda t, n, a, u: BooleanType(t, n)),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from dj_panel.core.codec import resolve_dtype
-from dj_panel.core.coretypes import is_core_type
-from dj_panel.core.definition import AttributeLine, Definition, ForeignKeyLine, IndexLine
-from dj_panel.core.errors import DefinitionError, UnknownAttributeError
+from dj_panel.core.coretypes import core_type_like, is_core_type
+from dj_panel.core.definition import AttributeLine, Definition, ForeignKeyLine, IndexLine, json_path
+from dj_panel.core.errors import DefinitionError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.settings import Settings
+from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, TableName, TableStructure
 
 __all__ = ["build_structure"]
+
+logger = logging.getLogger("dj_panel")
 
 _SINGLETON = Attribute(
     "_singleton", "bool", "bool", in_key=True, default="1", comment="singleton primary key"
@@ -80,7 +84,7 @@ def build_structure(
                 raise DefinitionError(
                     f"The attribute '{line.name}' comes with a foreign key already; remove its line."
                 )
-            attributes[line.name] = _own_attribute(line)
+            attributes[line.name] = _own_attribute(line, name)
     _check_indexes(indexes, attributes)
     _check_tier(name, definition, settings)
     hidden = [] if any(a.in_key for a in attributes.values()) else [_SINGLETON]
@@ -94,16 +98,22 @@ def build_structure(
     return TableStructure(name, heading, tuple(foreign_keys), tuple(indexes))
 
 
-def _own_attribute(line: AttributeLine) -> Attribute:
+def _own_attribute(line: AttributeLine, name: TableName) -> Attribute:
     if line.comment.startswith(":"):
         raise DefinitionError(
             f"The comment of '{line.name}' begins with a colon; begin it with another character."
         )
     kind = line.type
     stored = kind
+    if not kind.startswith("<") and not is_core_type(kind):
+        like = core_type_like(kind)
+        logger.warning(
+            "%s: the native type %s of '%s' may mean something else on another server.%s",
+            name, kind, line.name, f" {like} is the core type nearest to it." if like else "",
+        )  # fmt: skip
     if kind.startswith("<"):
-        name, at, store = kind[1:-1].partition("@")
-        stored = resolve_dtype(name, store if at else None)
+        codec, at, store = kind[1:-1].partition("@")
+        stored = resolve_dtype(codec, store if at else None)
     autoincrement = "auto_increment" in kind.lower()
     if autoincrement:
         stored = kind = kind.lower().replace("auto_increment", "").strip()
@@ -163,10 +173,41 @@ def _inherit(attributes: dict[str, Attribute], name: str, parent: Attribute, lin
 def _check_indexes(indexes: Sequence[Index], attributes: dict[str, Attribute]) -> None:
     for index in indexes:
         for column in index.columns:
-            if not column.startswith("(") and column not in attributes:
-                raise UnknownAttributeError(
-                    column, available=attributes, where="the table, as its index says"
+            place = json_path(column)
+            if place is not None:
+                used: tuple[str, ...] = (place[0],)
+            elif column.startswith("("):
+                used = _attributes_of(column)
+            else:
+                used = (column,)
+            for name in used:
+                if name not in attributes:
+                    raise UnknownAttributeError(
+                        name, available=attributes, where="the table, as its index says"
+                    )
+            if place is not None and attributes[place[0]].column_type.kind != "json":
+                raise DefinitionError(
+                    f"The index names {column}, a place inside '{place[0]}', whose type is"
+                    f" {attributes[place[0]].type} and not json."
                 )
+            kind = attributes[column].column_type.kind if column in attributes else ""
+            if kind in ("bytes", "json"):
+                raise DefinitionError(
+                    f"'{column}' has the type {attributes[column].type}, which no index can hold. A place inside"
+                    f" a json attribute can be indexed: {column}.path:type."
+                )
+
+
+def _attributes_of(expression: str) -> tuple[str, ...]:
+    try:
+        template = parse_text(expression, "mysql")
+    except QuerySyntaxError as error:
+        raise DefinitionError(f"The index over {expression} cannot be made: {error}") from error
+    if template.aggregates or not template.attributes:
+        raise DefinitionError(
+            f"The index over {expression} cannot be made: it must be computed from attributes of the row alone."
+        )
+    return template.attributes
 
 
 def _check_tier(name: TableName, definition: Definition, settings: Settings) -> None:
@@ -174,7 +215,8 @@ def _check_tier(name: TableName, definition: Definition, settings: Settings) -> 
         return
     for line in definition.attributes:
         if line.in_key:
-            raise DefinitionError(
-                f"'{line.name}' cannot be part of the primary key of a table of the tier {name.tier}: its rows are"
-                " computed one for each row of its parents. Put a foreign key there, or the rows into a part table."
-            )
+            # DataJoint means to refuse this and never does (its check is shadowed), so pipelines rely on it.
+            logger.warning(
+                "%s: '%s' is a key of its own in a table of the tier %s. One call of make() writes all rows of a"
+                " parent's key; better put such rows into a part table.", name, line.name, name.tier,
+            )  # fmt: skip

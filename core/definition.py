@@ -21,8 +21,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dj_panel.core.coretypes import is_core_type, parse_type
-from dj_panel.core.errors import DefinitionError
+from dj_panel.core.coretypes import is_core_type, known_types, parse_type
+from dj_panel.core.errors import DefinitionError, did_you_mean
 
 __all__ = [
     "AttributeLine",
@@ -31,11 +31,16 @@ __all__ = [
     "IndexLine",
     "Reference",
     "format_definition",
+    "json_path",
     "parse_definition",
 ]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_INDEX = re.compile(r"(unique\s+)?index\s*\((.*)\)\s*(?:#.*)?$", re.IGNORECASE | re.DOTALL)
+_INDEX = re.compile(r"(unique\s+)?index\s*\((.*)\)\s*$", re.IGNORECASE | re.DOTALL)
+_INDEX_START = re.compile(r"(unique\s+)?index\s*\(", re.IGNORECASE)
+_JSON_PATH = re.compile(
+    r"(?P<attribute>[a-z][a-z0-9_]*)\.(?P<path>[\w.\[\]]+)(?:\s*:\s*(?P<type>[A-Za-z][\w(), ]*))?"
+)
 _ARROW = re.compile(r"->\s*(?:\[([^\]]*)\])?\s*(.*)$", re.DOTALL)
 _CODEC = re.compile(r"<[a-z][a-z0-9_]*(?:@[A-Za-z0-9_\-]*)?>")
 _SERVER_VALUES = re.compile(r"(?:CURRENT_TIMESTAMP|NOW)(?:\s*\(\s*\d?\s*\))?", re.IGNORECASE)
@@ -80,7 +85,7 @@ class AttributeLine:
             bare = _SERVER_VALUES.fullmatch(self.default) or re.fullmatch(r"-?\d+(\.\d+)?", self.default)
             default = f" = {self.default}" if bare else " = " + _quoted(self.default)
         text = f"{self.name + default:<20} : {self.type}"
-        return f"{text:<44} # {self.comment}".rstrip() if self.comment else text
+        return f"{text:<44} # {_one_line(self.comment)}".rstrip() if self.comment else text
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class ForeignKeyLine:
 
 @dataclass(frozen=True)
 class IndexLine:
-    """``unique index (a, (expression))``; expressions keep their parentheses."""
+    """``unique index (a, (expression), document.path:type)``; expressions keep their parentheses."""
 
     columns: tuple[str, ...]
     unique: bool = False
@@ -170,7 +175,8 @@ def parse_definition(text: str) -> Definition:
     in_key = True
     seen: dict[str, int] = {}
     started = False
-    for number, raw in enumerate(text.splitlines(), start=1):
+    # Only what ends a line of a file: a comment may hold any other character that separates lines elsewhere.
+    for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         stripped = raw.strip()
         if not stripped:
             continue
@@ -200,7 +206,7 @@ def parse_definition(text: str) -> Definition:
 
 def format_definition(definition: Definition) -> str:
     """Return the text of a definition, from which :func:`parse_definition` reads the same again."""
-    out = [f"# {definition.comment}"] if definition.comment else []
+    out = [f"# {_one_line(definition.comment)}"] if definition.comment else []
     key = [str(line) for line in definition.lines if not isinstance(line, IndexLine) and line.in_key]
     rest = [str(line) for line in definition.lines if isinstance(line, IndexLine) or not line.in_key]
     return "\n".join([*out, *key, "---", *rest]) + "\n"
@@ -221,8 +227,11 @@ class _Position:
 def _parse_line(text: str, in_key: bool, at: _Position) -> Line:
     if text.startswith("->"):
         return _parse_foreign_key(text, in_key, at)
-    match = _INDEX.match(text)
-    if match:
+    if _INDEX_START.match(text):
+        mark = next((position for position, letter in _outside_quotes(text) if letter == "#"), len(text))
+        match = _INDEX.match(text[:mark].rstrip())
+        if not match:
+            raise at.error("The parentheses of the index are not closed")
         return IndexLine(_split_columns(match[2], at), bool(match[1]))
     return _parse_attribute(text, in_key, at)
 
@@ -235,7 +244,9 @@ def _parse_foreign_key(text: str, in_key: bool, at: _Position) -> ForeignKeyLine
     for option in options:
         if option not in ("nullable", "unique"):
             raise at.error(
-                f"'{option}' is not an option of a foreign key; there are nullable and unique", option
+                f"'{option}' is not an option of a foreign key; there are nullable and unique."
+                + did_you_mean(option, ("nullable", "unique")),
+                option,
             )
     nullable = "nullable" in options
     if nullable and in_key:
@@ -278,23 +289,48 @@ def _parse_reference(text: str, at: _Position) -> Reference:
 
 
 def _split_columns(text: str, at: _Position) -> tuple[str, ...]:
-    columns: list[str] = []
-    depth, start = 0, 0
-    for position, letter in enumerate(text + ","):
-        if letter == "," and depth == 0:
-            columns.append(text[start:position].strip())
-            start = position + 1
-        depth += (letter == "(") - (letter == ")")
-    if depth or not all(columns):
+    columns = split_items(text)
+    if not columns or not all(columns):
         raise at.error(
             "An index lists attributes with commas between, each expression in its own parentheses"
         )
     for column in columns:
-        if not column.startswith("(") and not re.fullmatch(r"[a-z][a-z0-9_]*(\..+)?", column):
+        is_known = column.startswith("(") or _NAME.fullmatch(column) or json_path(column)
+        if not is_known or "*/" in column:
             raise at.error(
-                f"'{column}' is not an attribute; put an expression in parentheses of its own", column
+                f"'{column}' is not an attribute; put an expression in parentheses of its own, and write a place"
+                " inside a json attribute as document.path:type",
+                column,
             )
     return tuple(columns)
+
+
+def split_items(text: str) -> list[str]:
+    """Return what stands between commas outside quotes and parentheses; nothing if a parenthesis is open.
+
+    >>> split_items("a, (concat(b, ', ')), c.d:decimal(5, 2)")
+    ['a', "(concat(b, ', '))", 'c.d:decimal(5, 2)']
+    """
+    items: list[str] = []
+    depth, start = 0, 0
+    for position, letter in _outside_quotes(text + ","):
+        if letter == "," and depth == 0:
+            items.append(text[start:position].strip())
+            start = position + 1
+        depth += (letter == "(") - (letter == ")")
+        if depth < 0:
+            return []
+    return items if depth == 0 and start == len(text) + 1 else []
+
+
+def json_path(column: str) -> tuple[str, str, str] | None:
+    """Return attribute, path and type of a place inside a JSON attribute; ``None`` for anything else.
+
+    >>> json_path("meta.probe.serial:char(20)"), json_path("meta")
+    (('meta', 'probe.serial', 'char(20)'), None)
+    """
+    match = _JSON_PATH.fullmatch(column)
+    return (match["attribute"], match["path"], (match["type"] or "").strip()) if match else None
 
 
 def _valid_name(name: str, at: _Position) -> str:
@@ -330,11 +366,15 @@ def _split_attribute(text: str, at: _Position) -> tuple[str, str, str]:
     """Cut a line at its first ``:`` and first ``#`` that stand outside quotes (and outside a codec)."""
     colon = mark = None
     for position, letter in _outside_quotes(text):
-        if letter == ":" and colon is None:
+        if letter == ":":
             colon = position
-        elif letter == "#":
-            mark = position
             break
+        if letter == "#":
+            break
+    if colon is not None:
+        # The words of an enum may hold quotes after a backslash; in a default a backslash is one.
+        rest = _outside_quotes(text[colon + 1 :], escapes=True)
+        mark = next((colon + 1 + position for position, letter in rest if letter == "#"), None)
     if colon is None:
         raise at.error("An attribute is written as name : type, or name = default : type")
     end = len(text) if mark is None else mark
@@ -342,10 +382,20 @@ def _split_attribute(text: str, at: _Position) -> tuple[str, str, str]:
     return text[:colon].strip(), text[colon + 1 : end].strip(), comment
 
 
-def _outside_quotes(text: str) -> Iterator[tuple[int, str]]:
+def _one_line(comment: str) -> str:
+    """Return a comment without the line ends that another program may have put into it."""
+    return re.sub(r"[\r\n]+", " ", comment)
+
+
+def _outside_quotes(text: str, *, escapes: bool = False) -> Iterator[tuple[int, str]]:
     quote = ""
+    is_escaped = False
     for position, letter in enumerate(text):
-        if quote:
+        if is_escaped:
+            is_escaped = False
+        elif quote and escapes and letter == "\\":
+            is_escaped = True
+        elif quote:
             quote = "" if letter == quote else quote
         elif letter in "'\"":
             quote = letter
@@ -389,8 +439,9 @@ def _check_type(type_text: str, name: str, in_key: bool, default: str | None, at
             )
         if default is not None:
             raise at.error(f"'{name}' has the type {type_text}; its only possible default is null", type_text)
-    if column.kind == "other" and not re.match(r"[A-Za-z]\w*\s*(\(.*\))?(\s+\w+)*$", type_text):
-        raise at.error(f"'{type_text}' is not a type", type_text)
+    word = re.split(r"[\s(]", type_text, maxsplit=1)[0].lower()
+    if column.kind == "other" or not re.fullmatch(r"[A-Za-z]\w*\s*(\(.*\))?(\s+\w+)*", type_text, re.DOTALL):
+        raise at.error(f"'{type_text}' is not a type.{did_you_mean(word, known_types())}", type_text)
     if default is not None and is_core_type(type_text) and not _SERVER_VALUES.fullmatch(default):
         try:
             column.check(default)

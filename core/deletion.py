@@ -1,7 +1,8 @@
 """What a deletion takes with it: computed on the graph of foreign keys, counted, then carried out.
 
 For each table that depends on the deleted rows there is one query of the rows to go; where several foreign
-keys lead to a table, a row goes if any of them says so.
+keys lead to a table, a row goes if any of them says so. Children carry their parents' keys, so a condition on a
+key is asked of the children themselves: no table is searched for rows whose parents match.
 
 Source: DataJoint 2.3, `reference/specs/data-manipulation`, deletion.
 """
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dj_panel.core.algebra import (
     AllOf,
     AnyOf,
+    Comparison,
     Condition,
+    Constant,
     Distinct,
     Group,
     Join,
@@ -24,22 +27,28 @@ from dj_panel.core.algebra import (
     Negation,
     Node,
     OneOf,
+    Ordering,
     Project,
     Relation,
     Restrict,
+    TextCondition,
+    TextMatch,
     UnionOf,
 )
 from dj_panel.core.catalog import Catalog
 from dj_panel.core.connection import Connection
+from dj_panel.core.dialect import Statement
 from dj_panel.core.errors import IntegrityError, QuerySyntaxError
 from dj_panel.core.graph import Graph
-from dj_panel.core.render import count_statement, delete_statement, select_statement
+from dj_panel.core.render import count_statement, delete_statement, exists_statement, select_statement
 from dj_panel.core.rows import label
-from dj_panel.core.structure import ForeignKey, TableName
+from dj_panel.core.sqltext import parse_text
+from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 
 __all__ = ["Deletion", "plan_deletion"]
 
 _MAX_VALUES = 5000
+_MAX_COUNTED = 200
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,28 @@ class Deletion:
     graph: Graph
 
     def counts(self, connection: Connection) -> dict[TableName, int]:
-        """Return how many rows of each table go; tables of which none goes are left out."""
-        found = {name: _count(connection, node) for name, node in self.nodes.items()}
+        """Return how many rows of each table go; tables of which none goes are left out. One query counts all."""
+        return self._asked(
+            connection, {n: count_statement(q, connection.dialect) for n, q in self.nodes.items()}
+        )
+
+    def present(self, connection: Connection) -> dict[TableName, int]:
+        """Return the tables of which rows go, in less time than counting takes; only the chosen are counted."""
+        statements = {
+            name: (count_statement if name in self.chosen else exists_statement)(node, connection.dialect)
+            for name, node in self.nodes.items()
+        }
+        return self._asked(connection, statements)
+
+    @staticmethod
+    def _asked(connection: Connection, statements: Mapping[TableName, Statement]) -> dict[TableName, int]:
+        found: dict[TableName, int] = {}
+        names = list(statements)
+        for start in range(0, len(names), _MAX_COUNTED):
+            part = names[start : start + _MAX_COUNTED]
+            sql = f"SELECT {', '.join(f'({statements[name].sql})' for name in part)}"
+            row = connection.query(sql, [v for name in part for v in statements[name].parameters]).fetchone()
+            found.update(zip(part, map(int, row), strict=True))
         return {name: number for name, number in found.items() if number}
 
     def check_parts(self, connection: Connection) -> None:
@@ -87,22 +116,50 @@ class Deletion:
                     table=str(name),
                 )
 
-    def carry_out(self, connection: Connection) -> dict[TableName, int]:
-        """Delete the rows, children first, and return how many went; to be called in a transaction."""
+    def carry_out(self, connection: Connection, counts: Mapping[TableName, int]) -> dict[TableName, int]:
+        """Delete the rows, children first, and return how many went; to be called in a transaction.
+
+        Parameters
+        ----------
+        connection
+            The connection.
+        counts
+            What :meth:`counts` or :meth:`present` tells; in other tables no row is looked for.
+
+        Raises
+        ------
+        IntegrityError
+            If the server finds rows in the way, which then came after counting.
+        """
         deleted: dict[TableName, int] = defaultdict(int)
-        for nodes in self._passes(connection):
-            for name in reversed(list(nodes)):
+        for nodes in self._passes(connection, counts):
+            for name in reversed([name for name in nodes if name in counts]):
                 relation = Relation(name, self.graph.tables[name].heading)
                 statement = delete_statement(nodes[name], relation, connection.dialect)
-                deleted[name] += connection.run(statement).rowcount
+                try:
+                    deleted[name] += connection.run(statement).rowcount
+                except IntegrityError as error:
+                    raise IntegrityError(
+                        f"Nothing was deleted: other rows that depend on those of {label(name)} arrived meanwhile."
+                        " Look at the counts again.",
+                        table=error.table, attributes=error.attributes, parent=str(name),
+                    ) from error  # fmt: skip
         return {name: number for name, number in deleted.items() if number}
 
-    def _passes(self, connection: Connection) -> Iterator[Mapping[TableName, Node]]:
-        """Yield the queries to delete by; with keys in them where the rows to ask would be gone before."""
+    def _passes(
+        self, connection: Connection, counts: Mapping[TableName, int]
+    ) -> Iterator[Mapping[TableName, Node]]:
+        """Yield the queries to delete by.
+
+        Keys are put into them where the rows to ask would be gone before, and where a table would be searched
+        for rows whose parents match, although the few keys of those are known.
+        """
         start = self.chosen[0]
         if len(self.chosen) == 1 and _stays_true(self.nodes[start], set(self.nodes)):
-            yield self.nodes
-            return
+            is_found_by_key = all(_is_found_by_key(self.nodes[name]) for name in counts if name != start)
+            if is_found_by_key or counts.get(start, 0) > _MAX_VALUES:
+                yield self.nodes
+                return
         keys = {name: self._keys(connection, name) for name in self.chosen}
         for name, (names, values) in keys.items():
             relation = Relation(name, self.graph.tables[name].heading)
@@ -202,7 +259,9 @@ class _Spread:
         for name in (n for n in graph.order if n in reached):
             self.nodes[name] = self._rows(name, [*self.extra.get(name, ()), *conditions[name]])
             for child, fk in graph.children(name):
-                conditions[child].append(_match(self.nodes[name], fk))
+                condition = _match(self.nodes[name], fk, graph.tables[child])
+                if condition not in conditions[child]:
+                    conditions[child].append(condition)
                 self.reached_from[child].add(name)
 
     def _rows(self, name: TableName, conditions: list[Condition]) -> Node:
@@ -223,9 +282,70 @@ class _Spread:
         return found
 
 
-def _match(parent: Node, fk: ForeignKey) -> Condition:
+def _match(parent: Node, fk: ForeignKey, child: TableStructure) -> Condition:
+    """Return the condition that a row's parent is one of the given."""
+    inherited = _inherited(parent, fk, child)
+    if inherited is not None:
+        return inherited
     kept = tuple(zip(fk.attributes, fk.parent_attributes, strict=True))
     return KeyMatch(Project(parent, kept), fk.attributes)
+
+
+def _inherited(parent: Node, fk: ForeignKey, child: TableStructure) -> Condition | None:
+    """Return the condition on the parents as one on the child's own copies of their attributes.
+
+    ``None`` if it asks for something that the child does not have, or that may be empty there.
+    """
+    if any(child.heading[name].nullable for name in fk.attributes):
+        return None
+    names = dict(zip(fk.parent_attributes, fk.attributes, strict=True))
+    conditions: list[Condition] = []
+    while isinstance(parent, Restrict):
+        moved = _moved(parent.condition, names)
+        if moved is None:
+            return None
+        conditions.append(moved)
+        parent = parent.source
+    if not isinstance(parent, Relation):
+        return None
+    if not conditions:
+        return Constant(value=True)
+    return conditions[0] if len(conditions) == 1 else AllOf(tuple(conditions))
+
+
+def _moved(condition: Condition, names: Mapping[str, str]) -> Condition | None:
+    """Return a condition with its attributes renamed; ``None`` if one of them has no new name."""
+    if isinstance(condition, Constant):
+        return condition
+    if isinstance(condition, (Comparison, Ordering, TextMatch)):
+        name = names.get(condition.attribute)
+        return None if name is None else replace(condition, attribute=name)
+    if isinstance(condition, OneOf):
+        if not names.keys() >= set(condition.attributes):
+            return None
+        return replace(condition, attributes=tuple(names[n] for n in condition.attributes))
+    if isinstance(condition, Negation):
+        inner = _moved(condition.condition, names)
+        return None if inner is None else Negation(inner)
+    if isinstance(condition, (AllOf, AnyOf)):
+        parts = [_moved(part, names) for part in condition.conditions]
+        found = tuple(part for part in parts if part is not None)
+        return replace(condition, conditions=found) if len(found) == len(parts) else None
+    if isinstance(condition, TextCondition):
+        used = parse_text(condition.text, "mysql").attributes
+        return condition if all(names.get(name) == name for name in used) else None
+    if isinstance(condition, KeyMatch):
+        return condition if all(names.get(name) == name for name in condition.attributes) else None
+    return None
+
+
+def _is_found_by_key(node: Node) -> bool:
+    """Tell whether rows are told by their own attributes alone, with no query of others."""
+    while isinstance(node, Restrict):
+        if next(_queries(node.condition), None) is not None:
+            return False
+        node = node.source
+    return isinstance(node, Relation)
 
 
 def _stays_true(node: Node, doomed: set[TableName]) -> bool:

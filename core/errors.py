@@ -296,6 +296,10 @@ class CorruptObjectError(StoreError):
     """An object's bytes are not those that were stored."""
 
 
+class GarbageCollectionError(StoreError):
+    """It is not known for sure which objects are garbage, so none was removed."""
+
+
 class UnsafePathError(StoreError):
     """A path that would leave the store or the folder it belongs to."""
 

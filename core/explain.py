@@ -6,17 +6,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from dj_panel.core.algebra import KeyMatch, Negation, Node, Project, Relation, Restrict
+from dj_panel.core.algebra import (
+    Distinct,
+    KeyMatch,
+    Negation,
+    Node,
+    Ordering,
+    Project,
+    Relation,
+    Restrict,
+)
 from dj_panel.core.catalog import Catalog
 from dj_panel.core.connection import Connection
 from dj_panel.core.errors import DuplicateError, IntegrityError, shown
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.rows import is_missing, label
-from dj_panel.core.structure import ForeignKey, TableName, TableStructure
+from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
 
 __all__ = ["Explainer", "key_text"]
 
 _CHUNK = 500
+_NEAR = 500
 Row = Mapping[str, Any]
 
 
@@ -54,17 +64,32 @@ class Explainer:
 
     # ------------------------------------------------------------------ keys that are taken
     def duplicate(
-        self, rows: Sequence[Row], error: DuplicateError, *, updating: bool = False
+        self,
+        rows: Sequence[Row],
+        error: DuplicateError,
+        *,
+        updating: bool = False,
+        every: Sequence[Row] = (),
     ) -> DuplicateError:
-        """Return the error for rows of which one has a key, or a unique value, that is taken."""
+        """Return the error for rows of which one has a key, or a unique value, that is taken.
+
+        Parameters
+        ----------
+        rows
+            The rows of the statement that was refused.
+        error
+            What the server said.
+        updating
+            Whether a row was to be changed, so that it has its own key.
+        every
+            All rows that were to be inserted together, if they are more.
+        """
         key = tuple(self._table.heading.primary_key)
         if not updating:
-            found = self._taken_key(rows, key)
+            found = self._taken_key(rows, key, every or rows)
             if found is not None:
                 return found
-        for index in (
-            i for i in self._table.indexes if i.unique and all(not c.startswith("(") for c in i.columns)
-        ):
+        for index in (i for i in self._table.indexes if i.unique and not i.expressions):
             values = _complete(rows, zip(index.columns, index.columns, strict=True))
             taken = next(self._present(self._whole(self._table.name), values), None)
             if taken is not None:
@@ -79,23 +104,25 @@ class Explainer:
             table=self._label, attributes=error.attributes,
         )  # fmt: skip
 
-    def _taken_key(self, rows: Sequence[Row], key: tuple[str, ...]) -> DuplicateError | None:
+    def _taken_key(
+        self, rows: Sequence[Row], key: tuple[str, ...], every: Sequence[Row]
+    ) -> DuplicateError | None:
         if not key:
             return DuplicateError(
                 f"{self._label} has one row at most, and has it already. {self._done} Change it with update1(),"
                 " or replace it with replace=True.",
                 table=self._label,
             )  # fmt: skip
-        complete = [{n: row[n] for n in key} for row in rows if all(n in row for n in key)]
         seen: set[str] = set()
-        for row in complete:
+        for row in every:
             text = key_text(row, key)
-            if text in seen:
+            if text in seen and all(n in row for n in key):
                 return DuplicateError(
                     f"Two of the rows for {self._label} have the key {text}. {self._done} Remove one of them.",
                     table=self._label, attributes=key,
                 )  # fmt: skip
             seen.add(text)
+        complete = [{n: row[n] for n in key} for row in rows if all(n in row for n in key)]
         taken = next(self._present(self._whole(self._table.name), complete), None)
         if taken is None:
             return None
@@ -106,36 +133,62 @@ class Explainer:
         )  # fmt: skip
 
     def _present(self, table: QueryExpression, rows: Sequence[Row]) -> Iterator[Row]:
-        """Yield the rows that a table has; only chunks with one among them are looked at row by row."""
+        """Yield the rows that a table has, halving the list that is asked for as long as one is among it."""
         for start in range(0, len(rows), _CHUNK):
-            chunk = list(rows[start : start + _CHUNK])
-            if table & chunk:
-                yield from (row for row in chunk if table & dict(row))
+            yield from _present(table, list(rows[start : start + _CHUNK]))
 
     # ------------------------------------------------------------------ parents that are missing
     def missing_parent(self, rows: Sequence[Row], error: IntegrityError) -> IntegrityError:
         """Return the error for rows of which one refers to a parent that there is not."""
         for fk in self._table.foreign_keys:
-            parent = self._whole(fk.parent)
-            wanted = _complete(rows, zip(fk.attributes, fk.parent_attributes, strict=True))
-            distinct = list({key_text(values, values): values for values in wanted}.values())
-            values = next((v for v in distinct if not parent & dict(v)), None)
+            values = next(self.absent_parents(fk, rows), None)
             if values is not None:
-                return self._no_parent(fk, parent, values)
+                return self._no_parent(fk, values)
         return IntegrityError(
             f"{self._label}: {error} {self._done}",
             table=error.table or self._label,
             attributes=error.attributes,
         )
 
-    def _no_parent(self, fk: ForeignKey, parent: QueryExpression, values: Row) -> IntegrityError:
+    def absent_parents(self, fk: ForeignKey, rows: Sequence[Row]) -> Iterator[Row]:
+        """Yield the parents' keys that rows refer to and the parent table does not have.
+
+        A list of keys is asked for at once, and halved where fewer are found than asked for.
+        """
+        parent = self._whole(fk.parent)
+        heading = parent.heading
+        wanted = _complete(rows, zip(fk.attributes, fk.parent_attributes, strict=True))
+        distinct: dict[str, Row] = {}
+        for values in wanted:
+            checked = {name: _checked(heading[name], value) for name, value in values.items()}
+            distinct.setdefault(key_text(checked, checked), checked)
+        if set(fk.parent_attributes) != set(heading.primary_key):
+            parent = self._query(Distinct(parent.node, fk.parent_attributes))
+        keys = list(distinct.values())
+        for start in range(0, len(keys), _CHUNK):
+            yield from _absent(parent, keys[start : start + _CHUNK])
+
+    def _no_parent(self, fk: ForeignKey, values: Row) -> IntegrityError:
         theirs = label(fk.parent)
         return IntegrityError(
             f"{theirs} has no row with {key_text(values, values)}, to which {self._label} refers."
-            f"{_near_match(parent, values)} {self._done} Insert the row into {theirs} first, or correct"
+            f"{self.near_matches(fk, values)} {self._done} Insert the row into {theirs} first, or correct"
             f" {', '.join(fk.attributes)}.",
             table=self._label, attributes=fk.attributes, parent=theirs,
         )  # fmt: skip
+
+    def near_matches(self, fk: ForeignKey, values: Row) -> str:
+        """Return a suggestion: what the parent has that differs from a key in one attribute, by little.
+
+        Two or three queries for each attribute, of at most 500 rows each.
+        """
+        parent = self._whole(fk.parent)
+        for name, value in values.items():
+            others = {n: v for n, v in values.items() if n != name}
+            near = _near_values(parent & others if others else parent, name, value)
+            if near:
+                return f" Did you mean {' or '.join(f'{name}={shown(other)}' for other in near)}?"
+        return ""
 
     # ------------------------------------------------------------------ rows of a query
     def taken_row(self, source: Node) -> list[dict[str, Any]]:
@@ -189,13 +242,57 @@ def _complete(rows: Sequence[Row], pairs: Iterable[tuple[str, str]]) -> list[dic
     return [values for values in found if not any(is_missing(v) for v in values.values())]
 
 
-def _near_match(parent: QueryExpression, values: Row) -> str:
-    """Return a suggestion, if the parent has a key that differs in one text by little."""
-    for name, value in values.items():
-        others = {n: v for n, v in values.items() if n != name}
-        if isinstance(value, str):
-            candidates = {str(row[name]) for row in (parent & others).to_dicts(name, limit=1000)}
-            near = get_close_matches(value, candidates, n=1, cutoff=0.6)
-            if near:
-                return f" Did you mean {name}={near[0]!r}?"
-    return ""
+def _checked(attribute: Attribute, value: Any) -> Any:
+    """Return a value as its type has it, so that equal ones are found to be equal."""
+    try:
+        return attribute.column_type.check(value)
+    except ValueError:
+        return value
+
+
+def _absent(table: QueryExpression, keys: list[Row]) -> Iterator[Row]:
+    if len(table & [dict(key) for key in keys]) >= len(keys):
+        return
+    if len(keys) == 1:
+        yield keys[0]
+        return
+    middle = len(keys) // 2
+    yield from _absent(table, keys[:middle])
+    yield from _absent(table, keys[middle:])
+
+
+def _present(table: QueryExpression, rows: list[Row]) -> Iterator[Row]:
+    if not table & [dict(row) for row in rows]:
+        return
+    if len(rows) == 1:
+        yield rows[0]
+        return
+    middle = len(rows) // 2
+    yield from _present(table, rows[:middle])
+    yield from _present(table, rows[middle:])
+
+
+def _near_values(table: QueryExpression, name: str, value: Any) -> list[Any]:
+    """Return up to three values of an attribute that someone may have meant: alike as text, or next in order."""
+    if table.heading[name].column_type.kind not in ("text", "enum", "integer", "date", "datetime", "decimal"):
+        return []
+    before = table & Ordering(name, "<", value)
+    after = table & Ordering(name, ">", value)
+    if not isinstance(value, str):
+        around = [
+            *(row[name] for row in before.to_dicts(name, order_by=f"{name} DESC", limit=1)),
+            *(row[name] for row in after.to_dicts(name, order_by=name, limit=1)),
+        ]
+        return list(dict.fromkeys(around))
+    # What is alike from its first letters on stands near in order; what differs there may be anywhere.
+    candidates = {
+        str(row[name])
+        for rows in (
+            table.to_dicts(name, limit=_NEAR),
+            before.to_dicts(name, order_by=f"{name} DESC", limit=_NEAR),
+            after.to_dicts(name, order_by=name, limit=_NEAR),
+        )
+        for row in rows
+    }
+    by_lower = {text.lower(): text for text in sorted(candidates)}
+    return [by_lower[text] for text in get_close_matches(value.lower(), by_lower, n=3, cutoff=0.6)]

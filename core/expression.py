@@ -1,16 +1,12 @@
-"""Queries as users hold them: a node of the algebra with a connection, operators and ways to fetch.
+"""Queries as users hold them: the operators of the algebra over :class:`~dj_panel.core.results.Results`.
 
-Source: DataJoint 2.3, `reference/operators` and `reference/specs/fetch-api`.
+Source: DataJoint 2.3, `reference/operators`.
 """
 
 from __future__ import annotations
 
-import html
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from dj_panel.core.algebra import (
     AllOf,
@@ -28,17 +24,12 @@ from dj_panel.core.algebra import (
     matched_attributes,
 )
 from dj_panel.core.conditions import HasNode, Not, make_condition
-from dj_panel.core.connection import Connection
-from dj_panel.core.errors import OneRowError, QuerySyntaxError, UnknownAttributeError
-from dj_panel.core.fetch import RowDecoder, column_array, frame_columns, parse_order
-from dj_panel.core.render import count_statement, exists_statement, select_statement
+from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.fetch import parse_order
+from dj_panel.core.render import select_statement
+from dj_panel.core.results import Results
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
-
-if TYPE_CHECKING:
-    import pandas
-    import polars
-    import pyarrow
 
 __all__ = ["QueryExpression", "Top", "U"]
 
@@ -62,7 +53,7 @@ class Top:
         self.limit, self.order_by, self.offset = limit, order_by, offset
 
 
-class QueryExpression:
+class QueryExpression(Results):
     """A query; nothing is asked of the server until rows are fetched.
 
     Parameters
@@ -72,32 +63,6 @@ class QueryExpression:
     node
         What to ask.
     """
-
-    def __init__(self, connection: Connection, node: Node) -> None:
-        self._connection = connection
-        self._node: Any = node
-
-    # ------------------------------------------------------------------ what it is
-    @property
-    def connection(self) -> Connection:
-        """The connection."""
-        return self._connection
-
-    @property
-    def node(self) -> Node:
-        """The query as a value."""
-        node: Node = self._node
-        return node
-
-    @property
-    def heading(self) -> Heading:
-        """The attributes of the result."""
-        return self.node.heading
-
-    @property
-    def primary_key(self) -> list[str]:
-        """The names of the result's primary key."""
-        return list(self.heading.primary_key)
 
     @property
     def restriction(self) -> tuple[Condition, ...]:
@@ -140,11 +105,12 @@ class QueryExpression:
         return self._restricted(Restrict(self.node, condition))
 
     def _condition(self, restriction: Any, semantic_check: bool) -> Condition:
+        is_strict = self.connection.settings.refuse_unknown_attributes
         return make_condition(
             restriction,
             self.heading,
             semantic_check=semantic_check,
-            is_known=self.connection.catalog.knows_attribute,
+            is_known=self.connection.catalog.knows_attribute if is_strict else lambda name: True,
             where=self._label,
         )
 
@@ -301,266 +267,8 @@ class QueryExpression:
 
     aggregate = aggr
 
-    # ------------------------------------------------------------------ counting
-    def __len__(self) -> int:
-        return self.count()
-
-    def count(self, at_most: int | None = None) -> int:
-        """Return the number of rows; with ``at_most``, stop counting there."""
-        statement = count_statement(self.node, self.connection.dialect, at_most)
-        return int(self.connection.run(statement).fetchone()[0])
-
-    def __bool__(self) -> bool:
-        return bool(self.connection.run(exists_statement(self.node, self.connection.dialect)).fetchone()[0])
-
     def __contains__(self, item: Any) -> bool:
         return bool(self & item)
-
-    # ------------------------------------------------------------------ fetching
-    def _rows(
-        self,
-        names: Sequence[str] | None = None,
-        order_by: Any = None,
-        limit: int | None = None,
-        offset: int | None = None,
-    ) -> tuple[RowDecoder, Iterator[Any]]:
-        names = list(self.heading.names) if names is None else [self.heading[n].name for n in names]
-        statement = select_statement(
-            self.node,
-            self.connection.dialect,
-            names,
-            parse_order(order_by, self.heading),
-            limit,
-            offset or 0,
-        )
-        decoder = RowDecoder(self.heading, names, self.connection.dialect, self.connection.settings)
-        return decoder, iter(self.connection.run(statement))
-
-    def to_dicts(
-        self,
-        *attributes: str,
-        order_by: Any = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
-    ) -> list[dict[str, Any]]:
-        """Return the rows as dicts.
-
-        Parameters
-        ----------
-        *attributes
-            Which attributes; all if none is named.
-        order_by
-            ``"a"``, ``"a DESC"``, ``"KEY"``, or a list of such; without it the order is the server's.
-        limit, offset
-            How many rows, and how many to pass over first.
-        squeeze
-            Whether to drop dimensions of length one from arrays.
-        """
-        decoder, rows = self._rows(attributes or None, order_by, limit, offset)
-        found = decoder.dicts(rows)
-        if squeeze:
-            for row in found:
-                row.update({k: v.squeeze() for k, v in row.items() if isinstance(v, np.ndarray)})
-        return found
-
-    def to_arrays(
-        self,
-        *attributes: str,
-        include_key: bool = False,
-        order_by: Any = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
-    ) -> Any:
-        """Return attributes as arrays of shape ``(n_rows,)``.
-
-        One attribute gives one array, several a tuple of arrays; none gives a structured array of all.
-        ``include_key`` puts the list of primary keys first.
-        """
-        names = list(attributes) or list(self.heading.names)
-        fetched = list(dict.fromkeys([*(self.heading.primary_key if include_key else ()), *names]))
-        decoder, raw = self._rows(fetched, order_by, limit, offset)
-        rows = [decoder(row) for row in raw]
-        columns = frame_columns(rows, fetched)
-        arrays = {n: column_array(columns[n], self.heading[n]) for n in names}
-        if squeeze:
-            arrays = {n: _squeezed(a) for n, a in arrays.items()}
-        if not attributes:
-            record = np.empty(len(rows), dtype=[(n, arrays[n].dtype) for n in names])
-            for n in names:
-                record[n] = arrays[n]
-            return record
-        result = [arrays[n] for n in names]
-        if include_key:
-            keys = [{n: columns[n][i] for n in self.heading.primary_key} for i in range(len(rows))]
-            return (keys, *result)
-        return result[0] if len(result) == 1 else tuple(result)
-
-    def to_pandas(
-        self,
-        *attributes: str,
-        order_by: Any = None,
-        limit: int | None = None,
-        offset: int | None = None,
-        squeeze: bool = False,
-    ) -> pandas.DataFrame:
-        """Return a data frame whose index is the primary key."""
-        import pandas as pd  # noqa: PLC0415 - optional at run time: importing it costs more than all of core
-
-        names = list(dict.fromkeys([*self.heading.primary_key, *attributes])) if attributes else None
-        decoder, rows = self._rows(names, order_by, limit, offset)
-        decoded = [decoder(row) for row in rows]
-        columns = frame_columns(decoded, decoder.names)
-        frame = pd.DataFrame({n: pd.Series(list(columns[n]), dtype=_pandas_dtype(self.heading, n, columns[n]))
-                              for n in decoder.names})  # fmt: skip
-        key = self.heading.primary_key
-        return frame.set_index(key) if key else frame
-
-    def to_polars(self, *attributes: str, order_by: Any = None, limit: int | None = None,
-                  offset: int | None = None) -> polars.DataFrame:  # fmt: skip
-        """Return a polars data frame; the package polars must be installed."""
-        import polars as pl  # noqa: PLC0415 - optional
-
-        rows = self.to_dicts(*attributes, order_by=order_by, limit=limit, offset=offset)
-        names = list(attributes) or list(self.heading.names)
-        return pl.DataFrame({n: [row[n] for row in rows] for n in names}, strict=False)
-
-    def to_arrow(self, *attributes: str, order_by: Any = None, limit: int | None = None,
-                 offset: int | None = None) -> pyarrow.Table:  # fmt: skip
-        """Return an Arrow table; the package pyarrow must be installed."""
-        import pyarrow as pa  # noqa: PLC0415 - optional
-
-        rows = self.to_dicts(*attributes, order_by=order_by, limit=limit, offset=offset)
-        names = list(attributes) or list(self.heading.names)
-        return pa.table({n: [row[n] for row in rows] for n in names})
-
-    def keys(
-        self, *, order_by: Any = None, limit: int | None = None, offset: int | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the primary keys as dicts."""
-        if not self.heading.primary_key:
-            return [{} for _ in range(len(self))]
-        return self.to_dicts(*self.heading.primary_key, order_by=order_by, limit=limit, offset=offset)
-
-    def fetch1(self, *attributes: str, squeeze: bool = False) -> Any:
-        """Return the only row: a dict, or the value (or tuple of values) of the named attributes.
-
-        ``"KEY"`` stands for the primary key as a dict.
-
-        Raises
-        ------
-        OneRowError
-            If there is no row, or more than one.
-        """
-        names = [n for a in attributes for n in (self.heading.primary_key if a == "KEY" else [a])]
-        rows = self.to_dicts(*dict.fromkeys(names), limit=2, squeeze=squeeze)
-        if len(rows) != 1:
-            found = "no row" if not rows else "more than one row"
-            raise OneRowError(
-                f"fetch1() wants exactly one row, and the query has {found}. Restrict it to one key."
-            )
-        row = rows[0]
-        if not attributes:
-            return row
-        key = {n: row[n] for n in self.heading.primary_key if n in row}
-        values = [key if a == "KEY" else row[a] for a in attributes]
-        return values[0] if len(values) == 1 else tuple(values)
-
-    def head(self, limit: int = 25, **options: Any) -> list[dict[str, Any]]:
-        """Return the first rows by the primary key."""
-        return self.to_dicts(order_by="KEY", limit=limit, **options)
-
-    def tail(self, limit: int = 25, **options: Any) -> list[dict[str, Any]]:
-        """Return the last rows by the primary key, in its order."""
-        return self.to_dicts(order_by="KEY DESC", limit=limit, **options)[::-1]
-
-    def cursor(self, as_dict: bool = False) -> Any:
-        """Return an iterator over the rows as the driver gives them."""
-        names = self.heading.names
-        result = self.connection.run(select_statement(self.node, self.connection.dialect))
-        return (dict(zip(names, row, strict=True)) for row in result) if as_dict else iter(result)
-
-    def stream(self, *attributes: str, order_by: Any = None) -> Iterator[dict[str, Any]]:
-        """Yield the rows as dicts while the server sends them, so that memory does not grow with their number.
-
-        Until the last row is taken, this thread can ask nothing else of a server.
-        """
-        names = [self.heading[n].name for n in attributes] or list(self.heading.names)
-        statement = select_statement(
-            self.node, self.connection.dialect, names, parse_order(order_by, self.heading)
-        )
-        decoder = RowDecoder(self.heading, names, self.connection.dialect, self.connection.settings)
-        for row in self.connection.stream(statement):
-            yield dict(zip(names, decoder(row), strict=True))
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        decoder, rows = self._rows(order_by="KEY")
-        for row in rows:
-            yield dict(zip(decoder.names, decoder(row), strict=True))
-
-    def fetch(
-        self,
-        *attributes: str,
-        as_dict: bool | None = None,
-        format: str | None = None,  # noqa: A002
-        **options: Any,
-    ) -> Any:
-        """Return rows as DataJoint 0.14 did. Deprecated: the ``to_…`` methods say what they return."""
-        warnings.warn(
-            "fetch() is deprecated; use to_dicts(), to_arrays(), to_pandas() or keys().",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        if attributes == ("KEY",):
-            return self.keys(**options)
-        if as_dict:
-            return self.to_dicts(*attributes, **options)
-        if format == "frame":
-            return self.to_pandas(*attributes, **options)
-        if "KEY" in attributes:
-            plain = [a for a in attributes if a != "KEY"]
-            arrays = iter(self.to_arrays(*plain, include_key=True, **options))
-            keys = next(arrays)
-            return tuple(keys if a == "KEY" else next(arrays) for a in attributes)
-        return self.to_arrays(*attributes, **options)
-
-    # ------------------------------------------------------------------ showing
-    def preview(self, limit: int | None = None, width: int | None = None) -> str:
-        """Return the first rows as text."""
-        names, rows, more = self._shown(limit)
-        width = width or self.connection.settings.display.width
-        keys = self.heading.primary_key
-        heads = ["*" + n if n in keys else n for n in names]
-        widths = [max(min(width, max([len(h), *(len(r[i]) for r in rows)])), 3) for i, h in enumerate(heads)]
-        lines = ["  ".join(h[:w].ljust(w) for h, w in zip(heads, widths, strict=True))]
-        lines += ["  ".join(v[:w].ljust(w) for v, w in zip(row, widths, strict=True)) for row in rows]
-        lines += ["  ..."] if more else []
-        if self.connection.settings.display.show_tuple_count:
-            lines.append(f" (Total: {len(self)})")
-        return "\n".join(lines) + "\n"
-
-    def _shown(self, limit: int | None) -> tuple[list[str], list[list[str]], bool]:
-        limit = limit or self.connection.settings.display.limit
-        plain = [n for n in self.heading.names if n in self.heading.non_blobs]
-        found = self.to_dicts(*plain, order_by="KEY" if self.heading.primary_key else None, limit=limit + 1)
-        names = list(self.heading.names)
-        rows = [
-            ["" if r.get(n, "") is None else str(r.get(n, f"={self.heading[n].type}=")) for n in names]
-            for r in found
-        ]
-        return names, rows[:limit], len(rows) > limit
-
-    def __repr__(self) -> str:
-        return self.preview()
-
-    def _repr_html_(self) -> str:
-        names, rows, more = self._shown(None)
-        head = "".join(f"<th>{html.escape(n)}</th>" for n in names)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(v)}</td>" for v in row) + "</tr>" for row in rows)
-        return (
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{'<p>…</p>' if more else ''}"
-        )
 
 
 class U:
@@ -627,25 +335,3 @@ def _node_of(other: Any) -> Node:
     if isinstance(other, HasNode):
         return other.node
     raise QuerySyntaxError(f"{other!r} is not a table or a query.")
-
-
-def _squeezed(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    if array.dtype != object:
-        return array
-    out = np.empty(len(array), dtype=object)
-    for i, value in enumerate(array):
-        out[i] = value.squeeze() if isinstance(value, np.ndarray) else value
-    return out
-
-
-def _pandas_dtype(heading: Heading, name: str, values: Sequence[Any]) -> Any:
-    """Return the frame's type: whole numbers stay whole where some are missing."""
-    attribute = heading[name]
-    if attribute.codec is not None:
-        return object
-    kind = attribute.column_type.kind
-    if kind in ("integer", "boolean"):
-        return "Int64" if any(v is None for v in values) else "int64"
-    if kind == "float":
-        return "float64"
-    return object if values and kind not in ("date", "datetime") else None if values else object

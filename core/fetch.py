@@ -1,102 +1,128 @@
-"""Rows of the driver → rows of Python: decoders for a heading, and the forms in which rows are returned."""
+"""Columns of the driver → Python's values: decoding for a heading, and the order of rows as users write it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from dj_panel.core.codec import decode_value
 from dj_panel.core.dialect import Dialect
+from dj_panel.core.dialect.columns import Batch, Column
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, Heading
 
-__all__ = ["RowDecoder", "column_array", "parse_order"]
+__all__ = ["Decoder", "dicts_of", "parse_order"]
 
 
-class RowDecoder:
-    """Decodes the rows of one query.
+class Decoder:
+    """Decodes the columns of one query.
 
     Parameters
     ----------
     heading
         The query's heading.
     names
-        The attributes that a row holds, in order.
+        The attributes that were asked for, in order.
     dialect
         The server's.
     settings
         For codecs: where stores and the download folder are.
+    squeeze
+        Whether to drop dimensions of length one from arrays.
     """
 
-    def __init__(self, heading: Heading, names: Sequence[str], dialect: Dialect, settings: Settings) -> None:
+    def __init__(
+        self,
+        heading: Heading,
+        names: Sequence[str],
+        dialect: Dialect,
+        settings: Settings,
+        *,
+        squeeze: bool = False,
+    ) -> None:
         self.names = tuple(names)
-        self._heading = heading
+        self.attributes = tuple(heading[name] for name in names)
         self._settings = settings
-        self._plain: list[tuple[int, Callable[[Any], Any]]] = []
-        self._codecs: list[tuple[int, Attribute]] = []
-        for position, name in enumerate(self.names):
-            attribute = heading[name]
-            decode = dialect.decoder(attribute.column_type)
-            if decode is not None:
-                self._plain.append((position, decode))
-            if attribute.codec is not None:
-                self._codecs.append((position, attribute))
-        self._key = [(p, n) for p, n in enumerate(self.names) if heading[n].in_key]
+        self._squeeze = squeeze
+        self._plain = tuple(dialect.decoder(attribute.column_type) for attribute in self.attributes)
 
-    def __call__(self, row: Sequence[Any]) -> Sequence[Any]:
-        """Return the decoded row, in the same order."""
-        if not self.names:
-            return ()  # a query without attributes has rows all the same, and the server sends a 1 for each
-        if not self._plain and not self._codecs:
-            return row
-        values = list(row)
-        for position, decode in self._plain:
-            if values[position] is not None:
-                values[position] = decode(values[position])
-        if self._codecs:
-            key = {name: values[position] for position, name in self._key}
-            for position, attribute in self._codecs:
-                if values[position] is not None:
-                    values[position] = decode_value(
-                        attribute.type, values[position], key=key, context=self._context(attribute)
-                    )
+    def is_plain(self, position: int) -> bool:
+        """Tell whether a column's values are those of the driver."""
+        return self._plain[position] is None and self.attributes[position].codec is None
+
+    def values(self, batch: Batch, wanted: Collection[int] | None = None) -> list[list[Any]]:
+        """Return the decoded values of each attribute; of those not wanted, by their positions, an empty list."""
+        # A query without attributes has rows all the same, and the server sends a 1 for each.
+        positions = range(len(self.names))
+        columns: list[list[Any]] = [[] for _ in positions]
+        keys: list[dict[str, Any]] | None = None
+        for position in positions if wanted is None else wanted:
+            columns[position] = _decoded(batch.columns[position], self._plain[position])
+        for position, attribute in enumerate(self.attributes):
+            if attribute.codec is not None and (wanted is None or position in wanted):
+                keys = self._keys(batch) if keys is None else keys
+                columns[position] = self._through_codec(attribute, columns[position], keys)
+        return columns
+
+    def _keys(self, batch: Batch) -> list[dict[str, Any]]:
+        """Return as much of each row's key as was asked for."""
+        in_key = [p for p, a in enumerate(self.attributes) if a.in_key and a.codec is None]
+        columns = [_decoded(batch.columns[p], self._plain[p]) for p in in_key]
+        return dicts_of([self.names[p] for p in in_key], columns, batch.n_rows)
+
+    def _through_codec(
+        self, attribute: Attribute, stored: list[Any], keys: list[dict[str, Any]]
+    ) -> list[Any]:
+        schema, table, _ = attribute.lineage or ("", "", "")
+        context = {"schema": schema, "table": table, "field": attribute.name, "config": self._settings}
+        values = [
+            None if value is None else decode_value(attribute.type, value, key=key, context=context)
+            for value, key in zip(stored, keys, strict=True)
+        ]
+        if self._squeeze:
+            values = [value.squeeze() if isinstance(value, np.ndarray) else value for value in values]
         return values
 
-    def _context(self, attribute: Attribute) -> dict[str, Any]:
-        schema, table, _ = attribute.lineage or ("", "", "")
-        return {"schema": schema, "table": table, "field": attribute.name, "config": self._settings}
-
-    def dicts(self, rows: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+    def dicts(self, batches: Iterable[Batch]) -> list[dict[str, Any]]:
         """Return the decoded rows as dicts."""
-        names = self.names
-        if not names:
-            return [{} for _ in rows]
-        if not self._plain and not self._codecs:
-            return [dict(zip(names, row, strict=True)) for row in rows]
-        return [dict(zip(names, self(row), strict=True)) for row in rows]
+        found: list[dict[str, Any]] = []
+        for batch in batches:
+            found += dicts_of(self.names, self.values(batch), batch.n_rows)
+        return found
+
+    def columns(
+        self, batches: Iterable[Batch], wanted: Collection[int] | None = None
+    ) -> dict[str, list[Any]]:
+        """Return the decoded values of all rows by attribute; of those not wanted, an empty list."""
+        found: dict[str, list[Any]] = {name: [] for name in self.names}
+        for batch in batches:
+            for name, values in zip(self.names, self.values(batch, wanted), strict=True):
+                found[name] += values
+        return found
+
+    def each_dict(self, batches: Iterable[Batch]) -> Iterator[dict[str, Any]]:
+        """Yield the decoded rows as dicts."""
+        for batch in batches:
+            yield from dicts_of(self.names, self.values(batch), batch.n_rows)
 
 
-def column_array(values: Sequence[Any], attribute: Attribute) -> np.ndarray[Any, Any]:
-    """Return one attribute's values as an array; of objects where no number type fits all of them."""
-    kind = attribute.column_type.kind
-    if attribute.codec is None and not any(value is None for value in values):
-        if kind in ("integer", "boolean") and values:
-            return np.array(values)
-        if kind == "float":
-            return np.array(values, dtype=np.float64)
-        if kind in ("text", "enum") and values:
-            return np.array(values, dtype=object)
-    if kind == "float" and attribute.codec is None:
-        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-    if attribute.type == "computed" and values and all(isinstance(v, (int, float)) for v in values):
-        return np.array(values)
-    array = np.empty(len(values), dtype=object)
-    for position, value in enumerate(values):
-        array[position] = value
-    return array
+def _decoded(column: Column, decode: Callable[[Any], Any] | None) -> list[Any]:
+    values = column.values()
+    return values if decode is None else [None if value is None else decode(value) for value in values]
+
+
+def dicts_of(names: Sequence[str], columns: Sequence[Sequence[Any]], n_rows: int) -> list[dict[str, Any]]:
+    """Return columns as dicts, one for each row."""
+    # Filling copies of one dict by column takes half as long as zipping names and values for each row.
+    empty: dict[str, Any] = dict.fromkeys(names)
+    rows = [empty.copy() for _ in range(n_rows)]
+    for name, values in zip(names, columns, strict=True):
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+    return rows
 
 
 def parse_order(order_by: Any, heading: Heading) -> tuple[tuple[str, bool], ...]:
@@ -133,9 +159,3 @@ def parse_order(order_by: Any, heading: Heading) -> tuple[tuple[str, bool], ...]
         # What is named twice, as by "a DESC" before "KEY", is sorted as it was named first.
         order.setdefault(attribute, is_descending)
     return tuple(order.items())
-
-
-def frame_columns(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> Mapping[str, Sequence[Any]]:
-    """Return decoded rows as columns by name."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return dict(zip(names, columns, strict=True))

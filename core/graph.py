@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from typing import TypeVar
 
 from dj_panel.core.errors import GraphError
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "cycle_error"]
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+def said(name: TableName) -> str:
+    """Return a table's name as people say it."""
+    return f"{name.schema}.{name.class_name}"
+
+
+def cycle_error(cycle: Sequence[str]) -> GraphError:
+    """Return the error for tables of which each refers to the next, and the last is the first again."""
+    return GraphError(
+        f"The foreign keys form a cycle: {' → '.join(cycle)}. Remove one of them: a row would have to be there"
+        " before itself. A table that refers to both sides can say what they have to do with each other."
+    )
 
 
 class Graph:
@@ -64,10 +80,56 @@ class Graph:
         try:
             return tuple(sorter.static_order())
         except CycleError as error:
-            cycle = " → ".join(map(str, error.args[1]))
-            raise GraphError(
-                f"The foreign keys form a cycle: {cycle}. Break it by removing one of them."
-            ) from error
+            # graphlib lists each table after its parent; a foreign key leads the other way
+            raise cycle_error([said(name) for name in reversed(error.args[1])]) from error
+
+    def check_new(self, name: TableName, parents: Iterable[TableName]) -> None:
+        """Refuse a table that is to be, if its foreign keys would close a cycle of tables or of schemas.
+
+        Tables that are not in the graph count as well, where a foreign key names them: it may have been
+        declared while the server checked none, and waits for its parent.
+
+        Raises
+        ------
+        GraphError
+            With the cycle printed.
+        """
+        for parent in dict.fromkeys(parents):
+            up = self._way(parent, name, lambda n: [k.parent for k in self._keys(n)])
+            if up is not None:
+                raise cycle_error([said(n) for n in (name, *up)])
+        leads_to: dict[str, list[str]] = defaultdict(list)
+        for table in self.tables.values():
+            leads_to[table.name.schema] += [fk.parent.schema for fk in table.foreign_keys]
+        for schema in dict.fromkeys(parent.schema for parent in parents):
+            if schema == name.schema or schema in leads_to[name.schema]:
+                continue  # a way between schemas that was there before is not closed by this table
+            back = self._way(schema, name.schema, lambda s: leads_to[s])
+            if back is not None:
+                cycle = " → ".join([name.schema, *back])
+                raise GraphError(
+                    f"{said(name)} would make schemas depend on each other in a cycle: {cycle}. Put the table into"
+                    f" the schema {schema}, or into a new one that refers to both."
+                )
+
+    def _keys(self, name: TableName) -> tuple[ForeignKey, ...]:
+        table = self.tables.get(name)
+        return table.foreign_keys if table else ()
+
+    @staticmethod
+    def _way(start: Node, goal: Node, step: Callable[[Node], Iterable[Node]]) -> list[Node] | None:
+        """Return the shortest way from one node to another, both included."""
+        ways = {start: [start]}
+        waiting = deque([start])
+        while waiting:
+            here = waiting.popleft()
+            if here == goal:
+                return ways[here]
+            for other in step(here):
+                if other not in ways:
+                    ways[other] = [*ways[here], other]
+                    waiting.append(other)
+        return None
 
     def descendants(self, name: TableName) -> list[TableName]:
         """Return a table and all that depend on it, in topological order."""

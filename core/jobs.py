@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +23,7 @@ from dj_panel.core.definition import parse_definition
 from dj_panel.core.dialect import Statement
 from dj_panel.core.errors import MakeError, MissingTableError, ReservationLostError
 from dj_panel.core.expression import QueryExpression
+from dj_panel.core.provenance import code_version
 from dj_panel.core.render import delete_statement, select_statement
 from dj_panel.core.structure import TableName, TableStructure
 from dj_panel.core.table import FreeTable, Table
@@ -58,25 +58,36 @@ index (status, priority, scheduled_time)
 
 def create_table(
     connection: Connection, structure: TableStructure, inherited: Mapping[str, Any] | None = None
-) -> None:
-    """Create a table, and tell DataJoint of its lineage where the server keeps such a table."""
-    dialect = connection.dialect
+) -> bool:
+    """Create a table, and tell DataJoint of its lineage where the server keeps such a table.
 
-    def create() -> None:
+    Returns
+    -------
+    bool
+        Whether it was created; false if another program had created it meanwhile.
+    """
+    dialect = connection.dialect
+    has_lineage = connection.catalog.has_lineage(structure.name.schema)
+
+    def create() -> bool:
         # Another program may have created it since this one looked. Where tables are created in transactions,
         # nobody sees one half made; where they are not, the server creates it only if there is none.
-        if connection.catalog.refreshed(structure.name) is not None:
-            return
-        for statement in dialect.create_table(structure, dict(inherited or {})):
+        if connection.run(dialect.table_exists(structure.name)).fetchone() is not None:
+            return False
+        kinds = dialect.expression_types(connection.rows_of, structure, dict(inherited or {}))
+        for statement in dialect.create_table(structure, dict(inherited or {}), kinds):
             connection.run(statement)
-        for statement in dialect.record_lineage(structure.name.schema, lineage_rows(structure)):
+        rows = lineage_rows(structure)
+        for statement in dialect.record_lineage(structure.name.schema, rows, has_table=has_lineage):
             connection.run(statement)
+        return True
 
-    if connection.in_transaction:
-        create()
+    is_new = create() if connection.in_transaction else connection.retried(create)
+    if is_new and not connection.in_transaction and not structure.name.table.startswith("~"):
+        connection.catalog.add(structure, dict(inherited or {}))
     else:
-        connection.retried(create)
-    connection.catalog.forget(structure.name.schema)
+        connection.catalog.forget(structure.name.schema)
+    return is_new
 
 
 def update_rows(
@@ -325,7 +336,7 @@ class Job(Table):
             "status": "reserved",
             **token,
             "user": self.connection.get_user(),
-            "version": job_version(self.connection.settings.jobs.version_method),
+            "version": code_version(self.connection.settings.jobs.version_method),
         }
         node = (self._whole_job() & self._key(key) & {"status": "pending"} & self._due).node
         taken = self._update(node, values, {"reserved_time": Statement(self.connection.dialect.now)})
@@ -439,17 +450,3 @@ class Job(Table):
         """Drop the queue without asking."""
         if self.is_declared:
             FreeTable(self.connection, self._name).drop_quick()
-
-
-def job_version(method: str | None) -> str:
-    """Return the version of the code that jobs record: a commit, or nothing."""
-    if method != "git":
-        return ""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        logger.warning("the version of the code is not known: %s", error)
-        return ""
-    return answer.stdout.strip()[:64]

@@ -10,21 +10,31 @@ Source: DataJoint 2.3, `reference/specs/autopopulate`.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dj_panel.core.conditions import AndList
+from dj_panel.core.diagram import Diagram
 from dj_panel.core.errors import DuplicateError, MakeError, ReservationLostError, TransactionError
 from dj_panel.core.expression import QueryExpression, instance_of
-from dj_panel.core.jobs import Job, job_version, update_rows
+from dj_panel.core.jobs import Job, update_rows
+from dj_panel.core.lazy import LazyModule
+from dj_panel.core.provenance import code_version, ingesting
 from dj_panel.core.structure import ForeignKey, TableName
 from dj_panel.core.table import FreeTable, Table
+
+if TYPE_CHECKING:
+    from dj_panel.core import forks
+else:
+    forks = LazyModule("dj_panel.core.forks")
 
 __all__ = ["AutoPopulate"]
 
@@ -132,6 +142,23 @@ class AutoPopulate(Table):
     def _bare(self) -> QueryExpression:
         return FreeTable(self.connection, self._name).proj()
 
+    @property
+    def upstream(self) -> Diagram:
+        """What the row that is being computed rests on: ``self.upstream[Session]`` is its session.
+
+        Raises
+        ------
+        MakeError
+            Outside ``make``.
+        """
+        key = getattr(_making, "keys", {}).get((id(self.connection), self._name))
+        if key is None:
+            raise MakeError(
+                f"{self._label}.upstream is what a row rests on while make() computes it. Elsewhere, say"
+                " dj.Diagram.trace(table & key)."
+            )
+        return Diagram.upstream(FreeTable(self.connection, self._name), key)
+
     def _check_insert_allowed(self, allow_direct_insert: bool | None) -> None:
         if not (allow_direct_insert or (id(self.connection), self._name) in getattr(_making, "tables", ())):
             raise MakeError(
@@ -148,11 +175,11 @@ class AutoPopulate(Table):
         reserve_jobs: bool = False,
         max_calls: int | None = None,
         display_progress: bool = False,
-        processes: int = 1,
+        processes: int | None = 1,
         make_kwargs: Mapping[str, Any] | None = None,
         priority: int | None = None,
         refresh: bool | None = None,
-        stop: Callable[[], bool] = lambda: False,
+        stop: Callable[[], bool] | None = None,
     ) -> dict[str, Any]:
         """Call ``make`` for every key of the key source that has no row here.
 
@@ -171,7 +198,8 @@ class AutoPopulate(Table):
         display_progress
             Whether to write the progress to the terminal.
         processes
-            Kept for DataJoint's signature; more than one is the work of ``dj-panel work --processes``.
+            In how many processes to compute; ``None`` for as many as there are processors. They are forks of
+            this one, so a program with threads, or on Windows, runs ``dj-panel work`` several times instead.
         make_kwargs
             Passed on to ``make``.
         priority
@@ -190,10 +218,6 @@ class AutoPopulate(Table):
             raise TransactionError("populate() cannot be called inside a transaction. Commit it first.")
         if self._node is not None:
             raise MakeError("populate() is for the whole table. Pass the restriction to populate() instead.")
-        if processes > 1:
-            raise MakeError(
-                "populate() computes in this process. For several, run: dj-panel work --processes N."
-            )
         jobs = self.jobs if reserve_jobs else None
         if jobs is None:
             keys = (self._wanted(restrictions) - self._bare()).keys(limit=max_calls)
@@ -202,21 +226,29 @@ class AutoPopulate(Table):
             if self.connection.settings.jobs.auto_refresh if refresh is None else refresh:
                 jobs.refresh(*restrictions, delay=-1)
             keys = jobs.due_keys(self._wanted(restrictions) if restrictions else None, priority, max_calls)
-        n_keys = len(keys)
+        n_processes = min(processes or os.cpu_count() or 1, len(keys))
+        compute = partial(
+            self._populate_key,
+            jobs=jobs,
+            make_kwargs=dict(make_kwargs or {}),
+            suppress_errors=suppress_errors,
+        )
+        if n_processes > 1:
+            self.connection.close_own()  # a fork must not share it
+            outcomes = forks.in_processes(compute, keys, n_processes, stop or _never)
+        else:
+            outcomes = forks.in_turn(compute, keys, stop or _never)
         succeeded = 0
         errors: list[tuple[dict[str, Any], Any]] = []
-        for position, key in enumerate(keys, start=1):
-            if stop():
-                break
-            error = self._populate_key(key, jobs, dict(make_kwargs or {}), suppress_errors=suppress_errors)
+        for position, (key, error) in enumerate(outcomes, start=1):
             if error is None:
                 succeeded += 1
-            elif error is not _NOT_OURS:
+            elif not isinstance(error, _NotOursError):
                 text = f"{type(error).__name__}: {error}"
                 errors.append((key, error if return_exception_objects else text))
             if display_progress:
-                print(f"\r{self._label}: {position}/{n_keys}", end="", file=sys.stderr, flush=True)
-        if display_progress and n_keys:
+                print(f"\r{self._label}: {position}/{len(keys)}", end="", file=sys.stderr, flush=True)
+        if display_progress and keys:
             print(file=sys.stderr)
         return {"success_count": succeeded, "error_list": errors}
 
@@ -280,22 +312,26 @@ class AutoPopulate(Table):
         begun: float,
     ) -> None:
         before: frozenset[tuple[int, TableName]] = getattr(_making, "tables", frozenset())
-        _making.tables = before | {(id(self.connection), self._name)}
+        keys_before: Mapping[tuple[int, TableName], Mapping[str, Any]] = getattr(_making, "keys", {})
+        place = (id(self.connection), self._name)
+        _making.tables, _making.keys = before | {place}, {**keys_before, place: key}
+        version = code_version(self.connection.settings.jobs.version_method)
         try:
             with self.connection.deferred_transaction:
-                self._run_make(key, make_kwargs)
+                with ingesting(self.full_table_name, key, version):
+                    self._run_make(key, make_kwargs)
                 duration = time.monotonic() - begun
                 self._record_job(key, duration)
                 if jobs is not None:
                     jobs.complete(key, duration, token)
         finally:
-            _making.tables = before
+            _making.tables, _making.keys = before, keys_before
 
     def _record_job(self, key: dict[str, Any], duration: float) -> None:
         """Leave in the row when and how it was computed, where the table has hidden columns for that."""
         if not any(a.name == "_job_start_time" for a in self.heading.all_attributes):
             return
-        version = job_version(self.connection.settings.jobs.version_method)
+        version = code_version(self.connection.settings.jobs.version_method)
         update_rows(
             self,
             (FreeTable(self.connection, self._name) & key).node,
@@ -328,6 +364,10 @@ class _NotOursError(Exception):
 
 
 _NOT_OURS = _NotOursError()
+
+
+def _never() -> bool:
+    return False
 
 
 def _renamed(parent: FreeTable, fk: ForeignKey) -> QueryExpression:

@@ -7,18 +7,12 @@ projections and joins of tables stay one flat SELECT. Only grouping, limits and 
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dj_panel.core.algebra import (
-    AllOf,
-    AnyOf,
-    Comparison,
     Condition,
-    Constant,
     Distinct,
     Group,
     Join,
@@ -26,25 +20,19 @@ from dj_panel.core.algebra import (
     Limit,
     Negation,
     Node,
-    OneOf,
-    Ordering,
     Project,
     Relation,
     Restrict,
-    TextCondition,
-    TextMatch,
     UnionOf,
 )
-from dj_panel.core.coretypes import ColumnType, EnumType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
-from dj_panel.core.sqltext import Slot, parse_text
 from dj_panel.core.structure import Heading
+from dj_panel.core.where import TRUE, ConditionRenderer, joined, parenthesized
 
 __all__ = ["count_statement", "delete_statement", "exists_statement", "select_statement"]
 
 _PLAIN_COLUMN = re.compile(r"""[`"]t\d+[`"]\.(?:`(?:[^`]|``)+`|"(?:[^"]|"")+")""")
-_TRUE, _FALSE = Statement("1 = 1"), Statement("1 = 0")
 
 
 @dataclass
@@ -136,27 +124,20 @@ def delete_statement(node: Node, relation: Relation, dialect: Dialect) -> Statem
     if inner != relation:
         raise QuerySyntaxError("Only a restricted table can be deleted from, not another query of it.")
     where = [renderer.condition(c, columns, relation.heading) for c in conditions]
-    joined = _joined(where, " AND ")
-    clause = f" WHERE {joined.sql}" if where else ""
-    return Statement(f"DELETE FROM {target}{clause}", joined.parameters)
+    condition = joined(where, " AND ")
+    clause = f" WHERE {condition.sql}" if where else ""
+    return Statement(f"DELETE FROM {target}{clause}", condition.parameters)
 
 
 def _replaced(select: _Select, columns: dict[str, Statement]) -> _Select:
     return _Select(columns, select.source, select.where)
 
 
-def _joined(statements: Iterable[Statement], between: str) -> Statement:
-    statements = list(statements)
-    return Statement(
-        between.join(s.sql for s in statements), tuple(value for s in statements for value in s.parameters)
-    )
-
-
-class _Renderer:
+class _Renderer(ConditionRenderer):
     """Renders one statement; counts its aliases."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
+        super().__init__(dialect)
         self.n_aliases = 0
 
     def alias(self) -> str:
@@ -192,12 +173,13 @@ class _Renderer:
         """Return a SELECT that can take a WHERE or a JOIN: the same one, or one around it."""
         return select if select.is_flat else self.wrapped(select, node)
 
-    def wrapped(self, select: _Select, node: Node) -> _Select:
-        """Return a SELECT around another one."""
+    def wrapped(self, select: _Select, node: Node, *, is_apart: bool = False) -> _Select:
+        """Return a SELECT around another one, which the server is to evaluate by itself if it is apart."""
         inner = self.finish(select, node.heading.names)
+        sql = self.dialect.evaluated_apart(inner.sql) if is_apart and select.is_flat else inner.sql
         alias = self.alias()
         columns = {n: Statement(f"{alias}.{self.dialect.quote(n)}") for n in node.heading.names}
-        return _Select(columns, Statement(f"({inner.sql}) AS {alias}", inner.parameters))
+        return _Select(columns, Statement(f"({sql}) AS {alias}", inner.parameters))
 
     def project(self, node: Project) -> _Select:
         select = self.node(node.source)
@@ -206,7 +188,7 @@ class _Renderer:
         columns = {new: select.columns[old] for new, old in node.kept}
         for name, text, _ in node.computed:
             # In parentheses, for another expression may be made of it.
-            columns[name] = _parenthesized(self.text(text, select.columns, node.source.heading))
+            columns[name] = parenthesized(self.text(text, select.columns, node.source.heading))
         select.columns = columns
         return select
 
@@ -227,7 +209,7 @@ class _Renderer:
         """
         if all(_PLAIN_COLUMN.fullmatch(column.sql) for column in select.columns.values()):
             return select
-        return self.wrapped(select, node)
+        return self.wrapped(select, node, is_apart=True)
 
     def paired(self, a: _Select, b: _Select, matched: Iterable[str], *, left: bool) -> _Select:
         on = [Statement(f"{a.columns[n].sql} = {b.columns[n].sql}",
@@ -237,7 +219,7 @@ class _Renderer:
             on += b.where
         else:
             where += b.where
-        condition = _joined(on, " AND ") if on else _TRUE
+        condition = joined(on, " AND ") if on else TRUE
         right = f"({b.source.sql})" if b.is_joined else b.source.sql
         source = Statement(
             f"{a.source.sql} {'LEFT ' if left else ''}JOIN {right} ON {condition.sql}",
@@ -258,7 +240,7 @@ class _Renderer:
         )  # fmt: skip
         select.columns = {new: a.columns[old] for new, old in node.kept}
         # Without a key there is one group, but none where there are no rows.
-        select.group = list(select.columns.values()) or [_TRUE]
+        select.group = list(select.columns.values()) or [TRUE]
         for name, text, _ in node.computed:
             select.columns[name] = self.text(text, available, heading)
         return select
@@ -288,7 +270,7 @@ class _Renderer:
             select = self.flat(self.node(side), side)
             select.columns = {n: select.columns.get(n, Statement("NULL")) for n in names}
             pieces.append(self.finish(select, names))
-        both = _joined(pieces, " UNION ALL ")
+        both = joined(pieces, " UNION ALL ")
         alias = self.alias()
         columns = {n: Statement(f"{alias}.{self.dialect.quote(n)}") for n in names}
         return _Select(columns, Statement(f"({both.sql}) AS {alias}", both.parameters))
@@ -321,12 +303,20 @@ class _Renderer:
             Statement(f"{select.columns[n].sql} AS {self.dialect.quote(n)}", select.columns[n].parameters)
             for n in names
         ]
-        return self.assembled(select, _joined(columns, ", ")) if columns else self.constant(select)
+        return self.assembled(select, joined(columns, ", ")) if columns else self.constant(select)
 
     def constant(self, select: _Select) -> Statement:
         """Return the SQL of a SELECT of which only the rows matter."""
-        # Aggregates over everything give one row even where there is none to aggregate.
-        return self.assembled(select, Statement("COUNT(*)" if select.group == [] else "1"))
+        if select.distinct:
+            # How many there are is decided by what is selected.
+            rows = self.finish(select, select.columns)
+        else:
+            # Aggregates over everything give one row even where there is none to aggregate.
+            rows = self.assembled(select, Statement("COUNT(*)" if select.group == [] else "1"))
+        if select.limit is None and not select.offset:
+            return rows
+        # EXISTS pays no heed to the OFFSET of a SELECT, but to that of one within.
+        return Statement(f"SELECT 1 FROM ({rows.sql}) AS {self.alias()}", rows.parameters)
 
     def assembled(self, select: _Select, columns: Statement) -> Statement:
         parts = [
@@ -334,118 +324,19 @@ class _Renderer:
         ]
         parts.append(Statement(f"FROM {select.source.sql}", select.source.parameters))
         if select.where:
-            where = _joined(select.where, " AND ")
+            where = joined(select.where, " AND ")
             parts.append(Statement(f"WHERE {where.sql}", where.parameters))
         if select.group:
-            group = _joined(select.group, ", ")
+            group = joined(select.group, ", ")
             parts.append(Statement(f"GROUP BY {group.sql}", group.parameters))
         if select.order:
-            order = _joined(select.order, ", ")
+            order = joined(select.order, ", ")
             parts.append(Statement(f"ORDER BY {order.sql}", order.parameters))
         if select.limit is not None or select.offset:
             # Both servers want a LIMIT before an OFFSET; this one is MySQL's own idiom for "no limit".
             limit = 2**63 - 1 if select.limit is None else select.limit
             parts.append(Statement(f"LIMIT {int(limit)} OFFSET {int(select.offset)}"))
-        return _joined(parts, " ")
-
-    # ------------------------------------------------------------------ conditions
-    def condition(
-        self, condition: Condition, columns: Mapping[str, Statement], heading: Heading
-    ) -> Statement:
-        """Return a condition as SQL that can stand between ANDs."""
-        if isinstance(condition, Constant):
-            return _TRUE if condition.value else _FALSE
-        if isinstance(condition, Comparison):
-            return self.comparison(condition, columns, heading)
-        if isinstance(condition, OneOf):
-            return self.one_of(condition, columns, heading)
-        if isinstance(condition, Ordering):
-            return self.ordering(condition, columns, heading)
-        if isinstance(condition, TextMatch):
-            return self.text_match(condition, columns, heading)
-        if isinstance(condition, TextCondition):
-            return _parenthesized(self.text(condition.text, columns, heading))
-        if isinstance(condition, AllOf):
-            parts = [self.condition(c, columns, heading) for c in condition.conditions]
-            return _parenthesized(_joined(parts, " AND ")) if parts else _TRUE
-        if isinstance(condition, AnyOf):
-            parts = [self.condition(c, columns, heading) for c in condition.conditions]
-            return _parenthesized(_joined(parts, " OR ")) if parts else _FALSE
-        if isinstance(condition, Negation):
-            inner = self.condition(condition.condition, columns, heading)
-            if isinstance(condition.condition, KeyMatch):
-                return Statement(f"NOT {inner.sql}", inner.parameters)
-            return Statement(f"({inner.sql}) IS NOT TRUE", inner.parameters)
-        if isinstance(condition, KeyMatch):
-            return self.key_match(condition, columns)
-        raise QuerySyntaxError(f"{type(condition).__name__} is not a condition.")
-
-    def comparison(
-        self, condition: Comparison, columns: Mapping[str, Statement], heading: Heading
-    ) -> Statement:
-        column = columns[condition.attribute]
-        if condition.path is not None:
-            found = self.dialect.json_value(column.sql, condition.path)
-            text = condition.value if isinstance(condition.value, str) else _json_scalar(condition.value)
-            if condition.value is None:
-                return Statement(f"{found.sql} IS NULL", column.parameters + found.parameters)
-            mark = self.dialect.placeholder
-            return Statement(f"{found.sql} = {mark}", (*column.parameters, *found.parameters, text))
-        if condition.value is None:
-            return Statement(f"{column.sql} IS NULL", column.parameters)
-        fits, value = self.bound(condition.value, heading[condition.attribute].column_type)
-        if not fits:
-            return _FALSE
-        return Statement(f"{column.sql} = {self.dialect.placeholder}", (*column.parameters, value))
-
-    def ordering(self, condition: Ordering, columns: Mapping[str, Statement], heading: Heading) -> Statement:
-        column, column_type = columns[condition.attribute], heading[condition.attribute].column_type
-        if condition.operator not in ("<", "<=", ">", ">="):
-            raise QuerySyntaxError(f"{condition.operator!r} is not a comparison; use <, <=, > or >=.")
-        if isinstance(column_type, EnumType):
-            # Sorted by the position of its choices, which a comparison with text would not see.
-            words = _choices(column_type.choices, condition.operator, condition.value)
-            return self.one_of(
-                OneOf((condition.attribute,), tuple((word,) for word in words)), columns, heading
-            )
-        fits, value = self.bound(condition.value, column_type)
-        if not fits:
-            return _FALSE
-        return Statement(
-            f"{column.sql} {condition.operator} {self.dialect.placeholder}", (*column.parameters, value)
-        )
-
-    def text_match(
-        self, condition: TextMatch, columns: Mapping[str, Statement], heading: Heading
-    ) -> Statement:
-        column, kind = columns[condition.attribute], heading[condition.attribute].column_type.kind
-        sql, text = self.dialect.as_text(column.sql, kind), condition.text
-        if kind == "uuid":
-            text = text.replace("-", "")
-        found = self.dialect.text_found(sql, text, at_start=condition.at_start)
-        return Statement(found.sql, (*column.parameters, *found.parameters))
-
-    def one_of(self, condition: OneOf, columns: Mapping[str, Statement], heading: Heading) -> Statement:
-        types = [heading[name].column_type for name in condition.attributes]
-        rows = []
-        for values in condition.values:
-            bound = [self.bound(v, t) for v, t in zip(values, types, strict=True)]
-            if all(fits for fits, _ in bound):
-                rows.append([value for _, value in bound])
-        if not rows:
-            return _FALSE
-        used = [columns[name] for name in condition.attributes]
-        sql = self.dialect.one_of([c.sql for c in used], len(rows))
-        return Statement(sql, (*_joined(used, "").parameters, *(value for row in rows for value in row)))
-
-    def bound(self, value: Any, column: ColumnType) -> tuple[bool, Any]:
-        """Return whether a column can hold the value at all, and the value as the driver takes it."""
-        try:
-            checked = column.check(value)
-        except ValueError:
-            return False, None
-        encode = self.dialect.encoder(column)
-        return True, encode(checked) if encode else checked
+        return joined(parts, " ")
 
     def key_match(self, condition: KeyMatch, columns: Mapping[str, Statement]) -> Statement:
         names = condition.attributes
@@ -472,63 +363,3 @@ class _Renderer:
         left = f"({listed})" if len(outer) > 1 else listed
         parameters = tuple(v for c in outer for v in c.parameters)
         return Statement(f"COALESCE({left} IN ({inner.sql}), 0)", parameters + inner.parameters)
-
-    def text(self, text: str, columns: Mapping[str, Statement], heading: Heading) -> Statement:
-        """Return a user's expression, with the columns and the bound words in its slots."""
-        template = parse_text(text, self.dialect.name)
-        sql: list[str] = []
-        parameters: list[Any] = []
-        for part in template.parts:
-            if not isinstance(part, Slot):
-                sql.append(self.dialect.verbatim(part))
-                continue
-            if part.word is None:
-                name = part.attribute or ""
-                if name not in columns:
-                    raise UnknownAttributeError(name, available=list(columns))
-                sql.append(columns[name].sql)
-                parameters += columns[name].parameters
-                continue
-            sql.append(self.dialect.placeholder)
-            parameters.append(self.word(part, heading))
-        return Statement("".join(sql), tuple(parameters))
-
-    def word(self, slot: Slot, heading: Heading) -> Any:
-        """Return a quoted word as the driver takes it, in the form of the attribute it is compared with."""
-        if slot.attribute is None or slot.attribute not in heading:
-            return slot.word
-        column = heading[slot.attribute].column_type
-        fits, value = self.bound(slot.word, column)
-        if not fits and column.kind in ("date", "datetime") and not _is_moment(slot.word):
-            # Text of another form would be compared letter by letter, or not at all.
-            raise QuerySyntaxError(
-                f"'{slot.word}' is compared with {slot.attribute} and is not a {column.kind};"
-                " write it as YYYY-MM-DD, with HH:MM:SS after it for a time of day."
-            )
-        return value if fits else slot.word
-
-
-def _choices(choices: tuple[str, ...], operator: str, value: Any) -> tuple[str, ...]:
-    """Return the words of an enum that come before or after one of them."""
-    if value not in choices:
-        return ()
-    place = choices.index(value) + (operator in ("<=", ">"))
-    return choices[:place] if operator in ("<", "<=") else choices[place:]
-
-
-def _parenthesized(statement: Statement) -> Statement:
-    return Statement(f"({statement.sql})", statement.parameters)
-
-
-def _is_moment(text: str | None) -> bool:
-    try:
-        dt.datetime.fromisoformat(text or "")
-    except ValueError:
-        return False
-    return True
-
-
-def _json_scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -1,23 +1,24 @@
-"""Rows as users give them → values as the driver takes them, every one checked before anything is sent."""
+"""Rows in any form that users have them in → blocks of columns, a bounded number of rows at a time."""
 
 from __future__ import annotations
 
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dj_panel.core.codec import encode_value
-from dj_panel.core.conditions import IsDataFrame, frame_rows
-from dj_panel.core.dialect import Dialect
-from dj_panel.core.errors import MissingAttributeError, UnknownAttributeError, ValueRefusedError
-from dj_panel.core.settings import Settings
-from dj_panel.core.structure import Attribute, TableName, TableStructure
+from dj_panel.core.conditions import IsDataFrame
+from dj_panel.core.errors import MissingAttributeError
+from dj_panel.core.structure import TableName
 
-__all__ = ["RowEncoder", "is_missing", "rows_as_dicts"]
+__all__ = ["Block", "RowReader", "is_missing", "label"]
+
+_PARQUET = (".parquet", ".pq")
 
 
 def is_missing(value: Any) -> bool:
@@ -31,159 +32,265 @@ def is_missing(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType")
 
 
-def rows_as_dicts(rows: Any, names: Sequence[str], table: str) -> Iterator[dict[str, Any]]:
-    """Yield rows as dicts, one at a time.
-
-    Parameters
-    ----------
-    rows
-        Mappings, sequences in the heading's order, numpy records, a data frame, an Arrow table, or the
-        path of a CSV file with a header.
-    names
-        The table's attributes, for rows without names.
-    table
-        The table's name, for messages.
-
-    Raises
-    ------
-    MissingAttributeError
-        If a sequence has another length than the heading.
-    """
-    if isinstance(rows, Path):
-        with rows.open(newline="", encoding="utf-8-sig") as file:
-            for line in csv.DictReader(file):
-                yield {name: (None if value == "" else value) for name, value in line.items()}
-        return
-    if hasattr(rows, "to_pylist"):
-        yield from rows.to_pylist()
-        return
-    if isinstance(rows, IsDataFrame) and not isinstance(rows, Mapping):
-        yield from frame_rows(rows)
-        return
-    for row in [rows] if isinstance(rows, (Mapping, np.void)) else rows:
-        if isinstance(row, Mapping):
-            yield dict(row)
-        elif isinstance(row, np.void) and row.dtype.names:
-            yield {name: row[name] for name in row.dtype.names}
-        elif isinstance(row, Sequence) and not isinstance(row, (str, bytes)):
-            if len(row) != len(names):
-                raise MissingAttributeError(
-                    f"A row of {table} was given as {len(row)} values without names, and it has {len(names)}"
-                    f" attributes: {', '.join(names)}. Give dicts."
-                )
-            yield dict(zip(names, row, strict=True))
-        else:
-            raise MissingAttributeError(f"A row of {table} must be a dict, not {type(row).__name__}.")
-
-
-class RowEncoder:
-    """Checks rows of one table and encodes them for the driver.
-
-    Parameters
-    ----------
-    table
-        The table's structure.
-    dialect
-        The server's.
-    settings
-        For codecs: where the stores are.
-    """
-
-    def __init__(self, table: TableStructure, dialect: Dialect, settings: Settings) -> None:
-        self.table = table
-        self.name = table.name
-        self._settings = settings
-        self._attributes = table.heading.attributes
-        self._encoders = {n: dialect.encoder(a.column_type) for n, a in self._attributes.items()}
-        self._required = [n for n, a in self._attributes.items() if not a.has_default]
-
-    def known(self, row: Mapping[str, Any], *, ignore_extra_fields: bool) -> dict[str, Any]:
-        """Return the row without fields that the table lacks; refuse them unless they may be ignored."""
-        extra = [name for name in row if name not in self._attributes]
-        if extra and not ignore_extra_fields:
-            raise UnknownAttributeError(extra[0], available=self._attributes, where=label(self.name))
-        return {name: value for name, value in row.items() if name in self._attributes}
-
-    def encode(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the row's values as the driver takes them; what has no value and a default is left out.
-
-        Raises
-        ------
-        MissingAttributeError
-            If a value is missing that has no default.
-        ValueRefusedError
-            If a value does not fit its attribute.
-        """
-        values: dict[str, Any] = {}
-        key: dict[str, Any] | None = None
-        for name, value in row.items():
-            attribute = self._attributes[name]
-            if is_missing(value):
-                if attribute.nullable:
-                    values[name] = None
-                elif not attribute.has_default:
-                    raise MissingAttributeError(
-                        f"{label(self.name)}.{name} has no value and no default. Give it one."
-                    )
-                elif value is not None:
-                    raise ValueRefusedError(
-                        "is no value, and the attribute cannot be empty; leave it out for its default",
-                        attribute=name, table=label(self.name), value=value,
-                    )  # fmt: skip
-                continue
-            if attribute.codec is not None and key is None:
-                key = {n: row[n] for n in self.table.heading.primary_key if n in row}
-            values[name] = self.value(attribute, value, key or {})
-        for name in self._required:
-            if name not in row:
-                raise MissingAttributeError(
-                    f"A row of {label(self.name)} lacks '{name}', which has no default. Add it to the row."
-                )
-        return values
-
-    def value(self, attribute: Attribute, value: Any, key: Mapping[str, Any]) -> Any:
-        """Return one value as the driver takes it."""
-        if attribute.codec is not None:
-            context = {
-                "schema": self.name.schema,
-                "table": self.name.table,
-                "field": attribute.name,
-                "config": self._settings,
-            }
-            value = encode_value(attribute.type, value, key=dict(key), context=context)
-        try:
-            value = attribute.column_type.check(value)
-        except ValueError as error:
-            raise ValueRefusedError(
-                str(error), attribute=attribute.name, table=label(self.name), value=value
-            ) from error
-        encode = self._encoders[attribute.name]
-        return encode(value) if encode is not None else value
-
-
 def label(name: TableName) -> str:
     """Return a table's name as people say it: ``lab.Session``."""
     return f"{name.schema}.{name.class_name}"
 
 
-def batches(
-    rows: Iterable[dict[str, Any]], max_parameters: int, max_rows: int
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield lists of consecutive rows with the same fields, each small enough for one statement."""
-    batch: list[dict[str, Any]] = []
-    size = 0
+@dataclass
+class Block:
+    """Consecutive rows that have the same fields, kept by column.
+
+    Parameters
+    ----------
+    columns
+        The values of each field.
+    n_rows
+        How many rows, which the columns do not tell where there are none.
+    start
+        The position of the first row among all that were given.
+    error
+        Why a row, then alone in its block, cannot be read.
+    """
+
+    columns: dict[str, list[Any]]
+    n_rows: int
+    start: int = 0
+    error: MissingAttributeError | None = None
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows as dicts."""
+        names = tuple(self.columns)
+        if not names:
+            yield from ({} for _ in range(self.n_rows))
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+
+class RowReader:
+    """Reads rows in any form as blocks.
+
+    Parameters
+    ----------
+    rows
+        Mappings, sequences in the heading's order, numpy records, a pandas or polars frame, an Arrow table,
+        batch or reader of batches, or the path of a CSV file with a header or of a Parquet file.
+    names
+        The table's attributes, for rows without names.
+    table
+        The table's name, for messages.
+    n_rows
+        How many rows a block has at most. May be changed between two blocks.
+    is_lenient
+        Whether a row that cannot be read becomes a block with an error, rather than the end of reading.
+    """
+
+    def __init__(
+        self,
+        rows: Any,
+        names: Sequence[str],
+        table: str,
+        n_rows: int = 5000,
+        *,
+        is_lenient: bool = False,
+    ) -> None:
+        self.n_rows = n_rows
+        self._is_lenient = is_lenient
+        self._rows = rows
+        self._names = names
+        self._table = table
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether reading them again gives them again."""
+        return not isinstance(self._rows, Iterator) and not hasattr(self._rows, "read_next_batch")
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks.
+
+        Raises
+        ------
+        MissingAttributeError
+            If a row has no names and another length than the heading, or is nothing that has attributes.
+        """
+        start = 0
+        for block in self._blocks():
+            if block.error is not None and not self._is_lenient:
+                raise block.error
+            block.start = start
+            start += block.n_rows
+            yield block
+
+    def _blocks(self) -> Iterator[Block]:
+        rows = self._rows
+        if isinstance(rows, Path):
+            if rows.suffix.lower() in _PARQUET:
+                yield from self._from_parquet(rows)
+            else:
+                yield from self._from_csv(rows)
+        elif hasattr(rows, "read_next_batch"):
+            for batch in rows:
+                yield from self._from_arrow(batch)
+        elif hasattr(rows, "to_pylist") and hasattr(rows, "schema"):
+            yield from self._from_arrow(rows)
+        elif isinstance(rows, IsDataFrame) and not isinstance(rows, Mapping):
+            yield from self._from_frame(rows)
+        elif isinstance(rows, np.ndarray) and rows.dtype.names:
+            yield from self._from_records(np.atleast_1d(rows))
+        else:
+            given = [rows] if isinstance(rows, (Mapping, np.void)) else rows
+            if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+                raise MissingAttributeError(
+                    f"Rows of {self._table} must be dicts, a frame, an Arrow table, a Path or a query, and not"
+                    f" {type(given).__name__}."
+                )
+            iterator = iter(given)
+            while chunk := list(islice(iterator, self.n_rows)):
+                yield from self._from_rows(chunk)
+
+    # ------------------------------------------------------------------ rows one by one
+    def _from_rows(self, chunk: list[Any]) -> Iterator[Block]:
+        if set(map(type, chunk)) == {dict}:
+            fields = tuple(chunk[0])
+            if set(map(len, chunk)) == {len(fields)}:
+                try:
+                    yield Block({field: [row[field] for row in chunk] for field in fields}, len(chunk))
+                except KeyError:
+                    yield from _grouped(chunk)
+                return
+        yield from _grouped(map(self._as_dict, chunk))
+
+    def _as_dict(self, row: Any) -> dict[str, Any] | MissingAttributeError:
+        if isinstance(row, Mapping):
+            return dict(row)
+        if isinstance(row, np.void) and row.dtype.names:
+            return {name: row[name] for name in row.dtype.names}
+        if isinstance(row, (Sequence, np.ndarray)) and not isinstance(row, (str, bytes)):
+            if len(row) != len(self._names):
+                return MissingAttributeError(
+                    f"A row of {self._table} was given as {len(row)} values without names, and it has"
+                    f" {len(self._names)} attributes: {', '.join(self._names)}. Give dicts."
+                )
+            return dict(zip(self._names, row, strict=True))
+        return MissingAttributeError(f"A row of {self._table} must be a dict, not {type(row).__name__}.")
+
+    def _from_csv(self, path: Path) -> Iterator[Block]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file)
+            header = next(lines, [])
+            while chunk := list(islice(lines, self.n_rows)):
+                # An empty line, often the last one, is no row.
+                chunk = [line for line in chunk if line]
+                if not chunk:
+                    continue
+                if max(map(len, chunk)) > len(header):
+                    yield from _grouped(self._csv_row(path, header, line) for line in chunk)
+                    continue
+                padded = [line + [""] * (len(header) - len(line)) for line in chunk]
+                columns = list(zip(*padded, strict=True))
+                yield Block(
+                    {name: [value or None for value in columns[i]] for i, name in enumerate(header)},
+                    len(chunk),
+                )
+
+    def _csv_row(
+        self, path: Path, header: list[str], line: list[str]
+    ) -> dict[str, Any] | MissingAttributeError:
+        if len(line) > len(header):
+            return MissingAttributeError(
+                f"{path.name} has a row of {len(line)} values for {self._table}, and its header names"
+                f" {len(header)}: {','.join(line)[:80]}. Put values that hold a comma in quotes."
+            )
+        return {name: value or None for name, value in zip(header, line + [""] * len(header), strict=False)}
+
+    # ------------------------------------------------------------------ columns
+    def _from_records(self, rows: np.ndarray[Any, Any]) -> Iterator[Block]:
+        start = 0
+        while start < len(rows):
+            part = rows[start : start + self.n_rows]
+            yield Block({name: _of_array(part[name]) for name in rows.dtype.names or ()}, len(part))
+            start += len(part)
+
+    def _from_frame(self, frame: Any) -> Iterator[Block]:
+        is_polars = hasattr(frame, "get_columns")
+        if not is_polars and any(name is not None for name in frame.index.names):
+            frame = frame.reset_index()
+        start = 0
+        while start < len(frame):
+            stop = start + self.n_rows
+            columns = _of_polars(frame[start:stop]) if is_polars else _of_pandas(frame.iloc[start:stop])
+            stop = min(stop, len(frame))
+            yield Block(columns, stop - start)
+            start = stop
+
+    def _from_arrow(self, table: Any) -> Iterator[Block]:
+        start = 0
+        while start < table.num_rows:
+            part = table.slice(start, self.n_rows)
+            names = part.schema.names
+            yield Block({n: _of_arrow(part.column(i)) for i, n in enumerate(names)}, part.num_rows)
+            start += part.num_rows
+
+    def _from_parquet(self, path: Path) -> Iterator[Block]:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - optional
+
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=self.n_rows):
+                yield from self._from_arrow(batch)
+
+
+def _grouped(rows: Iterable[dict[str, Any] | MissingAttributeError]) -> Iterator[Block]:
+    """Yield blocks of consecutive rows with the same fields, in whatever order each row has them."""
+    group: list[dict[str, Any]] = []
     for row in rows:
-        n_bytes = sum(len(v) for v in row.values() if isinstance(v, (bytes, str)))
-        full = batch and (
-            row.keys() != batch[0].keys()
-            or len(batch) >= max_rows
-            or (len(batch) + 1) * max(len(row), 1) > max_parameters
-            or size + n_bytes > 4_000_000
-        )
-        if full:
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += n_bytes
-    if batch:
-        yield batch
+        if group and (isinstance(row, MissingAttributeError) or row.keys() != group[0].keys()):
+            yield _block(group)
+            group = []
+        if isinstance(row, MissingAttributeError):
+            yield Block({}, 1, error=row)
+        else:
+            group.append(row)
+    if group:
+        yield _block(group)
+
+
+def _block(rows: list[dict[str, Any]]) -> Block:
+    return Block({field: [row[field] for row in rows] for field in rows[0]}, len(rows))
+
+
+def _of_array(array: np.ndarray[Any, Any]) -> list[Any]:
+    """Return the values of a column of records; of several dimensions, an array for each row."""
+    kind = array.dtype.kind
+    if array.ndim == 1 and kind in "mM":
+        values: list[Any] = array.astype(f"{array.dtype.str[:2]}8[us]").tolist()
+        # What Python's times cannot express comes out as a number, and is left for the check of its type.
+        return list(array) if int in set(map(type, values)) else values
+    if array.ndim == 1 and kind in "biufU":
+        plain: list[Any] = array.tolist()
+        return plain
+    return list(array)
+
+
+def _of_pandas(frame: Any) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {}
+    for position, name in enumerate(frame.columns):
+        column = frame.iloc[:, position]
+        is_plain_time = isinstance(column.dtype, np.dtype) and column.dtype.kind == "M"
+        columns[name] = _of_array(column.to_numpy()) if is_plain_time else column.tolist()
+    return columns
+
+
+def _of_polars(frame: Any) -> dict[str, list[Any]]:
+    return {column.name: column.to_list() for column in frame.get_columns()}
+
+
+def _of_arrow(column: Any) -> list[Any]:
+    kind = str(column.type)
+    is_number = kind in ("bool", "double", "float") or kind.startswith(("int", "uint"))
+    if (is_number and not column.null_count) or kind in ("string", "large_string"):
+        values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+        return values
+    # With a zone, the type goes on behind the unit; such values keep it, to be refused.
+    if kind in ("timestamp[s]", "timestamp[ms]", "timestamp[us]", "timestamp[ns]"):
+        return _of_array(column.to_numpy(zero_copy_only=False))
+    return list(column.to_pylist())

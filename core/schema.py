@@ -7,27 +7,53 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 import types
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+from dj_panel.core.catalog import lineage_rows
 from dj_panel.core.connection import Connection
-from dj_panel.core.declare import build_structure
 from dj_panel.core.defaults import conn
-from dj_panel.core.definition import ForeignKeyLine, parse_definition
 from dj_panel.core.describe import describe
-from dj_panel.core.errors import DefinitionError, MissingTableError, QuerySyntaxError, did_you_mean
-from dj_panel.core.expression import QueryExpression, instance_of
+from dj_panel.core.errors import (
+    DefinitionError,
+    MissingTableError,
+    QuerySyntaxError,
+    did_you_mean,
+)
+from dj_panel.core.expression import QueryExpression
 from dj_panel.core.jobs import Job, create_table
 from dj_panel.core.populate import AutoPopulate
-from dj_panel.core.structure import TableName, TableStructure
-from dj_panel.core.table import FreeTable, Table, ask
-from dj_panel.core.tiers import Part, UserTable, is_part, sql_name, tier_class
+from dj_panel.core.references import declared_structure, names_of_module
+from dj_panel.core.structure import TableName
+from dj_panel.core.table import FreeTable, ask
+from dj_panel.core.tiers import Part, UserTable, parts_of, sql_name, tier_class
 
-__all__ = ["Schema", "VirtualModule", "list_schemas", "virtual_schema"]
+__all__ = ["Schema", "VirtualModule", "list_schemas", "only_looking", "virtual_schema"]
 
 logger = logging.getLogger("dj_panel")
+
+
+_seen: ContextVar[list[Schema] | None] = ContextVar("_seen", default=None)
+
+
+@contextmanager
+def only_looking() -> Iterator[list[Schema]]:
+    """Bind classes to their tables within the block without creating or filling any.
+
+    Yields
+    ------
+    list
+        The schemas that become active meanwhile.
+    """
+    seen: list[Schema] = []
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
 
 
 class Schema:
@@ -102,7 +128,10 @@ class Schema:
         if create_tables is not None:
             self._create_tables = create_tables
         self._add_objects.update(add_objects or {})
-        if schema_name not in self._list_schemas():
+        seen = _seen.get()
+        if seen is not None:
+            seen.append(self)
+        elif schema_name not in self._list_schemas():
             if not self._create_schema:
                 raise MissingTableError(
                     f"There is no schema '{schema_name}'.{did_you_mean(schema_name, self._list_schemas())}"
@@ -114,7 +143,8 @@ class Schema:
         self.connection.register(self)
         waiting, self._waiting = self._waiting, []
         for cls, context in waiting:
-            self._bind(cls, context)
+            # by now the module has names that it had not when the class was decorated
+            self._bind(cls, {**(names_of_module(cls) if self._context is None else {}), **context})
 
     def _list_schemas(self) -> list[str]:
         connection = self.connection
@@ -170,19 +200,15 @@ class Schema:
     def _names_around(self, cls: type[Any]) -> dict[str, Any]:
         if self._context is not None:
             return {**self._context, **self._add_objects}
-        module = sys.modules.get(cls.__module__)
         frame = inspect.currentframe()
         caller = frame.f_back.f_back if frame is not None and frame.f_back is not None else None
         local = dict(caller.f_locals) if caller is not None else {}
-        return {**(vars(module) if module else {}), **local, **self._add_objects}
+        return {**names_of_module(cls), **local, **self._add_objects}
 
     def _bind(self, cls: type[UserTable], context: dict[str, Any]) -> None:
         name = TableName(self.name, sql_name(cls))
         self._bind_one(cls, name, {**context, cls.__name__: cls})
-        for attribute in dict.fromkeys([*vars(cls), *dir(cls)]):
-            part = inspect.getattr_static(cls, attribute)
-            if not is_part(part):
-                continue
+        for part in parts_of(cls):
             part._master = cls
             place = TableName(self.name, sql_name(part, name.table))
             self._bind_one(part, place, {**context, cls.__name__: cls, "master": cls, part.__name__: part})
@@ -190,66 +216,38 @@ class Schema:
 
     def _bind_one(self, cls: type[UserTable], name: TableName, context: dict[str, Any]) -> None:
         connection = self.connection
+        if _seen.get() is not None:
+            cls._bound, cls._context = (connection, name), context
+            return
         found = connection.catalog.find(name)
-        if found is None:
-            found = connection.catalog.refreshed(name)
         if found is None:
             create = (
                 connection.settings.database.create_tables
                 if self._create_tables is None
                 else self._create_tables
             )
-            if not create:
+            if not create and connection.catalog.refreshed(name) is None:
                 raise MissingTableError(
                     f"The table {name} is not in the database, and tables are not to be created. Declare it by a"
                     " program that may, or set create_tables=True."
                 )
-            self._declare(cls, name, context)
+            if create:
+                self._declare(cls, name, context)
         cls._bound = (connection, name)
+        cls._context = context
         self._fill(cls)
 
     def _declare(self, cls: type[UserTable], name: TableName, context: dict[str, Any]) -> None:
         connection = self.connection
         if connection.in_transaction:
             raise DefinitionError(f"{cls.__name__} cannot be declared inside a transaction. Commit it first.")
-        text = inspect.getattr_static(cls, "definition", None)
-        if isinstance(text, property):
-            text = text.fget(cls) if text.fget else None
-        if not isinstance(text, str):
-            raise DefinitionError(f"The class {cls.__name__} has no text named definition.")
-        definition = parse_definition(inspect.cleandoc(text))
-        parents = [
-            self._parent(line, context, cls) for line in definition.lines if isinstance(line, ForeignKeyLine)
-        ]
-        structure = build_structure(name, definition, parents, connection.settings)
+        structure = declared_structure(cls, name, context, connection)
         inherited = {
-            ours: connection.catalog.character_set(fk.parent, theirs)
+            ours: connection.catalog.character_set(fk.parent, theirs, seen_from=name.schema)
             for fk in structure.foreign_keys
             for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True)
         }
         create_table(connection, structure, inherited)
-
-    def _parent(
-        self, line: ForeignKeyLine, context: Mapping[str, Any], cls: type[UserTable]
-    ) -> TableStructure:
-        first, *rest = line.reference.path.split(".")
-        if first not in context:
-            tables = [n for n, v in context.items() if isinstance(v, type) and issubclass(v, UserTable)]
-            raise DefinitionError(
-                f"{cls.__name__} refers to {line.reference.path}, and there is no '{first}' here."
-                f"{did_you_mean(first, tables)} Import or define it before the class."
-            )
-        parent = context[first]
-        for attribute in rest:
-            if not hasattr(parent, attribute):
-                raise DefinitionError(
-                    f"{cls.__name__} refers to {line.reference.path}, and '{first}' has no '{attribute}'."
-                )
-            parent = getattr(parent, attribute)
-        parent = instance_of(parent)
-        if not isinstance(parent, Table) or parent._node is not None:
-            raise DefinitionError(f"{cls.__name__} refers to {line.reference.path}, which is not a table.")
-        return parent.structure
 
     def _fill(self, cls: type[UserTable]) -> None:
         contents = inspect.getattr_static(cls, "contents", ())
@@ -337,6 +335,7 @@ class Schema:
             "definition": describe(structure),
             "__doc__": structure.comment,
             "_bound": (self.connection, name),
+            "_is_virtual": True,
         }
         return type(short, (tier_class(name.table),), body)
 
@@ -346,11 +345,29 @@ class Schema:
         found: dict[str, type[UserTable]] = {}
         for name, cls in self._classes.items():
             found[name] = cls
-            for attribute in dir(cls):
-                part = inspect.getattr_static(cls, attribute)
-                if is_part(part):
-                    found[f"{name}.{part.__name__}"] = part
+            for part in parts_of(cls):
+                found[f"{name}.{part.__name__}"] = part
         return found
+
+    # ------------------------------------------------------------------ lineage
+    @property
+    def lineage(self) -> dict[str, str]:
+        """The origin of every attribute of a key or foreign key: ``"schema.table.attribute"`` → the same of its origin."""
+        return {f"{self.name}.{table}.{name}": origin for table, name, origin in self._lineage_rows()}
+
+    def _lineage_rows(self) -> list[tuple[str, str, str]]:
+        tables = self.connection.catalog.tables(self.name)
+        return [r for n, structure in tables.items() if n != "~lineage" for r in lineage_rows(structure)]
+
+    @property
+    def lineage_table_exists(self) -> bool:
+        """Whether DataJoint finds a table of origins here; ours come from the foreign keys and need none."""
+        return self.connection.catalog.refreshed(TableName(self.name, "~lineage")) is not None
+
+    def rebuild_lineage(self) -> None:
+        """Write the origins of all attributes anew, for DataJoint, whose joins fail where some are missing."""
+        for statement in self.connection.dialect.record_lineage(self.name, self._lineage_rows()):
+            self.connection.run(statement)
 
     # ------------------------------------------------------------------ the rest
     @property

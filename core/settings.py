@@ -9,6 +9,7 @@ Source: DataJoint 2.3, `reference/configuration`, and the behaviour of its publi
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ import param
 
 from dj_panel.core.errors import SettingsError, StoreError, did_you_mean
 
+logger = logging.getLogger("dj_panel")
+
 CONFIG_FILENAME = "datajoint.json"
+SECRETS_FOLDER = ".secrets"
 SYSTEM_SECRETS = Path("/run/secrets/datajoint")
 
 _ENVIRONMENT = {
@@ -29,6 +33,7 @@ _ENVIRONMENT = {
     "database.backend": "DJ_BACKEND",
     "database.port": "DJ_PORT",
     "database.name": "DJ_DATABASE_NAME",
+    "database.database_prefix": "DJ_DATABASE_PREFIX",
     "database.use_tls": "DJ_USE_TLS",
     "database.create_tables": "DJ_CREATE_TABLES",
     "display.diagram_direction": "DJ_DIAGRAM_DIRECTION",
@@ -38,11 +43,16 @@ _ENVIRONMENT = {
     "jobs.stale_timeout": "DJ_JOBS_STALE_TIMEOUT",
     "jobs.default_priority": "DJ_JOBS_DEFAULT_PRIORITY",
     "jobs.version_method": "DJ_JOBS_VERSION_METHOD",
+    "jobs.allow_new_pk_fields_in_computed_tables": "DJ_JOBS_ALLOW_NEW_PK_FIELDS_IN_COMPUTED_TABLES",
     "jobs.add_job_metadata": "DJ_JOBS_ADD_JOB_METADATA",
     "provenance.capture": "DJ_PROVENANCE_CAPTURE",
+    "provenance.source": "DJ_PROVENANCE_SOURCE",
     "loglevel": "DJ_LOG_LEVEL",
+    "logstream": "DJ_LOG_STREAM",
+    "thread_safe": "DJ_THREAD_SAFE",
     "stores": "DJ_STORES",
 }
+_OTHER_VARIABLES = ("DJ_IGNORE_CONFIG_FILE",)
 
 _STORE_DEFAULTS: dict[str, Any] = {
     "hash_prefix": "_hash",
@@ -135,8 +145,17 @@ class Settings(param.Parameterized):
     loglevel: Any = param.Selector(
         default="INFO", objects=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], doc="Lowest level logged."
     )
+    logstream: Any = param.Selector(
+        default=None,
+        objects=[None, "stdout", "stderr"],
+        doc="Where log messages are written; Python's own rules hold if it is not set.",
+    )
+    thread_safe = param.Boolean(False, doc="Refuse the process's settings and connection: use dj.Instance.")
     ignore_config_file = param.Boolean(False, doc="Read neither datajoint.json nor .secrets/.")
     download_path = param.String(".", doc="Folder that attachments are written to when fetched.")
+    refuse_unknown_attributes = param.Boolean(
+        True, doc="Refuse to restrict by a dict that names an attribute there is not; else pass over it."
+    )
     query_cache = param.Parameter(None, doc="Kept so that DataJoint's files load.")
     stores = param.Dict({}, doc="Object stores by name; 'default' names one of them.")
 
@@ -242,31 +261,92 @@ class Settings(param.Parameterized):
                 self[full] = value
 
     def load_environment(self, environment: Mapping[str, str] | None = None) -> None:
-        """Read every ``DJ_…`` variable that is set."""
+        """Read every ``DJ_…`` variable that is set.
+
+        Raises
+        ------
+        SettingsError
+            If a variable holds what its setting cannot be. One that is nearly spelled like a variable of
+            ours is reported in the log.
+        """
         environment = os.environ if environment is None else environment
         for key, variable in _ENVIRONMENT.items():
             text = environment.get(variable)
             if text is None or text == "":
                 continue
             if key == "stores":
-                try:
-                    stores = json.loads(text)
-                except ValueError as error:
-                    raise SettingsError(f"{variable} is not valid JSON: {error}") from error
-                self.stores = {**self.stores, **stores}
+                self.stores = {**self.stores, **_json_object(variable, text)}
+            elif key in ("loglevel", "logstream", "database.backend"):
+                self[key] = text.upper() if key == "loglevel" else text.lower()
             else:
-                self[key] = text
+                self[key] = _json_object(variable, text) if key == "provenance.source" else text
+        known = (*_ENVIRONMENT.values(), *_OTHER_VARIABLES)
+        for variable in environment:
+            if variable.startswith("DJ_") and not variable.startswith("DJ_PANEL_") and variable not in known:
+                hint = did_you_mean(variable, known)
+                if hint:
+                    logger.warning("The variable %s sets nothing.%s", variable, hint)
 
     def _load_secrets(self, folder: Path) -> None:
         for key in ("database.user", "database.password"):
             secret = folder / key
             if key not in self._touched and secret.is_file():
                 self[key] = secret.read_text(encoding="utf-8").strip()
+        stores = dict(self.stores)
         for secret in sorted(folder.glob("stores.*.*")):
             _, store, name = secret.name.split(".", 2)
-            spec = self.stores.setdefault(store, {})
-            if isinstance(spec, dict):
-                spec.setdefault(name, secret.read_text(encoding="utf-8").strip())
+            spec = stores.get(store, {})
+            if isinstance(spec, Mapping) and name not in spec:
+                stores[store] = {**spec, name: secret.read_text(encoding="utf-8").strip()}
+        self.stores = stores
+
+    @staticmethod
+    def save_template(
+        path: str | Path = CONFIG_FILENAME, minimal: bool = True, create_secrets_dir: bool = True
+    ) -> Path:
+        """Write a settings file to begin with, and return its path.
+
+        Parameters
+        ----------
+        path
+            Where to; nothing is overwritten.
+        minimal
+            Whether to write only where the database is; else every setting with its default.
+        create_secrets_dir
+            Whether to make a folder `.secrets/` beside it, for the account and its password, that only its
+            owner may read and git ignores.
+
+        Raises
+        ------
+        SettingsError
+            If the file exists.
+        """
+        path = Path(path).absolute()
+        content: dict[str, Any] = {"database": {"host": "localhost", "port": 3306}}
+        if not minimal:
+            hidden = {"database.password", "thread_safe", "ignore_config_file"}
+            settings = Settings()
+            for key in (name for name in setting_names() if name not in hidden):
+                group, _, name = key.rpartition(".")
+                (content.setdefault(group, {}) if group else content)[name] = settings[key]
+            content["database"].update(host="localhost", backend="mysql")
+            content["stores"] = {"default": "main", "main": {"protocol": "file", "location": "/data/main"}}
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(json.dumps(content, indent=4) + "\n")
+        except FileExistsError as error:
+            raise SettingsError(
+                f"There is a file {path} already. Remove it, or choose another name."
+            ) from error
+        if create_secrets_dir:
+            folder = path.parent / SECRETS_FOLDER
+            folder.mkdir(mode=0o700, exist_ok=True)
+            for name, text in (("database.user", ""), ("database.password", ""), (".gitignore", "*\n")):
+                secret = folder / name
+                if not secret.exists():
+                    secret.touch(mode=0o600)
+                    secret.write_text(text, encoding="utf-8")
+        return path
 
     # ---------------------------------------------------------------- meaning
     @property
@@ -385,13 +465,23 @@ def load_settings(start: Path | None = None, environment: Mapping[str, str] | No
     settings = Settings()
     ignored = environment.get("DJ_IGNORE_CONFIG_FILE", "").lower() in ("1", "true", "yes", "on")
     settings.ignore_config_file = ignored
-    if not ignored:
-        path = find_config_file(start or Path.cwd())
-        if path is not None:
-            settings.load(path)
-        for folder in ([path.parent / ".secrets"] if path else []) + [SYSTEM_SECRETS]:
-            if folder.is_dir():
-                settings._load_secrets(folder)
-                break
+    path = None if ignored else find_config_file(start or Path.cwd())
+    if path is not None:
+        settings.load(path)
     settings.load_environment(environment)
+    # Last, for a secret completes what the others have set, and replaces nothing.
+    for folder in ([path.parent / SECRETS_FOLDER] if path else []) + [SYSTEM_SECRETS]:
+        if not ignored and folder.is_dir():
+            settings._load_secrets(folder)
+            break
     return settings
+
+
+def _json_object(variable: str, text: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{variable} must hold one JSON object.")
+    return content

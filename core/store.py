@@ -17,12 +17,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NoReturn
-
-import fsspec
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from dj_panel.core.errors import MissingObjectError, StoreError, UnsafePathError
+from dj_panel.core.lazy import LazyModule
+from dj_panel.core.storage import get_storage_adapter, open_filesystem
 from dj_panel.core.storepath import contained, new_token
+
+if TYPE_CHECKING:
+    import fsspec
+else:
+    fsspec = LazyModule("fsspec")
 
 __all__ = ["MANIFEST_SUFFIX", "Store", "open_store"]
 
@@ -74,6 +79,7 @@ class Store:
         else:
             self.root = "/".join(part for part in (bucket, location.strip("/")) if part)
         self._fs: Any = None
+        self._adapter = get_storage_adapter(self.protocol)
         self._has_root = not self.is_local
 
     def __repr__(self) -> str:
@@ -83,11 +89,7 @@ class Store:
     def fs(self) -> Any:
         """The fsspec filesystem, which takes full paths (`full_path`)."""
         if self._fs is None:
-            protocol, options = _filesystem_options(self.spec)
-            try:
-                self._fs = fsspec.filesystem(protocol, **options)
-            except (ImportError, ValueError) as error:
-                raise StoreError(f"The store '{self.name}' cannot be opened: {error}") from error
+            self._fs = open_filesystem(self.spec)
         return self._fs
 
     def full_path(self, path: str | os.PathLike[str]) -> str:
@@ -109,6 +111,8 @@ class Store:
                 )
             self._has_root = True
         relative = contained(path, within=f"the store '{self.name}'")
+        if self._adapter is not None:
+            return str(self._adapter.full_path(self.spec, relative))
         full = f"{self.root}/{relative}" if self.root else relative
         if self.is_local and os.path.commonpath([os.path.realpath(full), self.root]) != self.root:
             raise UnsafePathError(
@@ -121,6 +125,8 @@ class Store:
         """Return the address of an object (``file:///…``, ``s3://…``), or of the store itself."""
         place = contained(path, within=f"the store '{self.name}'") if path else ""
         full = "/".join(part for part in (self.root, place) if part)
+        if self._adapter is not None:
+            return str(self._adapter.get_url(self.spec, full))
         if self.is_local:
             return Path(full).as_uri()
         scheme = {"gcs": "gs", "azure": "az"}.get(self.protocol, self.protocol)
@@ -171,10 +177,29 @@ class Store:
             full = self.full_path(path)
             return os.stat(full).st_size if self.is_local else int(self.fs.size(full))
 
-    def listdir(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted."""
-        with self._reporting(path, "list"):
+    def modified(self, path: str) -> float | None:
+        """Return when a file was last written, in seconds since 1970; ``None`` if the filesystem does not say."""
+        with self._reporting(path, "look at"):
             full = self.full_path(path)
+            if self.is_local:
+                return os.stat(full).st_mtime
+            try:
+                return float(self.fs.modified(full).timestamp())
+            except (NotImplementedError, KeyError):
+                return None
+
+    def touch(self, path: str) -> bool:
+        """Make a file's age zero, where that can be done without writing it again; return whether it was."""
+        if not self.is_local:
+            return False
+        with self._reporting(path, "touch"):
+            os.utime(self.full_path(path))
+        return True
+
+    def listdir(self, path: str) -> list[str]:
+        """Return the names in a folder, sorted; in that of the store for ``""``."""
+        with self._reporting(path, "list"):
+            full = self.full_path(path) if path else self.full_path("x").removesuffix("/x")
             if self.is_local:
                 return sorted(os.listdir(full))
             return sorted(posixpath.basename(name.rstrip("/")) for name in self.fs.ls(full, detail=False))
@@ -345,6 +370,22 @@ class Store:
             except FileNotFoundError:
                 return
 
+    def make_room(self, path: str) -> None:
+        """Make the folder that a file is to be in."""
+        self._make_folder(posixpath.dirname(self.full_path(path)))
+
+    def sync(self, path: str) -> None:
+        """Bring to the disk what was written by other ways than through this class; elsewhere do nothing."""
+        if not self.is_local:
+            return
+        full = self.full_path(path)
+        if os.path.isdir(full):
+            _sync_tree(full)
+        else:
+            with open(full, "rb+") as file:
+                os.fsync(file.fileno())
+        _sync_folder(os.path.dirname(full))
+
     def _make_folder(self, full: str) -> None:
         if not self.is_local or os.path.isdir(full):
             return
@@ -353,35 +394,6 @@ class Store:
         while full != self.root:
             full = os.path.dirname(full)
             _sync_folder(full)
-
-
-def _filesystem_options(spec: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return fsspec's name of a protocol and the arguments of its filesystem."""
-    protocol = spec.get("protocol") or "file"
-    options = dict(spec.get("options") or {})
-    if protocol == "file":
-        options.setdefault("auto_mkdir", True)
-    elif protocol == "s3":
-        if bool(spec.get("access_key")) != bool(spec.get("secret_key")):
-            raise StoreError(
-                f"The store '{spec.get('name')}' has only one of access_key and secret_key. Set both, or"
-                " neither to use the machine's own identity."
-            )
-        endpoint = str(spec.get("endpoint") or "")
-        if endpoint and "://" not in endpoint:
-            endpoint = f"{'https' if spec.get('secure', True) else 'http'}://{endpoint}"
-        # A cached listing would miss what another process wrote or removed since.
-        options |= {"use_listings_cache": False}
-        options |= {"key": spec.get("access_key") or None, "secret": spec.get("secret_key") or None}
-        if endpoint:
-            options["client_kwargs"] = {"endpoint_url": endpoint}
-    elif protocol == "gcs":
-        options |= {"token": spec.get("token"), "project": spec.get("project"), "use_listings_cache": False}
-    elif protocol == "azure":
-        protocol = "abfs"
-        names = ("account_name", "account_key", "connection_string")
-        options |= {name: spec.get(name) for name in names} | {"use_listings_cache": False}
-    return protocol, options
 
 
 # --------------------------------------------------------------------------------------------- local disks

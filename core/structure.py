@@ -317,6 +317,11 @@ class Index:
     columns: tuple[str, ...]
     unique: bool = False
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """Its columns that are not attributes: expressions in parentheses, and places inside JSON."""
+        return tuple(column for column in self.columns if not column.isidentifier())
+
 
 @dataclass(frozen=True)
 class TableStructure:

@@ -7,32 +7,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from dj_panel.core.algebra import Comparison, Relation, Restrict
+from dj_panel.core.algebra import Relation
 from dj_panel.core.connection import Connection
+from dj_panel.core.defaults import conn
 from dj_panel.core.deletion import Deletion, plan_deletion
 from dj_panel.core.describe import describe
-from dj_panel.core.dialect import Statement
-from dj_panel.core.errors import (
-    DuplicateError,
-    IntegrityError,
-    MissingTableError,
-    OneRowError,
-    QuerySyntaxError,
-    UnknownAttributeError,
-    ValueRefusedError,
-)
-from dj_panel.core.explain import Explainer, key_text
+from dj_panel.core.encoder import RowEncoder
+from dj_panel.core.errors import IntegrityError, MissingTableError, QuerySyntaxError
+from dj_panel.core.explain import Explainer
 from dj_panel.core.expression import QueryExpression, instance_of
-from dj_panel.core.render import delete_statement, select_statement
-from dj_panel.core.rows import RowEncoder, batches, is_missing, label, rows_as_dicts
+from dj_panel.core.inserting import Inserter
+from dj_panel.core.render import delete_statement
+from dj_panel.core.rows import label
+from dj_panel.core.staged import StagedInsert, staged_insert1
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
+from dj_panel.core.updating import Updater
+from dj_panel.core.validation import ValidationResult, Validator
 
 __all__ = ["FreeTable", "Table", "ask"]
 
 logger = logging.getLogger("dj_panel")
-_MAX_ROWS = 2000
 
 
 def ask(question: str) -> bool:
@@ -57,6 +54,12 @@ class Table(QueryExpression):
         self._connection = connection
         self._name = name
         self._node: Any = None  # the whole table, until it is restricted
+
+    def _whole(self) -> Table:
+        return FreeTable(self.connection, self._name)
+
+    def _row_encoder(self) -> RowEncoder:
+        return RowEncoder(self.structure, self.connection.dialect, self.connection.settings)
 
     # ------------------------------------------------------------------ what it is
     @property
@@ -191,7 +194,8 @@ class Table(QueryExpression):
         Parameters
         ----------
         rows
-            Dicts, sequences, numpy records, a data frame, an Arrow table, the path of a CSV file, or a query.
+            Dicts, sequences, numpy records, a pandas or polars frame, an Arrow table or its batches, the path of
+            a CSV or Parquet file, or a query. Of an iterator, no more than a few blocks are held at a time.
         replace
             Whether a row takes the place of the one with the same primary key.
         skip_duplicates
@@ -210,128 +214,49 @@ class Table(QueryExpression):
         """
         self._check_insert_allowed(allow_direct_insert)
         on_duplicate = "replace" if replace else "skip" if skip_duplicates else "error"
+        inserter = Inserter(
+            self.connection, self.structure, on_duplicate, ignore_extra_fields=ignore_extra_fields
+        )
         rows = instance_of(rows)
         if isinstance(rows, QueryExpression):
-            self._insert_query(rows, on_duplicate, ignore_extra_fields)
-            return
-        encoder = self._row_encoder()
-        names = self.heading.names
-        given = [
-            encoder.known(row, ignore_extra_fields=ignore_extra_fields)
-            for row in rows_as_dicts(rows, names, self._label)
-        ]
-        limit = min(chunk_size or _MAX_ROWS, _MAX_ROWS)
-        if not given:
-            return
-        # Encoded before the transaction begins: objects go to their store while no lock is held.
-        encoded = [encoder.encode(row) for row in given]
+            inserter.insert_query(rows)
+        else:
+            inserter.insert(rows, chunk_size)
 
-        def write() -> None:
-            for batch in batches(encoded, self.connection.dialect.max_parameters, limit):
-                self._write(batch, on_duplicate)
+    def validate(self, rows: Any, *, ignore_extra_fields: bool = False) -> ValidationResult:
+        """Find every problem of every row that is to be inserted; nothing is written.
 
-        try:
-            if len(encoded) == 1 and not self.connection.in_transaction:
-                write()
-            else:
-                self.connection.retried(write)
-        except DuplicateError as error:
-            raise self._explainer.duplicate(given, error) from error
-        except IntegrityError as error:
-            raise self._refused(given, error, replacing=replace) from error
+        Types, ranges, lengths, choices, dates, encodings, missing values, unknown fields, duplicates among the
+        rows and with rows of the table (primary key and unique indexes), and parents that are not there. The
+        database is asked for the keys of a few thousand rows at a time. What another program writes between this
+        and the insert may still get in the way.
+
+        Parameters
+        ----------
+        rows
+            As for :meth:`insert`.
+        ignore_extra_fields
+            Whether fields that the table lacks are no problem.
+        """
+        rows = instance_of(rows)
+        if isinstance(rows, QueryExpression):
+            rows = iter(rows)
+        validator = Validator(self.connection, self.structure, ignore_extra_fields=ignore_extra_fields)
+        return validator.validate(rows)
 
     @property
-    def _explainer(self) -> Explainer:
-        return Explainer(self.connection, self.structure)
+    def staged_insert1(self) -> AbstractContextManager[StagedInsert]:
+        """Write objects straight into their store, then insert the row that names them.
 
-    def _refused(
-        self, rows: Sequence[Mapping[str, Any]], error: IntegrityError, *, replacing: bool
-    ) -> IntegrityError:
-        if replacing:
-            taken = [row for row in rows if all(n in row for n in self.primary_key)]
-            found = self._explainer.children_in_the_way(
-                self._matching(taken),
-                "Change these rows with update1(), or delete what depends on them first.",
-            )
-            if found is not None:
-                return found
-        return self._explainer.missing_parent(rows, error)
+        ::
 
-    def _write(self, batch: list[dict[str, Any]], on_duplicate: str) -> None:
-        dialect = self.connection.dialect
-        names = list(batch[0])
-        key = [a.name for a in self.structure.heading.all_attributes if a.in_key]
-        if (
-            on_duplicate == "skip"
-            and dialect.skip_hides_unique
-            and any(i.unique for i in self.structure.indexes)
-        ):
-            batch = self._without_taken_keys(batch)
-            on_duplicate = "error"
-            if not batch:
-                return
-        if not names:
-            # Every value is a default: only a singleton, or a table that numbers its rows.
-            names = [key[0]]
-            batch = [{key[0]: self._default_key()} for _ in batch]
-        mark = "(" + ", ".join([dialect.placeholder] * len(names)) + ")"
-        source = "VALUES " + ", ".join([mark] * len(batch))
-        sql = dialect.insert(self._name, names, source, on_duplicate, key)
-        try:
-            self.connection.query(sql, [row[name] for row in batch for name in names])
-        except ValueRefusedError as error:
-            attribute = error.attribute or max(names, key=lambda n: max(_n_bytes(row[n]) for row in batch))
-            values = [row.get(attribute) for row in batch]
-            raise ValueRefusedError(
-                error.reason, attribute=attribute, table=self._label, value=_abridged(values)
-            ) from error
+            with Recording.staged_insert1 as staged:
+                staged.rec.update(subject="M1", session=1)
+                zarr.create_array(staged.store("signal", ".zarr"), data=signal)
 
-    def _default_key(self) -> Any:
-        attribute = next(a for a in self.structure.heading.all_attributes if a.in_key)
-        return attribute.column_type.check(attribute.default) if attribute.default is not None else None
-
-    def _without_taken_keys(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        key = self.primary_key
-        if not all(n in row for row in batch for n in key):
-            return batch
-        statement = select_statement(self._matching(batch), self.connection.dialect, key)
-        taken = {
-            tuple(row)
-            for row in self.connection.run(Statement(statement.sql + " FOR UPDATE", statement.parameters))
-        }
-        kept: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for row in batch:
-            place = tuple(row[n] for n in key)
-            if place not in taken:
-                kept.setdefault(place, row)
-        return list(kept.values())
-
-    def _matching(self, rows: Sequence[Mapping[str, Any]]) -> Any:
-        whole = Relation(self._name, self.structure.heading)
-        keys = [{n: row[n] for n in self.primary_key} for row in rows]
-        return Restrict(whole, self._whole()._condition(keys, semantic_check=False))
-
-    def _row_encoder(self) -> RowEncoder:
-        return RowEncoder(self.structure, self.connection.dialect, self.connection.settings)
-
-    def _whole(self) -> Table:
-        return FreeTable(self.connection, self._name)
-
-    def _insert_query(self, query: QueryExpression, on_duplicate: str, ignore_extra_fields: bool) -> None:
-        extra = [n for n in query.heading.names if n not in self.heading]
-        if extra and not ignore_extra_fields:
-            raise UnknownAttributeError(extra[0], available=self.heading.names, where=self._label)
-        names = [n for n in query.heading.names if n in self.heading]
-        dialect = self.connection.dialect
-        source = select_statement(query.node, dialect, names)
-        key = self.primary_key
-        sql = dialect.insert(self._name, names, source.sql, on_duplicate, key)
-        try:
-            self.connection.query(sql, source.parameters)
-        except DuplicateError as error:
-            raise self._explainer.duplicate(self._explainer.taken_row(query.node), error) from error
-        except IntegrityError as error:
-            raise self._explainer.missing_parent(self._explainer.parentless_row(query.node), error) from error
+        The block's end inserts the row; after an error neither row nor objects are left.
+        """
+        return staged_insert1(self)
 
     def insert_dataframe(self, frame: Any, index_as_pk: bool | None = None, **options: Any) -> None:
         """Insert a pandas data frame; a named index counts as attributes unless ``index_as_pk=False``."""
@@ -358,78 +283,7 @@ class Table(QueryExpression):
         """
         if self._node is not None and not isinstance(self._node, Relation):
             raise QuerySyntaxError("update1() is for the whole table; the restriction would be ignored.")
-        structure = self.structure
-        encoder = self._row_encoder()
-        key = self.primary_key
-        missing = [n for n in key if is_missing(row.get(n))]
-        if missing:
-            raise UnknownAttributeError(
-                f"update1() needs the whole primary key; '{missing[0]}' has no value."
-            )
-        known = encoder.known(row, ignore_extra_fields=False)
-        key_values = {n: known[n] for n in key}
-        sets: list[str] = []
-        parameters: list[Any] = []
-        dialect = self.connection.dialect
-        for name, value in known.items():
-            if name in key:
-                continue
-            attribute = structure.heading[name]
-            if is_missing(value):
-                if not attribute.nullable and attribute.default is None:
-                    raise IntegrityError(
-                        f"{self._label}.{name} cannot be empty and has no default. Give it a value."
-                    )
-                if attribute.nullable:
-                    sets.append(f"{dialect.quote(name)} = NULL")
-                else:
-                    sets.append(f"{dialect.quote(name)} = {dialect.placeholder}")
-                    parameters.append(encoder.value(attribute, attribute.default, key_values))
-            else:
-                sets.append(f"{dialect.quote(name)} = {dialect.placeholder}")
-                parameters.append(encoder.value(attribute, value, key_values))
-        self._update_one(key_values, expected or {}, sets, parameters, row)
-
-    def _update_one(
-        self,
-        key: Mapping[str, Any],
-        expected: Mapping[str, Any],
-        sets: Sequence[str],
-        parameters: Sequence[Any],
-        row: Mapping[str, Any],
-    ) -> None:
-        dialect = self.connection.dialect
-        whole = self._whole()
-        conditions = [Comparison(n, v) for n, v in {**expected, **key}.items()]
-        node: Any = whole.node
-        for condition in conditions:
-            node = Restrict(node, condition)
-        # The WHERE of a DELETE of the same rows is the WHERE that an UPDATE needs.
-        where = delete_statement(node, whole.node, dialect)
-        clause = where.sql.partition(" WHERE ")[2] or "1 = 1"
-
-        def write() -> None:
-            number = int(whole._restricted(node).count())
-            if number != 1:
-                there = bool(whole & dict(key))
-                raise OneRowError(
-                    f"{self._label} has no row with {key_text(key, list(key))}. Insert it, or correct the key."
-                    if not there
-                    else f"The row of {self._label} with {key_text(key, list(key))} was changed by someone else"
-                    " meanwhile. Nothing was written. Look at it again."
-                )
-            if sets:
-                sql = f"UPDATE {dialect.table(self._name)} SET {', '.join(sets)} WHERE {clause}"
-                self.connection.query(sql, [*parameters, *where.parameters])
-
-        try:
-            self.connection.retried(write)
-        except DuplicateError as error:
-            explainer = Explainer(self.connection, self.structure, "Nothing was changed.")
-            raise explainer.duplicate([row], error, updating=True) from error
-        except IntegrityError as error:
-            explainer = Explainer(self.connection, self.structure, "Nothing was changed.")
-            raise explainer.missing_parent([row], error) from error
+        Updater(self.connection, self.structure).update(row, expected or {})
 
     # ------------------------------------------------------------------ deleting
     def plan_delete(self, part_integrity: str = "enforce") -> Deletion:
@@ -459,37 +313,49 @@ class Table(QueryExpression):
             How many rows of this table were deleted.
         """
         plan = self.plan_delete(part_integrity)
+        if not (self.connection.settings.safemode if prompt is None else prompt):
+            return self.delete_planned(plan).get(self._name, 0)
         counts = plan.counts(self.connection)
         if not counts:
             return 0
         plan.check_parts(self.connection)
-        if self.connection.settings.safemode if prompt is None else prompt:
-            for name, number in counts.items():
-                print(f"{number:>8} rows of {label(name)}")
-            if not ask("Delete these rows?"):
-                return 0
-        deleted = self.delete_planned(plan, counts)
-        return deleted.get(self._name, 0)
+        for name, number in counts.items():
+            print(f"{number:>8} rows of {label(name)}")
+        if not ask("Delete these rows?"):
+            return 0
+        return self.delete_planned(plan, counts).get(self._name, 0)
 
-    def delete_planned(self, plan: Deletion, counts: Mapping[TableName, int]) -> dict[TableName, int]:
-        """Carry out a deletion if it still takes just these rows with it.
+    def delete_planned(
+        self, plan: Deletion, counts: Mapping[TableName, int] | None = None
+    ) -> dict[TableName, int]:
+        """Carry out a deletion in one transaction.
+
+        Parameters
+        ----------
+        plan
+            From :meth:`plan_delete`.
+        counts
+            The rows that someone agreed to delete, by table; if not given, all that there are.
 
         Raises
         ------
         IntegrityError
-            If the counts have changed; nothing was deleted.
+            If the counts have changed, or a part would go without its master; nothing was deleted then.
         """
 
         def carry_out() -> dict[TableName, int]:
-            now = plan.counts(self.connection)
-            if now != dict(counts):
+            now = plan.present(self.connection) if counts is None else plan.counts(self.connection)
+            if counts is not None and now != dict(counts):
                 changed = next(n for n in {**now, **counts} if now.get(n) != counts.get(n))
                 raise IntegrityError(
                     f"Nothing was deleted: meanwhile the rows to delete of {label(changed)} became"
                     f" {now.get(changed, 0)} instead of {counts.get(changed, 0)}. Look at the counts again."
                 )
-            deleted = plan.carry_out(self.connection)
-            if deleted != dict(counts):
+            if not now:
+                return {}
+            plan.check_parts(self.connection)
+            deleted = plan.carry_out(self.connection, now)
+            if counts is not None and deleted != now:
                 # Rows that another program wrote since the transaction began, which counting does not see.
                 raise IntegrityError(
                     "Nothing was deleted: other rows to delete arrived meanwhile. Look at the counts again."
@@ -567,12 +433,18 @@ class FreeTable(Table):
     Parameters
     ----------
     connection
-        The connection.
+        The connection; it may be left out for the process's.
     name
         A :class:`~dj_panel.core.structure.TableName`, or text such as ``"lab.#rig"`` (quotes allowed).
     """
 
-    def __init__(self, connection: Connection, name: TableName | str) -> None:
+    def __init__(self, connection: Connection | str, name: TableName | str | None = None) -> None:
+        if name is None:
+            connection, name = conn(), str(connection)
+        if not isinstance(connection, Connection):
+            raise QuerySyntaxError(
+                "FreeTable() takes a connection and the name of a table, or the name alone."
+            )
         if isinstance(name, str):
             schema, _, table = name.replace("`", "").replace('"', "").partition(".")
             name = TableName(schema, table)
@@ -580,14 +452,3 @@ class FreeTable(Table):
 
     def __repr__(self) -> str:
         return f"FreeTable({self._name})\n" + super().__repr__()
-
-
-def _n_bytes(value: Any) -> int:
-    return len(value) if isinstance(value, (bytes, str)) else 0
-
-
-def _abridged(values: Sequence[Any]) -> Any:
-    """Return what an error message may show of the values of one attribute."""
-    if len(values) != 1:
-        return f"one of {len(values)} values"
-    return values[0] if _n_bytes(values[0]) < 1000 else f"{_n_bytes(values[0])} bytes"

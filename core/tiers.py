@@ -5,16 +5,19 @@ A table's class can be used like a table: ``Session & key`` is ``Session() & key
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from dj_panel.core.alter import plan_alter
 from dj_panel.core.connection import Connection
 from dj_panel.core.errors import DefinitionError, MissingTableError
 from dj_panel.core.populate import AutoPopulate
+from dj_panel.core.references import declared_structure, names_of_module
 from dj_panel.core.structure import TableName, Tier, to_snake_case
-from dj_panel.core.table import Table
+from dj_panel.core.table import Table, ask
 
-__all__ = ["Computed", "Imported", "Lookup", "Manual", "Part", "UserTable", "is_part"]
+__all__ = ["Computed", "Imported", "Lookup", "Manual", "Part", "UserTable", "is_part", "parts_of"]
 
 # What is asked of an instance when it is written after the class.
 _OF_INSTANCES = frozenset(
@@ -117,13 +120,74 @@ class TableMeta(type):
         return True
 
 
-class UserTable(Table, metaclass=TableMeta):
+class DefinedTable(Table):
+    """A table that has a definition."""
+
+    _context: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    def alter(
+        self,
+        prompt: bool = True,
+        context: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+        *,
+        allow_loss: bool = False,
+    ) -> str:
+        """Change the table in the database into what its definition says now.
+
+        An attribute whose comment begins with an old name in braces, ``{weight}``, is that one renamed.
+
+        Parameters
+        ----------
+        prompt
+            Whether to show the SQL and ask on the terminal first.
+        context
+            Names that the definition may refer to; those known when the class was declared, if not given.
+        dry_run
+            Whether to change nothing.
+        allow_loss
+            Whether attributes that hold values may be dropped.
+
+        Returns
+        -------
+        str
+            The SQL; empty if there is nothing to alter.
+
+        Raises
+        ------
+        DefinitionError
+            If the change is of a kind that is never made in place, such as one of the primary key.
+        IntegrityError
+            If rows stand against it: values that would be lost, or would not fit.
+        """
+        connection, cls = self.connection, type(self)
+        if connection.in_transaction:
+            raise DefinitionError(f"{cls.__name__} cannot be altered inside a transaction. Commit it first.")
+        names = {**names_of_module(cls), **cls._context, **(context or {})}
+        plan = plan_alter(
+            connection, declared_structure(cls, self.name, names, connection), allow_loss=allow_loss
+        )
+        if not plan.differences:
+            return ""
+        plan.check()
+        sql = plan.sql
+        if dry_run:
+            return sql
+        if prompt and not ask(f"{sql}\n\nAlter the table?"):
+            return ""
+        plan.carry_out()
+        return sql
+
+
+class UserTable(DefinedTable, metaclass=TableMeta):
     """A table with a class of its own; the schema binds it to the database."""
 
     if TYPE_CHECKING:
         # The metaclass lets these be called on the class as well as on an instance, which no annotation of a
         # method can say.
         aggr: ClassVar[Any]
+        alter: ClassVar[Any]
+        ancestors: ClassVar[Any]
         children: ClassVar[Any]
         count: ClassVar[Any]
         delete: ClassVar[Any]
@@ -155,9 +219,11 @@ class UserTable(Table, metaclass=TableMeta):
         to_dicts: ClassVar[Any]
         to_pandas: ClassVar[Any]
         update1: ClassVar[Any]
+        validate: ClassVar[Any]
 
     definition: ClassVar[Any]
     contents: ClassVar[Any] = ()
+    _is_virtual: ClassVar[bool] = False  # made from the database, not written
     _prefix: ClassVar[str] = ""
     _bound: ClassVar[tuple[Connection, TableName] | None] = None
 
@@ -219,6 +285,15 @@ class Part(UserTable):
         """Delete part rows; their master must go too unless ``part_integrity`` says otherwise."""
         number: int = super().delete(transaction, prompt, part_integrity)
         return number
+
+
+def parts_of(cls: type[Any]) -> list[Any]:
+    """Return the classes of a master's parts, its own before those that it inherits."""
+    found: dict[str, Any] = {}
+    for each in cls.__mro__:
+        for name, member in vars(each).items():
+            found.setdefault(name, member)
+    return [member for member in found.values() if is_part(member)]
 
 
 def is_part(member: Any) -> bool:

@@ -6,24 +6,47 @@ pandas; the browser application is ``dj_panel.apps``.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from dj_panel.core import codecs as _codecs  # noqa: F401 - registers the built-in codecs
 from dj_panel.core import errors
 from dj_panel.core.blob import MatCell, MatStruct
 from dj_panel.core.codec import Codec, get_codec, list_codecs
+from dj_panel.core.codecs.schema import SchemaCodec
+from dj_panel.core.codecs.spark import SparkAdapter
 from dj_panel.core.conditions import AndList, Not
 from dj_panel.core.connection import Connection
-from dj_panel.core.defaults import conn
+from dj_panel.core.defaults import conn, logger
 from dj_panel.core.defaults import settings as config
 from dj_panel.core.errors import DataJointError, ThreadSafetyError
 from dj_panel.core.expression import Top, U
+from dj_panel.core.instance import Instance
 from dj_panel.core.jobs import Job
 from dj_panel.core.objects import NpyRef, ObjectRef
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.schema import Schema, VirtualModule, list_schemas, virtual_schema
+from dj_panel.core.storage import StorageAdapter, get_storage_adapter
 from dj_panel.core.table import FreeTable, Table
 from dj_panel.core.tiers import Compute, Computed, Entry, Imported, Ingest, Lookup, Manual, Part
+from dj_panel.core.validation import ValidationResult
+
+if TYPE_CHECKING:
+    from dj_panel.core import gc
+    from dj_panel.drawing import Diagram
 
 __version__ = "0.1.0"
+
+# What few programs need is loaded when it is asked for: name → the module it is in.
+_LAZY = {"Diagram": "dj_panel.drawing", "gc": "dj_panel.core.gc"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dj_panel' has no attribute {name!r}")
+    module = importlib.import_module(_LAZY[name])
+    return module if _LAZY[name].endswith(f".{name}") else getattr(module, name)
+
 
 schema = Schema
 """DataJoint's older spelling of :class:`Schema`."""
@@ -36,10 +59,12 @@ __all__ = [
     "Computed",
     "Connection",
     "DataJointError",
+    "Diagram",
     "Entry",
     "FreeTable",
     "Imported",
     "Ingest",
+    "Instance",
     "Job",
     "Lookup",
     "Manual",
@@ -50,18 +75,25 @@ __all__ = [
     "ObjectRef",
     "Part",
     "Schema",
+    "SchemaCodec",
+    "SparkAdapter",
+    "StorageAdapter",
     "Table",
     "ThreadSafetyError",
     "Top",
     "U",
+    "ValidationResult",
     "VirtualModule",
     "__version__",
     "config",
     "conn",
     "errors",
+    "gc",
     "get_codec",
+    "get_storage_adapter",
     "list_codecs",
     "list_schemas",
+    "logger",
     "schema",
     "virtual_schema",
 ]

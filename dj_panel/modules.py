@@ -14,7 +14,7 @@ from dj_panel.core.schema import Schema
 from dj_panel.core.structure import TableName
 from dj_panel.core.tiers import UserTable
 
-__all__ = ["app_name", "pipeline_classes", "sorted_classes"]
+__all__ = ["app_name", "imported_modules", "pipeline_classes", "sorted_classes"]
 
 
 def app_name(name: TableName) -> str:
@@ -35,6 +35,25 @@ def pipeline_classes(import_name: str) -> dict[str, type[UserTable]]:
     MissingTableError
         If there is no such module, or it has no active schema with a table.
     """
+    schemas: dict[str, Schema] = {}
+    for each in imported_modules(import_name):
+        for value in vars(each).values():
+            if isinstance(value, Schema) and value.is_activated():
+                schemas.setdefault(value.name, value)
+    if not any(schema.classes for schema in schemas.values()):
+        raise MissingTableError(f"The module '{import_name}' has no active schema with a table.")
+    connection = next(iter(schemas.values())).connection
+    return sorted_classes(connection, [schema.classes for schema in schemas.values()])
+
+
+def imported_modules(import_name: str) -> list[ModuleType]:
+    """Import a module, or a package with all its modules, and return them.
+
+    Raises
+    ------
+    MissingTableError
+        If there is no such module.
+    """
     try:
         module = importlib.import_module(import_name)
     except ModuleNotFoundError as error:
@@ -43,15 +62,7 @@ def pipeline_classes(import_name: str) -> dict[str, type[UserTable]]:
                 f"There is no module '{import_name}'. Run the command in the folder that holds it, or install it."
             ) from error
         raise
-    schemas: dict[str, Schema] = {}
-    for each in [module, *_submodules(module)]:
-        for value in vars(each).values():
-            if isinstance(value, Schema) and value.is_activated():
-                schemas.setdefault(value.name, value)
-    if not any(schema.classes for schema in schemas.values()):
-        raise MissingTableError(f"The module '{import_name}' has no active schema with a table.")
-    connection = next(iter(schemas.values())).connection
-    return sorted_classes(connection, [schema.classes for schema in schemas.values()])
+    return [module, *_submodules(module)]
 
 
 def _submodules(module: ModuleType) -> list[ModuleType]:

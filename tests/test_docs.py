@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,9 @@ def test_every_module_stands_in_the_map_of_the_house() -> None:
     modules = {path.stem if path.suffix else path.name for path in (ROOT / "core").iterdir()}
     modules = {name for name in modules if not name.startswith("__")}
     assert modules - named == set()
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["page"]()
+    written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert written == page, "Run `make docs`, and commit docs/reference.md."

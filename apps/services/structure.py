@@ -127,7 +127,9 @@ def describe_tables(pipeline: Pipeline) -> dict[str, TableInfo]:
             ),
             parts=tuple(pipeline.names[part] for part in graph.parts(place) if part in pipeline.names),
             master=pipeline.names.get(owner) if owner is not None else None,
-            unique=tuple(index.columns for index in structure.indexes if index.unique),
+            unique=tuple(
+                index.columns for index in structure.indexes if index.unique and not index.expressions
+            ),
             can_enter=entered,
             can_populate=pipeline.can_populate(name),
             definition=table.describe(),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from dj_panel.core.codec import Codec
-from dj_panel.core.errors import CodecError, CorruptObjectError, DecodeError, EncodeError
+from dj_panel.core.errors import (
+    CodecError,
+    CorruptObjectError,
+    DecodeError,
+    EncodeError,
+    MissingObjectError,
+)
 from dj_panel.core.npyref import stored_reference
-from dj_panel.core.store import open_store
+from dj_panel.core.store import Store, open_store
 from dj_panel.core.storepath import content_hash, hash_path
+
+# An object of a cloud store that is found again is written anew once an hour, well within a day's grace.
+_YOUNG_SECONDS = 3600.0
 
 
 class HashCodec(Codec):
@@ -48,8 +58,9 @@ class HashCodec(Codec):
             hash_prefix=store.spec.get("hash_prefix", "_hash"),
             subfolding=store.spec.get("subfolding"),
         )
-        # The size too, because a power cut may have left half of what another program wrote.
-        if not store.exists(path) or store.size(path) != len(value):
+        # The size too, because a power cut may have left half of what another program wrote. What is there
+        # becomes young again, so that garbage collection waits for the row that is about to name it.
+        if not store.exists(path) or store.size(path) != len(value) or not _made_young(store, path):
             store.put_bytes(path, value)
         return {
             "hash": digest,
@@ -80,3 +91,14 @@ class HashCodec(Codec):
                 " Restore it from a backup."
             )
         return content
+
+
+def _made_young(store: Store, path: str) -> bool:
+    """Make an object's age zero; return whether it need not be written again for that."""
+    try:
+        if store.touch(path):
+            return True
+        modified = store.modified(path)
+    except MissingObjectError:
+        return False  # collected this moment
+    return modified is not None and time.time() - modified < _YOUNG_SECONDS

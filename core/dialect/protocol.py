@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dj_panel.core.coretypes import ColumnType
+from dj_panel.core.dialect.columns import Batch, batches_of_rows
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 
-__all__ = ["ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
+__all__ = ["AlterScript", "Alteration", "ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
 
 TOO_SLOW = (
@@ -76,6 +78,42 @@ class TableFacts(NamedTuple):
     """(schema, table, constraint, column, parent schema, parent table, parent column), in order."""
 
 
+@dataclass(frozen=True)
+class Alteration:
+    """A table as it is and as it is to be.
+
+    Parameters
+    ----------
+    old, new
+        The structures, hidden attributes included; the primary keys are the same.
+    renamed
+        New name → old name, of the attributes that are renamed.
+    """
+
+    old: TableStructure
+    new: TableStructure
+    renamed: Mapping[str, str]
+
+    def source(self, name: str) -> str:
+        """Return the old name of an attribute."""
+        return self.renamed.get(name, name)
+
+    @property
+    def new_names(self) -> dict[str, str]:
+        """Old name → new name, of the attributes that stay."""
+        found = {self.source(name): name for name in self.new.heading.names}
+        return {old: name for old, name in found.items() if old in self.old.heading}
+
+
+class AlterScript(NamedTuple):
+    """The statements of an alteration: before its transaction, inside, a check that finds nothing, and after."""
+
+    before: Sequence[Statement]
+    inside: Sequence[Statement]
+    check: Statement | None
+    after: Sequence[Statement]
+
+
 Query = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
 """Runs a query and returns all its rows; given by the connection."""
 
@@ -108,9 +146,16 @@ class Dialect(ABC):
     def limit_time(self, raw: RawConnection, seconds: float | None) -> None:
         """Have the server stop each SELECT that takes longer; ``None`` lifts the limit."""
 
-    def streaming_cursor(self, raw: RawConnection) -> Any:
-        """Return a cursor that leaves the rows with the server until they are asked for."""
-        return raw.cursor()
+    def batches(
+        self, raw: RawConnection, sql: str, parameters: Sequence[Any]
+    ) -> Generator[Batch, None, None]:
+        """Run a query and yield its rows by columns; closing the iterator makes ready for the next query."""
+        cursor = raw.cursor()
+        try:
+            cursor.execute(sql, tuple(parameters))
+            yield from batches_of_rows(cursor, len(cursor.description))
+        finally:
+            cursor.close()
 
     @abstractmethod
     def is_alive(self, raw: RawConnection) -> bool:
@@ -118,6 +163,10 @@ class Dialect(ABC):
 
     def check_size(self, raw: RawConnection, sql: str, parameters: Sequence[Any]) -> None:  # noqa: B027
         """Raise :class:`ValueRefusedError` for a statement that the server would cut the connection for."""
+
+    def write_rows(self, raw: RawConnection, cursor: Any, sql: str, columns: Sequence[Sequence[Any]]) -> None:
+        """Run an INSERT, written for one row, for the many rows whose values are given by column."""
+        cursor.executemany(sql, zip(*columns, strict=True))
 
     @abstractmethod
     def connection_id(self, raw: RawConnection) -> int:
@@ -164,6 +213,10 @@ class Dialect(ABC):
         """Return the expression by which a column is fetched without losing anything."""
         return sql
 
+    def evaluated_apart(self, select: str) -> str:
+        """Return a SELECT that the server will not merge into the one around it."""
+        return select
+
     @abstractmethod
     def order_expression(self, sql: str, column: ColumnType) -> str:
         """Return the expression to sort a column by, so that servers agree on the order."""
@@ -199,8 +252,8 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def one_of(self, columns: Sequence[str], n_values: int) -> str:
-        """Return the condition that these columns together equal one of ``n_values`` bound tuples."""
+    def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
+        """Return the condition that these columns together equal one of the rows of ``values``, given by column."""
 
     @abstractmethod
     def is_null_safe_equal(self, left: str, right: str) -> str:
@@ -224,8 +277,21 @@ class Dialect(ABC):
         """Return the statements that remove a schema; its tables are given, children first."""
 
     @abstractmethod
+    def table_exists(self, name: TableName) -> Statement:
+        """Return the query that gives a row if there is such a table."""
+
+    def expression_types(
+        self, query: Query, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]
+    ) -> dict[str, str]:
+        """Return the column type of each expression in the table's indexes, where the server needs them."""
+        return {}
+
+    @abstractmethod
     def create_table(
-        self, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]
+        self,
+        table: TableStructure,
+        inherited: dict[str, tuple[str | None, str | None]],
+        expression_types: Mapping[str, str],
     ) -> Sequence[Statement]:
         """Return the statements that create a table.
 
@@ -235,9 +301,35 @@ class Dialect(ABC):
             The table, hidden attributes included.
         inherited
             For attributes of foreign keys: character set and collation of the parent's column.
+        expression_types
+            As :meth:`expression_types` told them.
         """
 
-    def record_lineage(self, schema: str, rows: Sequence[tuple[str, str, str]]) -> Sequence[Statement]:
+    @abstractmethod
+    def alter_table(
+        self,
+        query: Query,
+        alteration: Alteration,
+        changed: Collection[str],
+        character_sets: dict[str, tuple[str | None, str | None]],
+    ) -> AlterScript:
+        """Return what makes a table as it is to be.
+
+        Parameters
+        ----------
+        query
+            Runs a query on the server.
+        alteration
+            The table before and after.
+        changed
+            The attributes whose columns are to be defined anew.
+        character_sets
+            Character set and collation of text columns.
+        """
+
+    def record_lineage(
+        self, schema: str, rows: Sequence[tuple[str, str, str]], altered: str = "", *, has_table: bool = False
+    ) -> Sequence[Statement]:
         """Return the statements that tell DataJoint the origin of attributes, where it shares the server.
 
         Parameters
@@ -246,6 +338,10 @@ class Dialect(ABC):
             The schema.
         rows
             Triples ``(table, attribute, "schema.table.attribute")``.
+        altered
+            A table whose rows of before are to go.
+        has_table
+            Whether the schema is known to have the table of origins.
         """
         return ()
 

@@ -10,35 +10,32 @@ from __future__ import annotations
 import datetime as dt
 import getpass
 import json
+import random
 import re
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
+from itertools import chain
+from typing import Any
 
 from dj_panel.core.coretypes import (
     ColumnType,
-    DatetimeType,
     DecimalType,
     EnumType,
     IntegerType,
-    TextType,
     TimeType,
 )
-from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect.protocol import (
     TOO_SLOW,
-    ColumnFacts,
     Convert,
-    Dialect,
-    Query,
     RawConnection,
     Statement,
-    TableFacts,
     json_text,
 )
-from dj_panel.core.dialect.sqlite_functions import register_functions
+from dj_panel.core.dialect.sqlite_functions import json_rows, register_functions
+from dj_panel.core.dialect.sqlite_structure import NOW, SQLiteStructure
 from dj_panel.core.errors import (
     AccessError,
     DataJointError,
@@ -54,7 +51,7 @@ from dj_panel.core.errors import (
     ValueRefusedError,
 )
 from dj_panel.core.settings import Settings
-from dj_panel.core.structure import Attribute, TableName, TableStructure
+from dj_panel.core.structure import TableName
 
 __all__ = ["SQLite"]
 
@@ -67,16 +64,18 @@ _CATALOG = (
     " nullable INT NOT NULL, default_value TEXT, comment TEXT NOT NULL, is_numbered INT NOT NULL,"
     " PRIMARY KEY (schema_name, table_name, column_name))",
 )
-_NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime')"
 
 
-class SQLite(Dialect):
+_PATIENCE_S = 60.0
+
+
+class SQLite(SQLiteStructure):
     """SQLite 3.37 or later, in WAL mode, with foreign keys on."""
 
     name = "sqlite"
     placeholder = "?"
     max_parameters = 30_000
-    now = _NOW
+    now = NOW
     user = "current_user()"
     skip_hides_unique = False
 
@@ -89,13 +88,11 @@ class SQLite(Dialect):
             )
         try:
             # Closing may happen in another thread than the one that used it; using never does.
-            raw = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            raw = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
             raw.execute("PRAGMA foreign_keys = ON")
-            raw.execute("PRAGMA journal_mode = WAL")
             raw.execute("PRAGMA synchronous = FULL")
             raw.execute("PRAGMA temp_store = MEMORY")
-            for statement in _CATALOG:
-                raw.execute(statement)
+            _prepare_file(raw)
         except sqlite3.OperationalError as error:
             raise AccessError(f"The database file {path} cannot be opened: {error}.") from error
         except sqlite3.DatabaseError as error:
@@ -200,7 +197,8 @@ class SQLite(Dialect):
         return f"HEX({sql})" if kind == "uuid" else f"CAST({sql} AS TEXT)"
 
     def text_found(self, sql: str, text: str, *, at_start: bool) -> Statement:
-        if not text.isascii():
+        # GLOB is written in C, and a pattern ends for it with the first zero byte.
+        if not text.isascii() or "\0" in text:
             return super().text_found(sql, text, at_start=at_start)
         # LOWER and LIKE are Python's here, for the sake of other alphabets; GLOB is C and 20 times as fast.
         either = "".join(
@@ -222,11 +220,20 @@ class SQLite(Dialect):
             sql += f"{where} ON CONFLICT ({', '.join(map(self.quote, key))}) DO NOTHING"
         return sql
 
-    def one_of(self, columns: Sequence[str], n_values: int) -> str:
+    def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
+        n_rows, left = len(values[0]), f"({', '.join(columns)})"
+        if n_rows * len(columns) > 500 and (listed := json_rows(values)):
+            # One document is one parameter, of which a statement may have some thousands.
+            items = ", ".join(
+                f"from_hex(value ->> {i})" if isinstance(v[0], bytes) else f"value ->> {i}"
+                for i, v in enumerate(values)
+            )
+            return Statement(f"{left} IN (SELECT {items} FROM json_each(?))", (listed,))
         if len(columns) == 1:
-            return f"{columns[0]} IN ({', '.join('?' * n_values)})"
+            return Statement(f"{columns[0]} IN ({', '.join('?' * n_rows)})", tuple(values[0]))
         marks = f"({', '.join('?' * len(columns))})"
-        return f"({', '.join(columns)}) IN (VALUES {', '.join([marks] * n_values)})"
+        rows = chain.from_iterable(zip(*values, strict=True))
+        return Statement(f"{left} IN (VALUES {', '.join([marks] * n_rows)})", tuple(rows))
 
     def is_null_safe_equal(self, left: str, right: str) -> str:
         return f"{left} IS {right}"
@@ -237,190 +244,27 @@ class SQLite(Dialect):
     def seconds_from_now(self, seconds: float) -> Statement:
         return Statement("strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime', ?)", (f"{seconds:+.3f} seconds",))
 
-    # ---- structure
-    def create_schema(self, schema: str) -> Sequence[Statement]:
-        return (Statement('INSERT OR IGNORE INTO "~schemas" VALUES (?)', (schema,)),)
 
-    def drop_schema(self, schema: str, tables: Iterable[TableName]) -> Sequence[Statement]:
-        statements = [statement for name in tables for statement in self.drop_table(name)]
-        return (*statements, Statement('DELETE FROM "~schemas" WHERE schema_name = ?', (schema,)))
-
-    def create_table(
-        self, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]
-    ) -> Sequence[Statement]:
-        attributes = table.heading.all_attributes
-        key = [a.name for a in attributes if a.in_key]
-        rowid = len(key) == 1 and any(a.autoincrement for a in attributes)
-        lines = [self._column(a, is_rowid=rowid and a.in_key) for a in attributes]
-        if not rowid:
-            lines.append(f"PRIMARY KEY ({', '.join(map(self.quote, key))})")
-        lines += [self.foreign_key_clause(fk) for fk in table.foreign_keys]
-        schema, name = table.name.schema, table.name.table
-        body = ",\n".join(lines)
-        statements = [
-            Statement(f"CREATE TABLE {self.table(table.name)} (\n{body}\n)"),
-            Statement('INSERT INTO "~tables" VALUES (?, ?, ?)', (schema, name, table.comment)),
-        ]
-        for position, a in enumerate(attributes):
-            statements.append(
-                Statement(
-                    'INSERT INTO "~columns" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-                    (schema, name, position, a.name, a.type, a.stored_type or a.type, int(a.nullable),
-                     a.default, a.comment, int(a.autoincrement)),
-                )
-            )  # fmt: skip
-        covered = [tuple(key)]
-        for index in table.indexes:
-            statements.append(self._index(table.name, index.columns, unique=index.unique))
-            covered.append(index.columns)
-        for fk in table.foreign_keys:
-            # SQLite, unlike InnoDB, does not index foreign keys; without, each delete scans the children.
-            if not any(columns[: len(fk.attributes)] == fk.attributes for columns in covered):
-                statements.append(self._index(table.name, fk.attributes, unique=False))
-                covered.append(fk.attributes)
-        return statements
-
-    def _index(self, table: TableName, columns: Sequence[str], *, unique: bool) -> Statement:
-        words = "_".join(re.sub(r"\W+", "_", column) for column in columns)
-        name = self.quote(f"{table.schema}.{table.table}/{'unique' if unique else 'index'}/{words}")
-        items = ", ".join(c if c.startswith("(") else self.quote(c) for c in columns)
-        return Statement(f"CREATE {'UNIQUE ' if unique else ''}INDEX {name} ON {self.table(table)} ({items})")
-
-    def _column(self, attribute: Attribute, *, is_rowid: bool) -> str:
-        name = self.quote(attribute.name)
-        if is_rowid:
-            return f"{name} INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"
-        column = attribute.column_type
-        parts = [name, _affinity(column)]
-        if not attribute.nullable:
-            parts.append("NOT NULL")
-        if attribute.default is not None:
-            if is_server_value(attribute.default):
-                parts.append(f"DEFAULT ({_timestamp(column)})")
-            else:
-                parts.append(f"DEFAULT {self._default(attribute)}")
-        check = self._check(name, column)
-        if check:
-            parts.append(f"CHECK ({name} IS NULL OR ({check}))")
-        return " ".join(parts)
-
-    def _default(self, attribute: Attribute) -> str:
-        column = attribute.column_type
-        value = column.check(attribute.default)
-        encode = self.encoder(column)
-        value = encode(value) if encode else value
-        if isinstance(value, bytes):
-            return f"x'{value.hex()}'"
-        return repr(value) if isinstance(value, (int, float)) else self.literal(str(value))
-
-    def _check(self, name: str, column: ColumnType) -> str:
-        if isinstance(column, IntegerType):
-            low, high = max(column.low, -(2**63)), min(column.high, 2**63 - 1)
-            return f"typeof({name}) = 'integer' AND {name} BETWEEN {low} AND {high}"
-        if column.kind == "boolean":
-            return f"typeof({name}) = 'integer' AND {name} BETWEEN -128 AND 127"
-        if column.kind == "float":
-            return f"typeof({name}) IN ('real', 'integer')"
-        if isinstance(column, TextType):
-            length = f" AND length({name}) <= {column.length}" if column.length else ""
-            return f"typeof({name}) = 'text'{length}"
-        if isinstance(column, EnumType):
-            return f"{name} IN ({', '.join(map(self.literal, column.choices))})"
-        if column.kind == "json":
-            return f"json_valid({name})"
-        if column.kind == "uuid":
-            return f"typeof({name}) = 'blob' AND length({name}) = 16"
-        if column.kind == "bytes":
-            return f"typeof({name}) = 'blob'"
-        if column.kind == "date":
-            return f"{name} IS date({name})"
-        if column.kind == "datetime":
-            # cut to seconds, for datetime() rounds the last microseconds of the year 9999 up
-            return f"datetime(substr({name}, 1, 19)) IS NOT NULL"
-        return ""
-
-    def drop_table(self, name: TableName) -> Sequence[Statement]:
-        where = "WHERE schema_name = ? AND table_name = ?"
-        place = (name.schema, name.table)
-        return (
-            Statement(f"DROP TABLE IF EXISTS {self.table(name)}"),
-            Statement(f'DELETE FROM "~columns" {where}', place),
-            Statement(f'DELETE FROM "~tables" {where}', place),
-        )
-
-    def list_schemas(self, query: Query) -> list[str]:
-        return [str(row[0]) for row in query('SELECT schema_name FROM "~schemas" ORDER BY schema_name', ())]
-
-    def read_catalog(self, query: Query, schemas: Sequence[str]) -> TableFacts:
-        marks = ", ".join("?" * len(schemas))
-        tables = query(
-            f'SELECT schema_name, table_name, comment FROM "~tables" WHERE schema_name IN ({marks})', schemas
-        )
-        columns = query(
-            "SELECT schema_name, table_name, column_name, type, stored_type, nullable, default_value, comment,"
-            f' is_numbered FROM "~columns" WHERE schema_name IN ({marks})'
-            " ORDER BY schema_name, table_name, position",
-            schemas,
-        )
-        own = f'FROM "~tables" AS t, {{}} WHERE t.schema_name IN ({marks})'
-        full = "t.schema_name || '.' || t.table_name"
-        primary = query(
-            f"SELECT t.schema_name, t.table_name, c.name "
-            f"{own.format(f'pragma_table_info({full}) AS c')} AND c.pk > 0 ORDER BY 1, 2, c.pk",
-            schemas,
-        )
-        source = f"pragma_index_list({full}) AS i, pragma_index_info(i.name) AS c"
-        indexes = query(
-            f'SELECT t.schema_name, t.table_name, i.name, c.name, i."unique" '
-            f"{own.format(source)} AND i.origin = 'c' ORDER BY 1, 2, i.name, c.seqno",
-            schemas,
-        )
-        references = query(
-            f'SELECT t.schema_name, t.table_name, f.id, f."from", f."table", f."to" '
-            f"{own.format(f'pragma_foreign_key_list({full}) AS f')} ORDER BY 1, 2, f.id DESC, f.seq",
-            schemas,
-        )
-        return TableFacts(
-            [(str(s), str(t), str(c)) for s, t, c in tables],
-            [
-                ColumnFacts(s, t, n, stored, bool(nullable), default,
-                            f":{kind}:{comment}" if kind != stored else comment, bool(auto), None, None)
-                for s, t, n, kind, stored, nullable, default, comment, auto in columns
-            ],
-            [(s, t, "PRIMARY", c, True) for s, t, c in primary]
-            + [(s, t, i, str(c or ""), bool(u)) for s, t, i, c, u in indexes],
-            [(s, t, str(i), c, *parent.split(".", 1), to) for s, t, i, c, parent, to in references],
-        )  # fmt: skip
-
-    def referencing_schemas(self, query: Query, schemas: Sequence[str]) -> list[str]:
-        rows = query(
-            'SELECT DISTINCT t.schema_name, f."table" FROM "~tables" AS t,'
-            " pragma_foreign_key_list(t.schema_name || '.' || t.table_name) AS f",
-            (),
-        )
-        wanted = set(schemas)
-        found = {str(child) for child, parent in rows if parent.partition(".")[0] in wanted}
-        return sorted(found - wanted)
-
-
-def _affinity(column: ColumnType) -> str:
-    # INT and not INTEGER: a sole key of type INTEGER would be numbered by SQLite when it is left out.
-    return {
-        "integer": "INT", "boolean": "INT", "float": "REAL", "decimal": "TEXT COLLATE decimal",
-        "bytes": "BLOB", "uuid": "BLOB",
-    }.get(column.kind, "TEXT")  # fmt: skip
-
-
-def _timestamp(column: ColumnType) -> str:
-    digits = column.digits if isinstance(column, DatetimeType) else 0
-    if column.kind == "date":
-        return "date('now', 'localtime')"
-    if digits == 0:
-        return "strftime('%Y-%m-%d %H:%M:%S', 'now', 'localtime')"
-    return f"substr({_NOW} || '000', 1, {20 + digits})"
+def _prepare_file(raw: sqlite3.Connection) -> None:
+    """Make a new file ours. SQLite does not wait for others while it changes the journal mode, so this does."""
+    last = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            if raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                raw.execute("PRAGMA journal_mode = WAL")
+            for statement in _CATALOG:
+                raw.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > last:
+                raise
+            time.sleep(random.uniform(0.005, 0.05))
+        else:
+            return
 
 
 def _integrity_error(text: str) -> DataJointError:
+    if match := re.match(r"UNIQUE constraint failed: index '([^./]*)\.([^/]*)/unique/(.*)'", text):
+        return DuplicateError(text, table=str(TableName(match[1], match[2])), attributes=(match[3],))
     if match := re.match(r"UNIQUE constraint failed: (.*)", text):
         full = [part.strip() for part in match[1].split(",")]
         columns = tuple(part.rpartition(".")[2] for part in full)

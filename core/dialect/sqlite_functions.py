@@ -8,7 +8,7 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -273,10 +273,25 @@ _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "truncate": (2, _truncate),
     "mod": (2, _modulo),
     "json_value": (2, json_value),
+    "from_hex": (1, bytes.fromhex),
     "json_length": (1, lambda text: len(d) if isinstance(d := json.loads(text), (list, dict)) else 1),
 }
 # These take NULL as a value among others.
 _LENIENT: dict[str, Callable[..., Any]] = {"concat_ws": _concat_ws, "field": _field}
+
+
+def json_rows(columns: Sequence[Sequence[Any]]) -> str | None:
+    """Return values given by column as a JSON list of rows; None if JSON cannot say one of them.
+
+    Bytes, of which a column has only such, become hexadecimal digits.
+    """
+    said = [[v.hex() for v in values] if isinstance(values[0], bytes) else values for values in columns]
+    try:
+        text = json.dumps(list(zip(*said, strict=True)), allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    # SQLite's JSON ends a text at the character 0.
+    return None if "\\u0000" in text else text
 
 
 def register_functions(raw: sqlite3.Connection) -> None:

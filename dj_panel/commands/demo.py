@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
     is_new = not (folder / STAMP_FILE).exists()
     if is_new:
         print(f"Making the demo lab in {folder}: importing recordings and computing part of the results.")
-        print("This takes about half a minute. One computation fails on purpose: its sensor was off the finger.")
+        print(
+            "This takes about half a minute. One computation fails on purpose: its sensor was off the finger."
+        )
         print(flush=True)
     begun = time.monotonic()
     build(folder, on_server=options.on_server)

@@ -13,7 +13,9 @@ from dj_panel.core.structure import TableName
 from tests.conftest import Backend
 from tests.lab_tables import declare_lab
 
-HARD_TEXT = """it's 100 %, a "quote", a \\ backslash, a colon: 日本 `tick` %s ? # mark"""
+HARD_TEXT = (
+    """it's 100 %, a "quote", a \\ backslash, a colon: 日本 `tick` %s ? # mark a\ttab \x0b \x85 \u2028 ;--"""
+)
 
 
 def test_every_core_type_is_declared_and_described_as_it_was_written(schema: dj.Schema) -> None:
@@ -209,6 +211,82 @@ def test_indexes_are_declared_and_described(schema: dj.Schema) -> None:
     assert set(parse_definition(T.describe()).indexes) == set(parse_definition(T.definition).indexes)
 
 
+INDEXED = """
+id : int32
+---
+name : varchar(40)
+size : float64
+taken : datetime
+meta = null : json
+unique index ((lower(name)))   # a comment (in brackets)
+index (size, (size * 2 % 7), (concat(name, ", 'x'")))
+index ((date(taken)))
+unique index (meta.probe.serial:char(20))
+index (meta.gain:signed, name)
+index (meta.note)
+"""
+
+
+def test_indexes_over_expressions_and_json_hold_and_are_described(schema: dj.Schema) -> None:
+    table = schema(type("T", (dj.Manual,), {"definition": INDEXED}))
+    row = {"id": 1, "name": "Ann", "size": 1.5, "taken": "2026-01-02 03:04:05"}
+    table.insert1({**row, "meta": {"probe": {"serial": "s1"}, "gain": 3, "note": "x" * 3000}})
+    table.insert1({**row, "id": 2, "name": "Bob", "meta": {"probe": {"serial": "s2"}}})
+    table.insert1({**row, "id": 3, "name": "Cid"})
+    table.insert1({**row, "id": 4, "name": "Dan", "meta": {}})
+    with pytest.raises(dj.errors.DuplicateError):
+        table.insert1({**row, "id": 5, "name": "ANN"})
+    with pytest.raises(dj.errors.DuplicateError):
+        table.insert1({**row, "id": 5, "name": "Eve", "meta": {"probe": {"serial": "s1"}}})
+    assert len(table()) == 4
+    schema.connection.catalog.forget()
+    assert table.heading.names == ["id", "name", "size", "taken", "meta"]
+    assert [a.name for a in table.heading.all_attributes] == table.heading.names
+    assert set(parse_definition(table.describe()).indexes) == set(parse_definition(INDEXED).indexes)
+    table.update1({"id": 2, "name": "Bea", "meta": None})
+    assert (table & {"id": 2}).fetch1("name", "meta") == ("Bea", None)
+    table.delete()
+    table().drop()
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("((lower(nome)))", "Did you mean 'name'"),
+        ("(mete.a)", "Did you mean 'meta'"),
+        ("(name.a)", "not json"),
+        ("(meta)", "meta.path:type"),
+        ("((1 + 1))", "attributes of the row"),
+        ("((sum(id)))", "attributes of the row"),
+        ("((sleep(id)))", "SLEEP may not be used"),
+        ("((select 1))", "may not be used"),
+    ],
+)
+def test_an_index_that_cannot_be_made_says_why(schema: dj.Schema, index: str, message: str) -> None:
+    text = f"id : int32\n---\nname : varchar(40)\nmeta : json\nindex {index}"
+    with pytest.raises(dj.errors.DataJointError, match=re.escape(message)):
+        schema(type("T", (dj.Manual,), {"definition": text}))
+    assert schema.list_tables() == []
+
+
+def test_indexes_whose_names_would_read_alike_stand_side_by_side(schema: dj.Schema) -> None:
+    text = "id : int32\n---\na : int32\nb : int32\na_b : int32\nindex (a, b)\nindex (a_b)\nindex ((a + b))\nindex ((a - b))"
+    table = schema(type("T", (dj.Manual,), {"definition": text}))
+    schema.connection.catalog.forget()
+    assert set(parse_definition(table.describe()).indexes) == set(parse_definition(text).indexes)
+
+
+def test_native_types_are_declared_with_a_warning(
+    schema: dj.Schema, caplog: pytest.LogCaptureFixture
+) -> None:
+    schema(type("T", (dj.Manual,), {"definition": "id : int unsigned\n---\nt : time\nok : int32"}))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"`{schema.name}`.`t`: the native type int unsigned of 'id' may mean something else on another server."
+        " int32 is the core type nearest to it.",
+        f"`{schema.name}`.`t`: the native type time of 't' may mean something else on another server.",
+    ]
+
+
 def test_a_described_pipeline_is_declared_again_alike(schema: dj.Schema, backend: Backend) -> None:
     lab = declare_lab(schema)
     again = dj.Schema(backend.prefix + "again", connection=schema.connection)
@@ -290,6 +368,12 @@ def test_a_waiting_schema_declares_when_it_is_activated(schema: dj.Schema) -> No
         ("-> Parent.proj(a=1)", 1, 4, 'new="old"'),
         ("id : int32\nindex (id, )", 2, 1, "commas between"),
         ("id : int32\nindex (lower(id))", 2, 8, "parentheses of its own"),
+        ("id : int32\nindex (id # not closed", 2, 1, "not closed"),
+        ("id : int32\nindex (Id)", 2, 8, "'Id' is not an attribute"),
+        ("id : int32\n---\nx : itn32", 3, 5, "Did you mean 'int32'"),
+        ("id : int32\n---\nx : int24", 3, 5, "'int24' is not a type"),
+        ("id : int32\n---\n-> [nulable] Parent", 3, 5, "Did you mean 'nullable'"),
+        ("\r\nid : int32\r\n\r\n  Id : int32", 4, 3, "'Id' is not a name"),
         ("# : comment\nid : int32", 1, 1, "colon"),
         ("", None, None, "empty"),
     ],
@@ -325,13 +409,18 @@ def test_contradictions_between_tables_are_refused_before_anything_is_created(sc
         declare('-> lab.Subject.proj(x="subjekt")')
     with pytest.raises(dj.errors.UnknownAttributeError, match="'colour'"):
         declare("id : int32\nindex (colour)")
-    with pytest.raises(
-        dj.errors.DefinitionError, match="cannot be part of the primary key of a table of the tier"
-    ):
-        declare("-> lab.Subject\nextra : int32", dj.Computed)
     with pytest.raises(dj.errors.UnknownCodecError, match="blub"):
         declare("id : int32\n---\nx : <blub>")
     assert "wrong" not in schema.list_tables()
+
+
+def test_a_key_of_its_own_in_a_computed_table_is_admitted_with_a_warning(
+    schema: dj.Schema, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = declare_lab(schema)
+    text = "-> lab.Subject\nextra : int32"
+    schema(type("Several", (dj.Computed,), {"definition": text}), context={"lab": lab})
+    assert "'extra' is a key of its own in a table of the tier Computed" in caplog.text
 
 
 def test_what_is_not_a_table_class_is_refused(schema: dj.Schema) -> None:

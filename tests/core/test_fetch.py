@@ -328,6 +328,12 @@ def test_universal_sets(lab: Any) -> None:
         dj.U("session") - lab.Session
 
 
+def test_whether_there_are_rows_after_distinct_ones(lab: Any) -> None:
+    numbers = dj.U("session") & lab.Session  # 1, 2 and 3, twice each
+    assert [bool(numbers & dj.Top(1, "session", offset)) for offset in range(4)] == [True, True, True, False]
+    assert [len(numbers & dj.Top(2, "session", offset)) for offset in range(4)] == [2, 2, 1, 0]
+
+
 def test_the_first_rows_of_an_order(lab: Any) -> None:
     top = lab.Session & dj.Top(2, "session_date DESC, subject")
     assert top.keys(order_by="KEY") == [{"subject": "M1", "session": 3}, {"subject": "M2", "session": 3}]
@@ -395,3 +401,84 @@ def test_printing_escapes_and_shortens(lab: Any) -> None:
     assert "&lt;b&gt;" in lab.Subject()._repr_html_()
     with lab.schema.connection.settings.override(display__limit=1):
         assert "..." in repr(lab.Subject())
+
+
+@pytest.fixture
+def grid(schema: dj.Schema) -> Any:
+    """Give a table whose rows (a, b) hold text, numbers, a UUID, a day and a decimal, some empty."""
+
+    @schema
+    class Cell(dj.Manual):
+        definition = """
+        a : varchar(12)
+        b : int32
+        ---
+        weight = null : decimal(6, 2)
+        who = null : uuid
+        day = null : date
+        value = null : float64
+        word = null : varchar(12)
+        """
+
+    Cell.insert(grid_rows())
+    return Cell()
+
+
+def grid_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "a": f"a'{n // 50}é",
+            "b": n % 50,
+            "weight": None if n % 7 == 0 else Decimal(n % 90) / 4,
+            "who": None if n % 5 == 0 else uuid.UUID(int=n),
+            "day": None if n % 3 == 0 else dt.date(2026, 1, 1) + dt.timedelta(n % 40),
+            "value": None if n % 11 == 0 else n / 8,
+            "word": None if n % 2 else f"w{n}",
+        }
+        for n in range(1500)
+    ]
+
+
+@pytest.mark.parametrize(
+    "names", [("a",), ("b",), ("a", "b"), ("who",), ("a", "who"), ("weight", "b"), ("day", "value", "word")]
+)
+def test_a_long_list_of_keys_finds_what_one_key_at_a_time_would(grid: Any, names: tuple[str, ...]) -> None:
+    rows = grid_rows()
+    keys = [{n: row[n] for n in names} for row in rows[::2]]
+    keys += [{n: row[n] for n in reversed(names)} for row in rows[1:20:2]]
+    wanted = {tuple(key[n] for n in names) for key in keys}
+    matching = [(r["a"], r["b"]) for r in rows if tuple(r[n] for n in names) in wanted]
+    found = (grid & keys).to_arrays("a", "b", order_by="KEY")
+    assert sorted(zip(*found, strict=True)) == sorted(matching)
+    assert len(grid - keys) == len(rows) - len(matching)
+    assert len(grid & dj.Not(keys) & keys) == 0
+
+
+def test_a_list_may_mix_keys_of_several_kinds(grid: Any) -> None:
+    rows = grid_rows()
+    mixed: list[Any] = [{"a": r["a"], "b": r["b"]} for r in rows[:600]]
+    mixed += [{"b": r["b"], "word": r["word"]} for r in rows[600:700]]
+    mixed += ["value > 187", {"day": [dt.date(2026, 1, 2), None], "b": 7}, {"b": np.int64(49), "word": None}]
+    pairs = {(r["b"], r["word"]) for r in rows[600:700]} | {(49, None)}
+    wanted = [
+        r for n, r in enumerate(rows)
+        if n < 600 or (r["b"], r["word"]) in pairs or (r["value"] or 0) > 187
+        or (r["b"] == 7 and r["day"] in (dt.date(2026, 1, 2), None))
+    ]  # fmt: skip
+    assert len(grid & mixed) == len(wanted)
+    assert len(grid - mixed) == len(rows) - len(wanted)
+
+
+def test_a_list_of_keys_stays_one_statement_of_bound_values_at_any_length(grid: Any) -> None:
+    many = [{"a": f"x{n}", "b": n} for n in range(40_000)] + [{"a": "a'0é", "b": 3}]
+    assert (grid & many).keys() == [{"a": "a'0é", "b": 3}]
+    assert "x39999" not in (grid & many).make_sql()
+    assert len(grid & {"b": [*range(3, 40_000), None]}) == 47 * 30
+    odd = [{"a": f"nul\0{n}", "b": n} for n in range(700)] + [
+        {"a": "a'0é", "b": "3"},
+        {"a": "a'0é", "b": "no"},
+    ]
+    assert (grid & odd).keys() == [{"a": "a'0é", "b": 3}]
+    assert (grid & [{"a": "x" * 100, "b": 1}, {"a": "y" * 99, "b": 2}]).keys() == []
+    assert len(grid & [{"value": 0.125}, {"value": float("inf")}, {"value": float("nan")}] * 300) == 1
+    assert len(grid & [{"trial_of_elsewhere": 1}] * 0) == 0

@@ -160,3 +160,83 @@ def test_settings_that_only_datajoint_has_do_not_stop_its_file_from_loading(tmp_
 def test_a_store_that_cannot_be_used_says_what_it_lacks(stores: Any, message: str) -> None:
     with pytest.raises(dj.errors.StoreError, match=message):
         Settings(stores=stores).get_store_spec()
+
+
+def test_every_variable_of_datajoint_is_read(tmp_path: Path) -> None:
+    expected = {
+        "DJ_HOST": ("database.host", "h", "h"),
+        "DJ_USER": ("database.user", "u", "u"),
+        "DJ_PASS": ("database.password", "p", "p"),
+        "DJ_PORT": ("database.port", "3307", 3307),
+        "DJ_BACKEND": ("database.backend", "MySQL", "mysql"),
+        "DJ_DATABASE_NAME": ("database.name", "n", "n"),
+        "DJ_DATABASE_PREFIX": ("database.database_prefix", "x_", "x_"),
+        "DJ_USE_TLS": ("database.use_tls", "true", True),
+        "DJ_CREATE_TABLES": ("database.create_tables", "false", False),
+        "DJ_LOG_LEVEL": ("loglevel", "debug", "DEBUG"),
+        "DJ_LOG_STREAM": ("logstream", "stderr", "stderr"),
+        "DJ_DIAGRAM_DIRECTION": ("display.diagram_direction", "TB", "TB"),
+        "DJ_DIAGRAM_THEME": ("display.diagram_theme", "dark", "dark"),
+        "DJ_STORES": ("stores", '{"default": "main"}', {"default": "main"}),
+        "DJ_JOBS_AUTO_REFRESH": ("jobs.auto_refresh", "0", False),
+        "DJ_JOBS_KEEP_COMPLETED": ("jobs.keep_completed", "1", True),
+        "DJ_JOBS_STALE_TIMEOUT": ("jobs.stale_timeout", "7", 7),
+        "DJ_JOBS_DEFAULT_PRIORITY": ("jobs.default_priority", "3", 3),
+        "DJ_JOBS_VERSION_METHOD": ("jobs.version_method", "git", "git"),
+        "DJ_JOBS_ALLOW_NEW_PK_FIELDS_IN_COMPUTED_TABLES": (
+            "jobs.allow_new_pk_fields_in_computed_tables", "yes", True,
+        ),
+        "DJ_JOBS_ADD_JOB_METADATA": ("jobs.add_job_metadata", "on", True),
+        "DJ_PROVENANCE_CAPTURE": ("provenance.capture", "1", True),
+        "DJ_PROVENANCE_SOURCE": ("provenance.source", '{"rig": 2}', {"rig": 2}),
+        "DJ_THREAD_SAFE": ("thread_safe", "1", True),
+    }  # fmt: skip
+    settings = load_settings(tmp_path, {variable: text for variable, (_, text, _) in expected.items()})
+    assert {key: settings[key] for key, _, _ in expected.values()} == {k: v for k, _, v in expected.values()}
+
+
+def test_a_variable_that_is_nearly_one_of_ours_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_settings(tmp_path, {"DJ_PASSWD": "x", "DJ_PANEL_DEMO_PREFIX": "y", "DJ_HOSTT": "z"})
+    assert "DJ_HOSTT sets nothing. Did you mean 'DJ_HOST'" in caplog.text
+    assert "DEMO_PREFIX" not in caplog.text
+
+
+def test_a_secret_completes_a_store_of_the_environment(tmp_path: Path) -> None:
+    write(tmp_path, {})
+    (tmp_path / ".secrets").mkdir()
+    (tmp_path / ".secrets" / "stores.cloud.secret_key").write_text("from-secret")
+    (tmp_path / ".secrets" / "stores.cloud.bucket").write_text("other")
+    (tmp_path / ".secrets" / "database.user").write_text("secret-user")
+    cloud = {"cloud": {"protocol": "s3", "endpoint": "e", "bucket": "b"}}
+    settings = load_settings(tmp_path, {"DJ_STORES": json.dumps(cloud), "DJ_USER": "someone"})
+    assert settings["stores.cloud.secret_key"] == "from-secret"
+    assert settings["stores.cloud.bucket"] == "b"
+    assert settings["database.user"] == "someone"
+    ignoring = load_settings(tmp_path, {"DJ_IGNORE_CONFIG_FILE": "yes"})
+    assert (ignoring.stores, ignoring["database.user"]) == ({}, None)
+
+
+def test_secrets_of_the_system_serve_where_the_project_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = tmp_path / "run"
+    system.mkdir()
+    (system / "database.user").write_text("system-user\n")
+    monkeypatch.setattr("dj_panel.core.settings.SYSTEM_SECRETS", system)
+    assert load_settings(tmp_path, {})["database.user"] == "system-user"
+    project = tmp_path / "project"
+    (project / ".secrets").mkdir(parents=True)
+    write(project, {})
+    assert load_settings(project, {})["database.user"] is None
+
+
+def test_a_template_is_written_once_and_can_be_loaded(tmp_path: Path) -> None:
+    path = dj.config.save_template(tmp_path / "datajoint.json", minimal=False)
+    assert load_settings(tmp_path, {}).database.host == "localhost"
+    assert (tmp_path / ".secrets" / "database.password").stat().st_mode & 0o077 == 0
+    with pytest.raises(dj.errors.SettingsError, match="Remove it"):
+        Settings.save_template(path)
+    smaller = Settings.save_template(tmp_path / "small.json", create_secrets_dir=False)
+    assert json.loads(smaller.read_text()) == {"database": {"host": "localhost", "port": 3306}}

@@ -30,16 +30,27 @@ N_EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "200"))
 
 # a renamed attribute is a keyword argument, which Python does not let be a word of its own
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,10}", fullmatch=True).filter(
-    lambda name: not keyword.iskeyword(name)
+    lambda name: not keyword.iskeyword(name) and name not in ("animal", "run")
 )
+
+
+def written(word: str) -> str:
+    """Return a choice as a definition has it."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
 PRINTED = st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"], max_codepoint=0xFFFF)
 COMMENTS = st.text(PRINTED, max_size=20).map(str.strip).filter(lambda text: not text.startswith(":"))
 WORDS = st.text(PRINTED.filter(lambda letter: letter not in "\\\"'"), max_size=8)
-PLAIN = st.sampled_from(["int8", "int16", "int32", "int64", "float32", "float64", "bool", "uuid", "date", "datetime",
-                         "datetime(3)", "json", "bytes", "<blob>", "<attach>"])  # fmt: skip
-CHOICES = st.text(string.ascii_letters + " :#,-", min_size=1, max_size=6).filter(lambda w: w == w.strip())
+PLAIN = st.sampled_from([
+    "int8", "int16", "int32", "int64", "float32", "float64", "bool", "uuid", "date", "datetime", "datetime(3)", "json",
+    "json", "bytes", "<blob>", "<attach>", "<blob@>", "<npy@main>", "<object@raw>", "<filepath@raw>",
+])  # fmt: skip
+CHOICES = st.text(
+    st.one_of(st.sampled_from(string.ascii_letters + " :#,-'\"\\%()<>@"), PRINTED), min_size=1, max_size=6
+).filter(lambda w: w == w.strip())
 ENUMS = st.lists(CHOICES, min_size=1, max_size=3, unique_by=str.lower).map(
-    lambda words: "enum(" + ", ".join(f"'{word}'" for word in words) + ")"
+    lambda words: "enum(" + ", ".join(written(word) for word in words) + ")"
 )
 TYPES = st.one_of(
     PLAIN,
@@ -108,9 +119,14 @@ def definitions(draw: st.DrawFn, references: bool = True) -> Definition:
         if isinstance(line, AttributeLine) and line.type in ("int32", "date", "int8")
     ]
     if plain:
-        columns = draw(st.lists(st.sampled_from(plain), max_size=3, unique=True))
-        if columns:
-            lines.append(IndexLine(tuple(columns), draw(st.booleans())))
+        expressions = [f"({name} + 1)" for name in plain] + [f"(abs({plain[0]}))", f"({plain[0]})"]
+        documents = [line.name for line in lines if isinstance(line, AttributeLine) and line.type == "json"]
+        paths = [f"{name}.{path}" for name in documents for path in ("a", "b.c:signed", "d[1]:char(5)")]
+        listed = st.lists(st.sampled_from(plain + expressions + paths), min_size=1, max_size=3, unique=True)
+        lines += [
+            IndexLine(tuple(columns), draw(st.booleans()))
+            for columns in draw(st.lists(listed, max_size=2, unique_by=tuple))
+        ]
     first = [line for line in lines if not isinstance(line, IndexLine) and line.in_key]
     rest = [line for line in lines if isinstance(line, IndexLine) or not line.in_key]
     return Definition(
@@ -137,20 +153,54 @@ def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     assert line is None or 1 <= line <= text.count("\n") + 1
 
 
+def outside_the_key(line: Line) -> bool:
+    return isinstance(line, IndexLine) or not line.in_key
+
+
+@st.composite
+def with_parents(draw: st.DrawFn) -> Definition:
+    """Return a definition with foreign keys of every form to the tables `Animal` and `Run` beside it."""
+    definition = draw(definitions(references=False))
+    lines = list(definition.lines)
+    drawn = st.sampled_from([(), ("animal",), ("animal", "run")])
+    for number, renamed in enumerate(draw(st.lists(drawn, max_size=3))):
+        path = draw(st.sampled_from(["Animal", "Run"])) if len(renamed) < 2 else "Run"
+        pairs = tuple((f"r{number}_{old}", old) for old in renamed)
+        in_key = draw(st.booleans())
+        line = ForeignKeyLine(
+            Reference(path, pairs), in_key, not in_key and draw(st.booleans()), draw(st.booleans())
+        )
+        # the same foreign key twice is one, and one attribute is either empty or not
+        if any(
+            isinstance(other, ForeignKeyLine) and (not pairs or not other.reference.renamed)
+            for other in lines
+        ):
+            continue
+        lines.append(line)
+    first = [line for line in lines if not outside_the_key(line)]
+    return Definition((*first, *filter(outside_the_key, lines)), definition.comment, bool(first))
+
+
 def meaning(kind: str) -> Any:
     """Return what a type admits, without the spaces it is written with."""
     return kind if kind.startswith("<") else replace(parse_type(kind), text="")
 
 
 def declared(schema: dj.Schema, text: str) -> Any:
-    return schema(type("Thing", (dj.Manual,), {"definition": text}))
+    names = {name: cls for name, cls in schema.classes.items() if name != "Thing"}
+    return schema(type("Thing", (dj.Manual,), {"definition": text}), context=names)
 
 
 def test_what_the_database_describes_declares_the_same_table_again(schema: dj.Schema) -> None:
     on_file = schema.connection.dialect.name == "sqlite"
+    schema(animal := type("Animal", (dj.Manual,), {"definition": "animal : varchar(9) # it's: one"}))
+    schema(
+        type("Run", (dj.Manual,), {"definition": "-> Animal\nrun : uuid # its number"}),
+        context={"Animal": animal},
+    )
 
     @settings(max_examples=N_EXAMPLES // (4 if on_file else 8), suppress_health_check=list(HealthCheck))
-    @given(definitions(references=False))
+    @given(with_parents())
     def check(definition: Definition) -> None:
         first = declared(schema, format_definition(definition))
         schema.connection.catalog.forget()
@@ -162,9 +212,15 @@ def test_what_the_database_describes_declares_the_same_table_again(schema: dj.Sc
         try:
             assert second().structure == before
             assert second.describe() == text
-            assert [a.name for a in before.heading.attributes.values()] == [
-                line.name for line in definition.attributes
-            ]
+            own = [line.name for line in definition.attributes]
+            assert [a.name for a in before.heading.attributes.values() if a.name in own] == own
+            assert sorted(
+                (sorted(fk.renamed), fk.nullable, fk.unique) for fk in before.foreign_keys
+            ) == sorted(
+                (sorted(new for new, _ in line.reference.renamed), line.nullable, line.unique)
+                for line in definition.foreign_keys
+            )
+            assert set(parse_definition(text).indexes) == set(definition.indexes)
             for line in definition.attributes:
                 attribute = before.heading[line.name]
                 assert (attribute.comment, attribute.nullable) == (line.comment, line.nullable)

@@ -1,0 +1,186 @@
+"""Rows in, rows out: inserting from dicts, frames and Arrow tables, and a cascade over four levels."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import datajoint
+import pandas as pd
+import pyarrow as pa
+
+import dj_panel
+from benchmarks.harness import Row
+from dj_panel.core.connection import Connection
+from dj_panel.core.settings import Settings
+
+__all__ = ["cascade", "insert_dicts", "insert_frames", "insert_into_sqlite"]
+
+N_ROWS = 50_000
+N_FRAME_ROWS = 20_000
+CHUNK = 5000
+DEFINITION = """
+reading : int32
+---
+channel : int16
+value : float64
+label : varchar(32)
+taken : datetime
+"""
+Execute = Callable[..., Any]
+
+
+def _rows(n_rows: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "reading": i,
+            "channel": i % 64,
+            "value": i * 0.5,
+            "label": f"r{i}",
+            "taken": f"2026-01-02 03:{i // 60 % 60:02d}:{i % 60:02d}",
+        }
+        for i in range(n_rows)
+    ]
+
+
+def _declare(schema: str, connection: Connection) -> Any:
+    class Reading(dj_panel.Manual):
+        definition = DEFINITION
+
+    return dj_panel.Schema(schema, connection=connection)(Reading)
+
+
+def _measure(task: str, prepare: Callable[[], object], variants: Mapping[str, Callable[[], object]]) -> Row:
+    """Run the variants in turn, five times, and time them without what prepares for each."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(5):
+        for name, run in variants.items():
+            prepare()
+            begun = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begun)
+    return Row(task, seconds, "raw")
+
+
+def _packed(execute: Execute, schema: str, rows: list[tuple[Any, ...]]) -> None:
+    """Insert with statements of many rows, as one writes them with the driver alone."""
+    mark = "(" + ",".join(["%s"] * len(rows[0])) + ")"
+    execute("START TRANSACTION")
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        sql = f"INSERT INTO {schema}.reading VALUES {','.join([mark] * len(part))}"
+        execute(sql, [value for row in part for value in row])
+    execute("COMMIT")
+
+
+def insert_dicts(connection: Connection, execute: Execute) -> Row:
+    """Insert dicts, checked, against the driver's statements of many rows, unchecked."""
+    schema = "bench_insert"
+    ours = _declare(schema, connection)
+    theirs = datajoint.FreeTable(datajoint.conn(), f"`{schema}`.`reading`")
+    rows = _rows(N_ROWS)
+    variants = {
+        "raw": lambda: _packed(execute, schema, [tuple(row.values()) for row in rows]),
+        "dj_panel": lambda: ours.insert(rows),
+        "datajoint": lambda: theirs.insert(rows),
+    }
+    return _measure(f"insert {N_ROWS:,} dicts of 5", lambda: execute(f"TRUNCATE {schema}.reading"), variants)
+
+
+def insert_frames(connection: Connection, execute: Execute) -> list[Row]:
+    """Insert a pandas frame and an Arrow table."""
+    schema = "bench_frames"
+    ours = _declare(schema, connection)
+    theirs = datajoint.FreeTable(datajoint.conn(), f"`{schema}`.`reading`")
+    rows = _rows(N_FRAME_ROWS)
+    frame = pd.DataFrame(rows)
+    frame["taken"] = pd.to_datetime(frame["taken"])
+    table = pa.Table.from_pandas(frame)
+    found = []
+    for kind, given in (("a pandas frame", frame), ("an Arrow table", table)):
+        variants: dict[str, Callable[[], object]] = {
+            "raw": lambda: _packed(execute, schema, [tuple(row.values()) for row in rows]),
+            "dj_panel": lambda given=given: ours.insert(given),
+            "datajoint": lambda given=given: theirs.insert(given),
+        }
+        task = f"insert {kind} of {N_FRAME_ROWS:,} rows"
+        found.append(_measure(task, lambda: execute(f"TRUNCATE {schema}.reading"), variants))
+    return found
+
+
+def insert_into_sqlite(folder: Path) -> Row:
+    """Insert dicts into a file, against the standard library's ``executemany``."""
+    settings = Settings()
+    settings["database.backend"] = "sqlite"
+    settings["database.name"] = str(folder / "bench.db")
+    connection = Connection(settings)
+    ours = _declare("bench", connection)
+    raw = sqlite3.connect(folder / "bench.db", isolation_level=None)
+    raw.execute("PRAGMA synchronous = FULL")
+    rows = _rows(N_ROWS)
+
+    def executemany() -> None:
+        raw.execute("BEGIN IMMEDIATE")
+        raw.executemany(
+            'INSERT INTO "bench.reading" VALUES (?, ?, ?, ?, ?)', [tuple(row.values()) for row in rows]
+        )
+        raw.execute("COMMIT")
+
+    variants = {"raw": executemany, "dj_panel": lambda: ours.insert(rows)}
+    task = f"insert {N_ROWS:,} dicts into SQLite"
+    row = _measure(task, lambda: raw.execute('DELETE FROM "bench.reading"'), variants)
+    raw.close()
+    connection.close()
+    return row
+
+
+def cascade(connection: Connection, execute: Execute) -> Row:
+    """Delete half of the subjects with 50,000 rows on three more levels, against deletes by key prefix."""
+    name = "bench_cascade"
+    schema = dj_panel.Schema(name, connection=connection)
+
+    @schema
+    class Subject(dj_panel.Manual):
+        definition = "subject : varchar(12)"
+
+    @schema
+    class Session(dj_panel.Manual):
+        definition = "-> Subject\nsession : int32"
+
+    @schema
+    class Scan(dj_panel.Manual):
+        definition = "-> Session\nscan : int32\n---\ndepth : float64"
+
+    @schema
+    class Cell(dj_panel.Manual):
+        definition = "-> Scan\ncell : int32\n---\nsize : float64"
+
+    keys = [{"subject": f"s{i}"} for i in range(20)]
+    sessions = [{**key, "session": i} for key in keys for i in range(10)]
+    scans = [{**key, "scan": i, "depth": 1.5} for key in sessions for i in range(25)]
+    cells = [{**key, "cell": i, "size": 2.5} for key in scans for i in range(20)]
+    for key in cells:
+        del key["depth"]
+    doomed = keys[::2]
+    theirs = datajoint.VirtualModule(name, name).Subject()
+
+    def fill() -> None:
+        for table, rows in ((Subject, keys), (Session, sessions), (Scan, scans), (Cell, cells)):
+            table.insert(rows, skip_duplicates=True)
+
+    def raw() -> None:
+        words = ", ".join(f"'{key['subject']}'" for key in doomed)
+        execute("START TRANSACTION")
+        for table in ("cell", "scan", "session", "subject"):
+            execute(f"DELETE FROM {name}.{table} WHERE subject IN ({words})")
+        execute("COMMIT")
+
+    variants = {
+        "raw": raw,
+        "dj_panel": lambda: (Subject & doomed).delete(prompt=False),
+        "datajoint": lambda: (theirs & doomed).delete(prompt=False),
+    }
+    return _measure(f"delete {len(cells) // 2:,} rows over 4 levels", fill, variants)

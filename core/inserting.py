@@ -1,0 +1,263 @@
+"""Rows into a table: checked, then written in few statements; all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from dj_panel.core import provenance
+from dj_panel.core.algebra import Node, Relation
+from dj_panel.core.connection import Connection
+from dj_panel.core.dialect import Statement
+from dj_panel.core.encoder import RowEncoder
+from dj_panel.core.errors import DuplicateError, IntegrityError, ValueRefusedError
+from dj_panel.core.explain import Explainer
+from dj_panel.core.expression import QueryExpression
+from dj_panel.core.render import select_statement
+from dj_panel.core.rows import Block, RowReader, label
+from dj_panel.core.structure import TableStructure
+
+__all__ = ["Inserter"]
+
+_MAX_ROWS = 5000
+_BLOCK_BYTES = 8_000_000
+_HELD_BYTES = 64_000_000
+_CELL_BYTES = 64
+_LARGE = ("bytes", "json", "other")
+
+_Rows = tuple[Block, list[Block]]
+"""Rows as they were given, and as the driver takes them."""
+
+
+class Inserter:
+    """Inserts rows into one table.
+
+    Rows are encoded before the transaction begins, so that objects go to their store while nothing is locked,
+    as long as all of them together are not large. Of more, the rest is read, encoded and written a block at a
+    time within the transaction, so that memory stays bounded.
+
+    Parameters
+    ----------
+    connection
+        The connection.
+    table
+        The table's structure.
+    on_duplicate
+        What to do with a row whose primary key is taken: ``"error"``, ``"replace"`` or ``"skip"``.
+    ignore_extra_fields
+        Whether fields that the table lacks are ignored.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        table: TableStructure,
+        on_duplicate: str = "error",
+        *,
+        ignore_extra_fields: bool = False,
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._label = label(table.name)
+        self._on_duplicate = on_duplicate
+        self._ignore_extra_fields = ignore_extra_fields
+        self._encoder = RowEncoder(table, connection.dialect, connection.settings)
+        self._explainer = Explainer(connection, table)
+        recorded = provenance.is_recorded(table, connection)
+        self._provenance = provenance.record(connection) if recorded else None
+        self._refused: Block | None = None  # what is being written
+        self._key = [a.name for a in table.heading.all_attributes if a.in_key]
+
+    # ------------------------------------------------------------------ rows
+    def insert(self, rows: Any, chunk_size: int | None = None) -> None:
+        """Insert rows in any form that :class:`~dj_panel.core.rows.RowReader` reads.
+
+        Parameters
+        ----------
+        rows
+            The rows.
+        chunk_size
+            How many rows a statement has at most; chosen by size if not given.
+        """
+        most = min(chunk_size or _MAX_ROWS, _MAX_ROWS)
+        reader = RowReader(rows, self._table.heading.names, self._label, most)
+        blocks = self._read(reader, most)
+        held: list[_Rows] = []
+        n_bytes = 0
+        is_all = True
+        for given, encoded in blocks:
+            held.append((given, encoded))
+            n_bytes += sum(map(_n_bytes, encoded))
+            if n_bytes > _HELD_BYTES:
+                is_all = False
+                break
+        if not held:
+            return
+        try:
+            if not is_all:
+                self._insert_stream(reader, most, chain(held, blocks))
+            elif sum(given.n_rows for given, _ in held) == 1 and not self._connection.in_transaction:
+                self._write_all(held)
+            else:
+                self._connection.retried(lambda: self._write_all(held))
+        except (DuplicateError, IntegrityError) as error:
+            if self._refused is None:
+                raise  # not from these rows, but from what makes them
+            every = [row for given, _ in held for row in given.rows()] if is_all else None
+            raise self._explained(error, list(self._refused.rows()), every) from error
+
+    def _insert_stream(self, reader: RowReader, most: int, blocks: Iterator[_Rows]) -> None:
+        if not reader.is_repeatable:
+            with self._connection.transaction:
+                self._write_all(blocks)
+            return
+        begun = [blocks]
+        # Repeated after a deadlock, the rows are read from the first one.
+        self._connection.retried(lambda: self._write_all(begun.pop() if begun else self._read(reader, most)))
+
+    def _read(self, reader: RowReader, most: int) -> Iterator[_Rows]:
+        """Yield blocks; of fewer rows where rows are large, so that a block holds few megabytes."""
+        may_be_large = any(a.column_type.kind in _LARGE for a in self._table.heading.attributes.values())
+        reader.n_rows = min(most, 50) if may_be_large else most
+        for block in reader:
+            given = self._encoder.known(block, ignore_extra_fields=self._ignore_extra_fields)
+            encoded = self._encoder.encode_block(given)
+            if self._provenance is not None:
+                for piece in encoded:
+                    piece.columns[provenance.ATTRIBUTE] = [self._provenance] * piece.n_rows
+            yield given, encoded
+            if may_be_large:
+                per_row = sum(map(_n_bytes, encoded)) / block.n_rows
+                reader.n_rows = max(1, min(most, round(_BLOCK_BYTES / max(per_row, 1))))
+
+    def _explained(
+        self,
+        error: DuplicateError | IntegrityError,
+        rows: Sequence[Mapping[str, Any]],
+        every: Sequence[Mapping[str, Any]] | None,
+    ) -> DuplicateError | IntegrityError:
+        """Return the error in words that name the row, the attribute and the remedy.
+
+        Parameters
+        ----------
+        error
+            What the server said.
+        rows
+            The rows of the statement that it refused.
+        every
+            All rows, where they are still there.
+        """
+        if isinstance(error, DuplicateError):
+            return self._explainer.duplicate(rows, error, every=every or rows)
+        if self._on_duplicate == "replace":
+            key = self._table.heading.primary_key
+            found = self._explainer.children_in_the_way(
+                self._matching([row for row in rows if all(n in row for n in key)]),
+                "Change these rows with update1(), or delete what depends on them first.",
+            )
+            if found is not None:
+                return found
+        return self._explainer.missing_parent(rows, error)
+
+    # ------------------------------------------------------------------ statements
+    def _write_all(self, blocks: Iterable[_Rows]) -> None:
+        for given, encoded in blocks:
+            self._refused = given
+            for block in encoded:
+                self._write(block)
+            self._refused = None
+
+    def _write(self, block: Block) -> None:
+        dialect = self._connection.dialect
+        on_duplicate = self._on_duplicate
+        if (
+            on_duplicate == "skip"
+            and dialect.skip_hides_unique
+            and any(i.unique for i in self._table.indexes)
+        ):
+            block = self._without_taken_keys(block)
+            on_duplicate = "error"
+            if not block.n_rows:
+                return
+        columns = block.columns
+        if not columns:
+            # Every value is a default: only a singleton, or a table that numbers its rows.
+            columns = {self._key[0]: [self._default_key()] * block.n_rows}
+        marks = ", ".join([dialect.placeholder] * len(columns))
+        sql = dialect.insert(self._table.name, list(columns), f"VALUES ({marks})", on_duplicate, self._key)
+        try:
+            self._connection.write_rows(sql, list(columns.values()))
+        except ValueRefusedError as error:
+            raise self._located(error, columns) from error
+
+    def _located(self, error: ValueRefusedError, columns: Mapping[str, list[Any]]) -> ValueRefusedError:
+        """Return the server's refusal with the attribute and what may be shown of its values."""
+        sizes = {name: max(map(_size, values)) for name, values in columns.items()}
+        attribute = error.attribute or max(sizes, key=lambda name: sizes[name])
+        values = columns.get(attribute, [])
+        shown = _abridged(values[0]) if len(values) == 1 else f"one of {len(values)} values"
+        return ValueRefusedError(error.reason, attribute=attribute, table=self._label, value=shown)
+
+    def _default_key(self) -> Any:
+        attribute = next(a for a in self._table.heading.all_attributes if a.in_key)
+        return attribute.column_type.check(attribute.default) if attribute.default is not None else None
+
+    def _without_taken_keys(self, block: Block) -> Block:
+        key = self._table.heading.primary_key
+        if not all(n in block.columns for n in key):
+            return block
+        node = self._matching([{n: row[n] for n in key} for row in block.rows()])
+        statement = select_statement(node, self._connection.dialect, key)
+        locking = Statement(statement.sql + " FOR UPDATE", statement.parameters)
+        taken = {tuple(row) for row in self._connection.run(locking)}
+        kept: list[int] = []
+        for position, place in enumerate(zip(*(block.columns[n] for n in key), strict=True)):
+            if place not in taken:
+                taken.add(place)
+                kept.append(position)
+        return Block({n: [v[i] for i in kept] for n, v in block.columns.items()}, len(kept), block.start)
+
+    def _matching(self, rows: Sequence[Mapping[str, Any]]) -> Node:
+        key = self._table.heading.primary_key
+        whole = QueryExpression(self._connection, Relation(self._table.name, self._table.heading))
+        matching: Node = (whole & [{n: row[n] for n in key} for row in rows]).node
+        return matching
+
+    # ------------------------------------------------------------------ rows of a query
+    def insert_query(self, query: QueryExpression) -> None:
+        """Insert the rows of a query; the server copies them by itself."""
+        heading = self._table.heading
+        if not self._ignore_extra_fields:
+            self._encoder.check_names(query.heading.names)
+        names = [n for n in query.heading.names if n in heading]
+        source = select_statement(query.node, self._connection.dialect, names)
+        sql = self._connection.dialect.insert(
+            self._table.name, names, source.sql, self._on_duplicate, heading.primary_key
+        )
+        try:
+            self._connection.query(sql, source.parameters)
+        except DuplicateError as error:
+            raise self._explainer.duplicate(self._explainer.taken_row(query.node), error) from error
+        except IntegrityError as error:
+            raise self._explainer.missing_parent(self._explainer.parentless_row(query.node), error) from error
+
+
+def _n_bytes(block: Block) -> int:
+    """Return about how much memory the encoded rows take."""
+    texts = 0
+    for values in block.columns.values():
+        types = set(map(type, values))
+        if types <= {str, bytes}:
+            texts += sum(map(len, values))
+        elif types & {str, bytes}:
+            texts += sum(map(_size, values))
+    return texts + _CELL_BYTES * block.n_rows * len(block.columns)
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, (bytes, str)) else 0
+
+
+def _abridged(value: Any) -> Any:
+    return value if _size(value) < 1000 else f"{_size(value)} bytes"
