@@ -197,9 +197,9 @@ class Store:
         return True
 
     def listdir(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted; in that of the store for ``""``."""
+        """Return the names in a folder, sorted."""
         with self._reporting(path, "list"):
-            full = self.full_path(path) if path else self.full_path("x").removesuffix("/x")
+            full = self.full_path(path)
             if self.is_local:
                 return sorted(os.listdir(full))
             return sorted(posixpath.basename(name.rstrip("/")) for name in self.fs.ls(full, detail=False))

@@ -237,6 +237,7 @@ def _initialise(install: str, folder: Path) -> None:
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
         "--skip-name-resolve",
+        "--force",  # a machine that cannot look up its own name has a server all the same
         *_as_user(),
     ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
