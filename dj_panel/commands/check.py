@@ -32,9 +32,14 @@ def run(options: argparse.Namespace) -> int:
     for finding in found:
         print(finding)
     names = [name for name, _ in classes_of(schemas).values()]
-    size = f"{len(names)} tables in {len({name.partition('.')[0] for name in names})} schemas"
+    n_schemas = len({name.partition(".")[0] for name in names})
+    size = f"{_counted(len(names), 'table')} in {_counted(n_schemas, 'schema')}"
     if found:
-        print(f"\n{len(found)} difference{'s' * (len(found) > 1)} in {size}.")
+        print(f"\n{_counted(len(found), 'difference')} in {size}.")
         return 1
     print(f"Code, imports and database agree: {size}.")
     return 0
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
