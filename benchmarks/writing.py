@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,13 @@ import pandas as pd
 import pyarrow as pa
 
 import dj_panel
-from benchmarks.harness import Row
+from benchmarks.harness import Reading, Row, Timer, measure
 from dj_panel.core.connection import Connection
 from dj_panel.core.settings import Settings
 
-__all__ = ["cascade", "insert_dicts", "insert_frames", "insert_into_sqlite"]
+__all__ = ["cascade", "insert_dicts", "insert_frames", "insert_into_sqlite", "statements_of_a_deletion"]
 
-N_ROWS = 50_000
-N_FRAME_ROWS = 20_000
+N_ROWS = 100_000
 CHUNK = 5000
 DEFINITION = """
 reading : int32
@@ -53,18 +52,6 @@ def _declare(schema: str, connection: Connection) -> Any:
     return dj_panel.Schema(schema, connection=connection)(Reading)
 
 
-def _measure(task: str, prepare: Callable[[], object], variants: Mapping[str, Callable[[], object]]) -> Row:
-    """Run the variants in turn, five times, and time them without what prepares for each."""
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(5):
-        for name, run in variants.items():
-            prepare()
-            begun = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - begun)
-    return Row(task, seconds, "raw")
-
-
 def _packed(execute: Execute, schema: str, rows: list[tuple[Any, ...]]) -> None:
     """Insert with statements of many rows, as one writes them with the driver alone."""
     mark = "(" + ",".join(["%s"] * len(rows[0])) + ")"
@@ -76,7 +63,7 @@ def _packed(execute: Execute, schema: str, rows: list[tuple[Any, ...]]) -> None:
     execute("COMMIT")
 
 
-def insert_dicts(connection: Connection, execute: Execute) -> Row:
+def insert_dicts(timer: Timer, connection: Connection, execute: Execute) -> Row:
     """Insert dicts, checked, against the driver's statements of many rows, unchecked."""
     schema = "bench_insert"
     ours = _declare(schema, connection)
@@ -87,31 +74,34 @@ def insert_dicts(connection: Connection, execute: Execute) -> Row:
         "dj_panel": lambda: ours.insert(rows),
         "datajoint": lambda: theirs.insert(rows),
     }
-    return _measure(f"insert {N_ROWS:,} dicts of 5", lambda: execute(f"TRUNCATE {schema}.reading"), variants)
+    task = f"insert {N_ROWS:,} dicts of 5"
+    prepare = partial(execute, f"TRUNCATE {schema}.reading")
+    return measure(timer, task, variants, at_most=1.25, at_least=5, prepare=prepare)
 
 
-def insert_frames(connection: Connection, execute: Execute) -> list[Row]:
+def insert_frames(timer: Timer, connection: Connection, execute: Execute) -> list[Row]:
     """Insert a pandas frame and an Arrow table."""
     schema = "bench_frames"
     ours = _declare(schema, connection)
     theirs = datajoint.FreeTable(datajoint.conn(), f"`{schema}`.`reading`")
-    rows = _rows(N_FRAME_ROWS)
+    rows = _rows(N_ROWS)
     frame = pd.DataFrame(rows)
     frame["taken"] = pd.to_datetime(frame["taken"])
     table = pa.Table.from_pandas(frame)
     found = []
+    empty = partial(execute, f"TRUNCATE {schema}.reading")
     for kind, given in (("a pandas frame", frame), ("an Arrow table", table)):
         variants: dict[str, Callable[[], object]] = {
             "raw": lambda: _packed(execute, schema, [tuple(row.values()) for row in rows]),
             "dj_panel": lambda given=given: ours.insert(given),
             "datajoint": lambda given=given: theirs.insert(given),
         }
-        task = f"insert {kind} of {N_FRAME_ROWS:,} rows"
-        found.append(_measure(task, lambda: execute(f"TRUNCATE {schema}.reading"), variants))
+        task = f"insert {kind} of {N_ROWS:,} rows"
+        found.append(measure(timer, task, variants, at_least=10, prepare=empty))
     return found
 
 
-def insert_into_sqlite(folder: Path) -> Row:
+def insert_into_sqlite(timer: Timer, folder: Path) -> Row:
     """Insert dicts into a file, against the standard library's ``executemany``."""
     settings = Settings()
     settings["database.backend"] = "sqlite"
@@ -131,13 +121,14 @@ def insert_into_sqlite(folder: Path) -> Row:
 
     variants = {"raw": executemany, "dj_panel": lambda: ours.insert(rows)}
     task = f"insert {N_ROWS:,} dicts into SQLite"
-    row = _measure(task, lambda: raw.execute('DELETE FROM "bench.reading"'), variants)
+    empty = partial(raw.execute, 'DELETE FROM "bench.reading"')
+    row = measure(timer, task, variants, at_most=1.6, prepare=empty)
     raw.close()
     connection.close()
     return row
 
 
-def cascade(connection: Connection, execute: Execute) -> Row:
+def cascade(timer: Timer, connection: Connection, execute: Execute) -> Row:
     """Delete half of the subjects with 50,000 rows on three more levels, against deletes by key prefix."""
     name = "bench_cascade"
     schema = dj_panel.Schema(name, connection=connection)
@@ -183,4 +174,30 @@ def cascade(connection: Connection, execute: Execute) -> Row:
         "dj_panel": lambda: (Subject & doomed).delete(prompt=False),
         "datajoint": lambda: (theirs & doomed).delete(prompt=False),
     }
-    return _measure(f"delete {len(cells) // 2:,} rows over 4 levels", fill, variants)
+    task = f"delete {len(cells) // 2:,} rows over 4 levels"
+    return measure(timer, task, variants, at_most=1.3, prepare=fill)
+
+
+def statements_of_a_deletion(connection: Connection, execute: Execute) -> Reading:
+    """Count the statements that delete a row with a child, once the schema is known."""
+    schema = dj_panel.Schema("bench_delete", connection=connection)
+
+    @schema
+    class Subject(dj_panel.Manual):
+        definition = "subject : int32"
+
+    @schema
+    class Session(dj_panel.Manual):
+        definition = "-> Subject\nsession : int32"
+
+    Subject.insert([(1,), (2,)])
+    Session.insert([(1, 1), (2, 1)])
+    (Subject & "subject = 1").delete(prompt=False)
+    before = _asked(execute)
+    (Subject & "subject = 2").delete(prompt=False)
+    n_statements = _asked(execute) - before - 1  # and the question itself
+    return Reading("delete a row of 2 tables, warm", n_statements, "statements", 6)
+
+
+def _asked(execute: Execute) -> int:
+    return int(execute("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])

@@ -197,6 +197,12 @@ class Catalog:
             entry[0].append(name)
         references: dict[TableName, dict[str, list[tuple[str, TableName, str]]]] = defaultdict(dict)
         for schema, table, constraint, name, p_schema, p_table, p_name in facts.references:
+            if p_table.startswith("~"):
+                # bookkeeping of DataJoint 0.14: columns that refer into stores, with an index for each
+                here = keys[TableName(schema, table)]
+                for index in [n for n, (columns, unique) in here.items() if columns == [name] and not unique]:
+                    del here[index]
+                continue
             child = references[TableName(schema, table)].setdefault(constraint, [])
             child.append((name, TableName(p_schema, p_table), p_name))
         # DataJoint 0.14 keeps a log in every schema, and marks no column that holds a blob.

@@ -15,8 +15,6 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
 from dj_panel.core.columntypes import (
     BooleanType,
     BytesType,
@@ -28,6 +26,7 @@ from dj_panel.core.columntypes import (
     IntegerType,
     TextType,
 )
+from dj_panel.core.lazy import np
 from dj_panel.core.rows import is_missing
 
 __all__ = ["encode_column"]

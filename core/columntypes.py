@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, ClassVar
 
-import numpy as np
+from dj_panel.core.lazy import np
 
 # wide enough for every decimal of a server (65 digits), where Python's own context rounds to 28
 _EXACT = Context(prec=200)

@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from dj_panel.core.algebra import (
     AllOf,
     AnyOf,
@@ -32,11 +30,12 @@ from dj_panel.core.algebra import (
     require_attributes,
 )
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.lazy import np
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
 
 _SCALARS = (
-    str, bytes, int, float, Decimal, dt.date, dt.timedelta, uuid.UUID, np.generic, type(None),
+    str, bytes, int, float, Decimal, dt.date, dt.timedelta, uuid.UUID, type(None),
 )  # fmt: skip
 
 __all__ = ["AndList", "HasNode", "Not", "frame_rows", "make_condition"]
@@ -216,6 +215,10 @@ def _from_rows(rows: list[Any], convert: Callable[[Any], Condition], heading: He
     """Return the condition that one of the rows matches; keys of the same attributes become one list."""
     conditions: list[Condition] = []
     alike: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    keys = _uniform_keys(rows)
+    if keys is not None:
+        alike[tuple(rows[0])] = keys
+        rows = []
     for row in rows:
         if type(row) is dict or isinstance(row, Mapping):
             alike.setdefault(tuple(row), []).append(tuple(row.values()))
@@ -224,6 +227,16 @@ def _from_rows(rows: list[Any], convert: Callable[[Any], Condition], heading: He
     for names, values in alike.items():
         conditions += _from_keys(names, values, convert, heading)
     return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+
+
+def _uniform_keys(rows: list[Any]) -> list[tuple[Any, ...]] | None:
+    """Return the values of dicts that all have the same names, as they have in a long list of keys; else None."""
+    if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1 or not rows[0]:
+        return None
+    try:
+        return list(zip(*([row[name] for row in rows] for name in rows[0]), strict=True))
+    except KeyError:
+        return None
 
 
 def _from_keys(
@@ -244,15 +257,16 @@ def _from_keys(
     types: set[type] = set()
     for column in columns:
         types.update(map(type, column))
-    if not is_plain or not all(issubclass(kind, _SCALARS) for kind in types):
+    if not is_plain or not all(issubclass(kind, (*_SCALARS, np.generic)) for kind in types):
         return [convert(dict(zip(names, key, strict=True))) for key in keys]
-    columns = [tuple(v.item() if isinstance(v, np.generic) else v for v in column)
-               if any(issubclass(kind, np.generic) for kind in types) else column for column in columns]  # fmt: skip
     used = [str(names[position]) for position in known]
+    if len(used) < len(names) or any(issubclass(kind, np.generic) for kind in types):
+        columns = [tuple(v.item() if isinstance(v, np.generic) else v for v in column) for column in columns]
+        keys = list(zip(*columns, strict=True))
     if type(None) not in types:
-        return [OneOf(tuple(used), tuple(zip(*columns, strict=True)))]
+        return [OneOf(tuple(used), tuple(keys))]
     gaps: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}
-    for key in zip(*columns, strict=True):
+    for key in keys:
         gaps.setdefault(tuple(value is None for value in key), []).append(key)
     return [_with_gaps(used, is_empty, some) for is_empty, some in gaps.items()]
 

@@ -14,14 +14,14 @@ from dj_panel.core.settings import Settings
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, TableName, TableStructure
 
-__all__ = ["build_structure"]
+__all__ = ["JOB_METADATA", "PROVENANCE", "build_structure"]
 
 logger = logging.getLogger("dj_panel")
 
 _SINGLETON = Attribute(
     "_singleton", "bool", "bool", in_key=True, default="1", comment="singleton primary key"
 )
-_JOB_METADATA = (
+JOB_METADATA = (
     Attribute(
         "_job_start_time", "datetime(3)", "datetime(3)", nullable=True, comment="when computation began"
     ),
@@ -30,7 +30,7 @@ _JOB_METADATA = (
     ),
     Attribute("_job_version", "varchar(64)", "varchar(64)", default="", comment="code version"),
 )
-_PROVENANCE = Attribute(
+PROVENANCE = Attribute(
     "_prov",
     "json",
     "json",
@@ -89,9 +89,9 @@ def build_structure(
     _check_tier(name, definition, settings)
     hidden = [] if any(a.in_key for a in attributes.values()) else [_SINGLETON]
     if name.tier in ("Imported", "Computed") and settings.jobs.add_job_metadata:
-        hidden += _JOB_METADATA
+        hidden += JOB_METADATA
     if name.tier == "Manual" and settings.provenance.capture:
-        hidden.append(_PROVENANCE)
+        hidden.append(PROVENANCE)
     key_names = [a.name for a in attributes.values() if a.in_key]
     foreign_keys = [replace(fk, in_key=all(n in key_names for n in fk.attributes)) for fk in foreign_keys]
     heading = Heading((*attributes.values(), *hidden), definition.comment)

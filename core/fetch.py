@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from dj_panel.core.codec import decode_value
 from dj_panel.core.dialect import Dialect
 from dj_panel.core.dialect.columns import Batch, Column
 from dj_panel.core.errors import QuerySyntaxError
+from dj_panel.core.lazy import np
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, Heading
 

@@ -17,8 +17,8 @@ json            object                 object                  string, the docum
 codecs          object                 object                  what Arrow makes of it
 ==============  =====================  ======================  ==================
 
-.. [1] uint64 for unsigned 64-bit columns. With empty values: object arrays with ``None``, and Int64 in pandas,
-   where DataJoint gives floats.
+.. [1] uint64 for unsigned 64-bit columns. With empty values: object arrays with ``None``, and Int64 or UInt64 in
+   pandas, where DataJoint gives floats.
 """
 
 from __future__ import annotations
@@ -28,17 +28,16 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dj_panel.core.coretypes import DecimalType, IntegerType
 from dj_panel.core.dialect.columns import Batch, ListColumn, TypedValues
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.fetch import Decoder
+from dj_panel.core.lazy import np
 from dj_panel.core.structure import Attribute
 
 if TYPE_CHECKING:
     import pyarrow
+    from numpy.typing import NDArray
 
 __all__ = ["array_of", "arrow_reader", "arrow_table", "pandas_column", "polars_column", "typed_values"]
 
@@ -80,7 +79,7 @@ def array_of(
     typed = typed_values(batches, position) if _is_number(attribute) else None
     if typed is not None and typed.values.dtype.kind in "iuf":
         if typed.is_empty is None:
-            return typed.values
+            return typed.values.astype(np.uint64, copy=False) if _is_huge(attribute) else typed.values
         if typed.values.dtype.kind == "f":
             return np.where(typed.is_empty, np.nan, typed.values)
     if values is None:
@@ -92,7 +91,11 @@ def array_of(
     if attribute.type == "computed":
         is_number = all(isinstance(value, (int, float)) for value in values)
     if is_number and values and not any(value is None for value in values):
-        return np.array(values)
+        if set(map(type, values)) != {int} or (not _is_huge(attribute) and max(values) < 2**63):
+            return np.array(values)
+        if min(values) >= 0:
+            # NumPy itself makes floats of whole numbers that int64 and uint64 hold only together.
+            return np.array(values, dtype=np.uint64)
     array = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):
         array[row] = value
@@ -102,6 +105,11 @@ def array_of(
 def _is_number(attribute: Attribute) -> bool:
     return attribute.codec is None and (attribute.column_type.kind in (*_WHOLE, "float")
                                         or attribute.type == "computed")  # fmt: skip
+
+
+def _is_huge(attribute: Attribute) -> bool:
+    column = attribute.column_type
+    return attribute.codec is None and isinstance(column, IntegerType) and column.high >= 2**63
 
 
 # ------------------------------------------------------------------------ pandas and polars
@@ -123,6 +131,8 @@ def pandas_column(pd: Any, batches: Sequence[Batch], position: int, decoder: Dec
     typed = typed_values(batches, position) if decoder.is_plain(position) else None
     if typed is not None and typed.values.dtype != "datetime64[D]":
         array, is_empty = typed
+        if _is_huge(attribute):
+            array = array.astype(np.uint64, copy=False)
         if is_empty is None:
             return pd.Series(array)
         if array.dtype.kind in "iu":
@@ -135,9 +145,8 @@ def pandas_column(pd: Any, batches: Sequence[Batch], position: int, decoder: Dec
     if attribute.codec is not None or (kind == "json" and values):
         return pd.Series(list(values), dtype=object)
     if kind in _WHOLE:
-        is_large = isinstance(attribute.column_type, IntegerType) and attribute.column_type.high >= 2**63
         some_empty = any(value is None for value in values)
-        name = "UInt64" if is_large else "Int64"
+        name = "UInt64" if _is_huge(attribute) else "Int64"
         return pd.Series(list(values), dtype=name if some_empty else name.lower())
     if kind == "float":
         return pd.Series(list(values), dtype="float64")

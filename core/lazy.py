@@ -9,15 +9,19 @@ forks. Whoever uses one writes::
     else:
         fsspec = LazyModule("fsspec")
 
-All other imports stand at the beginning of their module, as anywhere.
+NumPy, which takes as long to load as all of the library, is here as :data:`np` for all modules: ``from
+dj_panel.core.lazy import np``. All other imports stand at the beginning of their module, as anywhere.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["LazyModule"]
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["LazyModule", "np"]
 
 
 class LazyModule:
@@ -40,4 +44,11 @@ class LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         # import_module is safe among threads, and quick once the module is there.
-        return getattr(importlib.import_module(self._name), attribute)
+        found = getattr(importlib.import_module(self._name), attribute)
+        # Asked again, the name is found as fast as in the module itself.
+        self.__dict__[attribute] = found
+        return found
+
+
+if not TYPE_CHECKING:
+    np = LazyModule("numpy")

@@ -11,13 +11,14 @@ import math
 import os
 import tempfile
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from dj_panel.core.errors import CorruptObjectError, DecodeError, UnsafePathError
+from dj_panel.core.lazy import np
 from dj_panel.core.store import Store
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["NpyRef", "stored_reference"]
 

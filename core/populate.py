@@ -19,14 +19,12 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dj_panel.core.conditions import AndList
 from dj_panel.core.diagram import Diagram
 from dj_panel.core.errors import DuplicateError, MakeError, ReservationLostError, TransactionError
 from dj_panel.core.expression import QueryExpression, instance_of
 from dj_panel.core.jobs import Job, update_rows
-from dj_panel.core.lazy import LazyModule
+from dj_panel.core.lazy import LazyModule, np
 from dj_panel.core.provenance import code_version, ingesting
 from dj_panel.core.structure import ForeignKey, TableName
 from dj_panel.core.table import FreeTable, Table

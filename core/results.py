@@ -11,8 +11,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dj_panel.core.algebra import Node
 from dj_panel.core.connection import Connection
 from dj_panel.core.dialect.columns import Batch
@@ -27,6 +25,7 @@ from dj_panel.core.frames import (
     polars_column,
     typed_values,
 )
+from dj_panel.core.lazy import np
 from dj_panel.core.render import count_statement, exists_statement, select_statement
 from dj_panel.core.structure import Heading
 

@@ -10,10 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dj_panel.core.conditions import IsDataFrame
 from dj_panel.core.errors import MissingAttributeError
+from dj_panel.core.lazy import np
 from dj_panel.core.structure import TableName
 
 __all__ = ["Block", "RowReader", "is_missing", "label"]

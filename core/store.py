@@ -102,14 +102,7 @@ class Store:
         UnsafePathError
             If the path would lead out of the store, through a symbolic link too.
         """
-        if not self._has_root:
-            if not os.path.isdir(self.root):
-                # Not created here: an unmounted disk would quietly be replaced by a folder.
-                raise StoreError(
-                    f"The folder '{self.root}' of the store '{self.name}' does not exist. Create it, or mount"
-                    " the disk it is on."
-                )
-            self._has_root = True
+        self._check_root()
         relative = contained(path, within=f"the store '{self.name}'")
         if self._adapter is not None:
             return str(self._adapter.full_path(self.spec, relative))
@@ -120,6 +113,16 @@ class Store:
                 " store at the place that it leads to."
             )
         return full
+
+    def _check_root(self) -> None:
+        if not self._has_root:
+            if not os.path.isdir(self.root):
+                # Not created here: an unmounted disk would quietly be replaced by a folder.
+                raise StoreError(
+                    f"The folder '{self.root}' of the store '{self.name}' does not exist. Create it, or mount"
+                    " the disk it is on."
+                )
+            self._has_root = True
 
     def url(self, path: str = "") -> str:
         """Return the address of an object (``file:///…``, ``s3://…``), or of the store itself."""
@@ -199,10 +202,18 @@ class Store:
     def listdir(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
         with self._reporting(path, "list"):
-            full = self.full_path(path)
-            if self.is_local:
-                return sorted(os.listdir(full))
-            return sorted(posixpath.basename(name.rstrip("/")) for name in self.fs.ls(full, detail=False))
+            return self._names(self.full_path(path))
+
+    def sections(self) -> list[str]:
+        """Return the names in the store's own folder, sorted."""
+        with self._reporting("", "list"):
+            self._check_root()
+            return self._names(self._adapter.full_path(self.spec, "") if self._adapter else self.root)
+
+    def _names(self, full: str) -> list[str]:
+        if self.is_local:
+            return sorted(os.listdir(full))
+        return sorted(posixpath.basename(name.rstrip("/")) for name in self.fs.ls(full, detail=False))
 
     def files(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield every file below a folder: its path relative to that, and its bytes."""

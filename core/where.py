@@ -106,10 +106,11 @@ class ConditionRenderer(ABC):
             return Statement(f"{found.sql} = {mark}", (*column.parameters, *found.parameters, text))
         if condition.value is None:
             return Statement(f"{column.sql} IS NULL", column.parameters)
-        fits, value = self.bound(condition.value, heading[condition.attribute].column_type)
+        column_type = heading[condition.attribute].column_type
+        fits, value = self.bound(condition.value, column_type)
         if not fits:
             return FALSE
-        return Statement(f"{column.sql} = {self.dialect.placeholder}", (*column.parameters, value))
+        return Statement(f"{column.sql} = {self.dialect.compared(column_type)}", (*column.parameters, value))
 
     def ordering(self, condition: Ordering, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return the condition that an attribute comes before or after a value."""
@@ -148,7 +149,7 @@ class ConditionRenderer(ABC):
             self.all_bound(values, heading[name].column_type)
             for name, values in zip(condition.attributes, zip(*condition.values, strict=True), strict=True)
         ]
-        if any(value is _UNFIT for values in by_column for value in values):
+        if any(_UNFIT in values for values in by_column):
             rows = [r for r in zip(*by_column, strict=True) if not any(value is _UNFIT for value in r)]
             if not rows:
                 return FALSE
@@ -170,12 +171,12 @@ class ConditionRenderer(ABC):
 
     def bound(self, value: Any, column: ColumnType) -> tuple[bool, Any]:
         """Return whether a column can hold the value at all, and the value as the driver takes it."""
+        encode = self.dialect.encoder(column)
         try:
             checked = column.check(value)
+            return True, encode(checked) if encode else checked
         except ValueError:
             return False, None
-        encode = self.dialect.encoder(column)
-        return True, encode(checked) if encode else checked
 
     def text(self, text: str, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return a user's expression, with the columns and the bound words in its slots."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from dj_panel.core import codecs as _codecs  # noqa: F401 - registers the built-in codecs
 from dj_panel.core import errors
-from dj_panel.core.blob import MatCell, MatStruct
 from dj_panel.core.codec import Codec, get_codec, list_codecs
 from dj_panel.core.codecs.schema import SchemaCodec
 from dj_panel.core.codecs.spark import SparkAdapter
@@ -32,13 +31,23 @@ from dj_panel.core.tiers import Compute, Computed, Entry, Imported, Ingest, Look
 from dj_panel.core.validation import ValidationResult
 
 if TYPE_CHECKING:
-    from dj_panel.core import gc
+    from dj_panel.commands.shell import cli
+    from dj_panel.core import deploy, gc, migrate
+    from dj_panel.core.blob import MatCell, MatStruct
     from dj_panel.drawing import Diagram
 
 __version__ = "0.1.0"
 
 # What few programs need is loaded when it is asked for: name → the module it is in.
-_LAZY = {"Diagram": "dj_panel.drawing", "gc": "dj_panel.core.gc"}
+_LAZY = {
+    "Diagram": "dj_panel.drawing",
+    "MatCell": "dj_panel.core.blob",
+    "MatStruct": "dj_panel.core.blob",
+    "cli": "dj_panel.commands.shell",
+    "deploy": "dj_panel.core.deploy",
+    "gc": "dj_panel.core.gc",
+    "migrate": "dj_panel.core.migrate",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -85,8 +94,10 @@ __all__ = [
     "ValidationResult",
     "VirtualModule",
     "__version__",
+    "cli",
     "config",
     "conn",
+    "deploy",
     "errors",
     "gc",
     "get_codec",
@@ -94,6 +105,7 @@ __all__ = [
     "list_codecs",
     "list_schemas",
     "logger",
+    "migrate",
     "schema",
     "virtual_schema",
 ]

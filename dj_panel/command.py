@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "check": "compare a pipeline's imports with its foreign keys, and its code with the database",
     "demo": "make a lab from real recordings in a folder, and serve it",
     "serve": "serve a pipeline, or an existing DataJoint database, to browsers",
+    "shell": "open a Python prompt with dj and schemas of the database",
     "work": "compute what is missing, sharing the work with every other worker",
 }
 

@@ -39,6 +39,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Where each public name stands on the page; a name that is missing here stands at its end."""
 
+MODULES = ("deploy", "migrate")
+"""Public names that are modules of functions."""
+
 INTRODUCTION = """# Reference
 
 Every public name of `import dj_panel as dj`, from its docstring. `make docs` writes this page.
@@ -79,7 +82,7 @@ def signature(member: Any) -> str:
 def as_markdown(docstring: str) -> str:
     """Return a NumPy-style docstring as Markdown."""
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", inspect.cleandoc(docstring))
-    text = text.replace("``", "`")
+    text = re.sub(r"(\w)::\n", r"\1:\n", text.replace("``", "`"))
     sections = re.split(r"^([A-Z][\w ]+)\n-{3,}\n", text, flags=re.MULTILINE)
     parts = [sections[0].strip()]
     for title, body in zip(sections[1::2], sections[2::2], strict=True):
@@ -99,6 +102,14 @@ def entries(body: str) -> Iterator[str]:
 def describe(name: str, described: set[Any]) -> Iterator[str]:
     """Yield the blocks of one public name."""
     value = getattr(dj_panel, name)
+    if name in MODULES:
+        yield f"### dj.{name}"
+        yield as_markdown(inspect.getdoc(value) or "")
+        for function_name in value.__all__:
+            function = getattr(value, function_name)
+            yield f"#### {name}.{function_name}{signature(function)}"
+            yield as_markdown(inspect.getdoc(function) or "")
+        return
     if not (inspect.isclass(value) or inspect.isfunction(value)):
         return
     if value in described:

@@ -2,20 +2,25 @@
 
 Such a column holds the UUID of an object in a store; ``blob@store`` is read through it. The files of
 ``attach@store`` and ``filepath@store`` are named in the tables ``~external_…``; their UUID is fetched, to look
-there. DataJoint's own migration turns such columns into those of version 2.
+there. ``dj.migrate`` turns such columns into those of version 2.
 
 Source: DataJoint 0.14, its external storage, observed in databases that it wrote.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dj_panel.core.blob import unpack
 from dj_panel.core.codec import Codec
 from dj_panel.core.errors import DecodeError, EncodeError, MissingObjectError
+from dj_panel.core.lazy import LazyModule
 from dj_panel.core.store import open_store
+
+if TYPE_CHECKING:
+    from dj_panel.core import blob
+else:
+    blob = LazyModule("dj_panel.core.blob")
 
 _FOLDS = (2, 2)
 
@@ -36,8 +41,8 @@ class LegacyReference(Codec, register=False):
             Always.
         """
         raise EncodeError(
-            "columns of this kind were made by DataJoint 0.14 and are read only here. Migrate the table with"
-            " datajoint.migrate, or add a column of a new type with alter() and copy the values"
+            "columns of this kind were made by DataJoint 0.14 and are read only here. Migrate the schema with"
+            " dj.migrate, or add a column of a new type with alter() and copy the values"
         )
 
     def decode(self, stored: Any, *, context: dict[str, Any] | None = None) -> Any:  # type: ignore[override]
@@ -69,10 +74,10 @@ class LegacyBlob(LegacyReference):
             folds.append(name[start : start + width])
             start += width
         # The first folder is that of the schema, which a value of a joined query does not know.
-        for schema in store.listdir(""):
+        for schema in store.sections():
             path = "/".join([schema, *folds, name])
             if store.exists(path):
-                return unpack(store.get_bytes(path))
+                return blob.unpack(store.get_bytes(path))
         raise MissingObjectError(
             f"The store '{store.name}' has no object {name}, as DataJoint 0.14 stored it under <schema>/"
             f"{'/'.join(folds)}/. Check the location of the store."

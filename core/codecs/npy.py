@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from dj_panel.core.codecs.schema import SchemaCodec
+from dj_panel.core.lazy import np
 from dj_panel.core.objects import NpyRef
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class NpyCodec(SchemaCodec):

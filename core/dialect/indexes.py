@@ -25,6 +25,7 @@ HIDDEN = "_index_"
 """What the names of MariaDB's generated columns begin with."""
 
 _WORDS = re.compile(r"/\*(\[.*\])\*/", re.DOTALL)
+_ATTRIBUTE = re.compile(r"\([(\s]*([A-Za-z_]\w*)[)\s]*\)")
 # A type as written behind a path → the type of MariaDB's column, and SQLite's cast.
 _CASTS = {"signed": "BIGINT", "unsigned": "BIGINT UNSIGNED", "int": "INT", "integer": "INT"}
 _NUMBERS = ("signed", "unsigned", "int", "integer")
@@ -105,6 +106,10 @@ def mysql_index(dialect: Dialect, table: TableStructure, index: Index, types: Ma
             returning = f" RETURNING {place[2]}" if place[2] else ""
             path = dialect.literal("$." + place[1])
             items.append(f"(json_value({dialect.quote(place[0])}, {path}{returning}))")
+        elif attribute := _ATTRIBUTE.fullmatch(column):
+            # MySQL refuses to take an attribute for an expression, and to index one twice.
+            name = dialect.quote(attribute[1])
+            items.append(f"(coalesce({name}))" if attribute[1] in index.columns or name in items else name)
         else:
             items.append(index_sql(dialect, column))
     words = f" COMMENT {dialect.literal(_words(index.columns))}" if index.expressions else ""

@@ -12,11 +12,11 @@ import logging
 import re
 import uuid
 from collections.abc import Generator, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, CR
 
 from dj_panel.core.coretypes import ColumnType, DatetimeType, DateType, FloatType
 from dj_panel.core.dialect.columns import Batch
@@ -43,6 +43,7 @@ from dj_panel.core.errors import (
     QueryTimeoutError,
     UnknownAttributeError,
     ValueRefusedError,
+    shown,
 )
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import TableName
@@ -55,6 +56,7 @@ _SQL_MODE = (
     "NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY"
 )
+_MANY_DIGITS = re.compile(r"\d{19}")
 _LOST = (2006, 2013, 2055, 4031, 1927, 1053)
 
 # The server's numbers for what its own text says well enough.
@@ -76,6 +78,8 @@ class MySQL(MySQLStructure):
     now = "CURRENT_TIMESTAMP(3)"
     user = "USER()"
     skip_hides_unique = True
+    is_mariadb = False
+    """Which of the two it is; known once there is a connection."""
 
     # ---- connecting
     def connect(self, settings: Settings) -> RawConnection:
@@ -107,15 +111,14 @@ class MySQL(MySQLStructure):
                 raise AccessError(
                     f"The server at {place} refused the account '{database.user}'. Check user and password."
                 ) from error
-            raise LostConnectionError(
-                f"There is no answer from a database server at {place}. Check host and port, and that it runs."
-            ) from error
+            raise LostConnectionError(_no_connection(place, code, str(error))) from error
         with connection.cursor() as cursor:
             # With this way of joining grouped subqueries MariaDB gives wrong rows (seen with 10.11 where NOT
             # EXISTS asks a join of two subqueries). MySQL has no such thing and reads the comment as one.
             cursor.execute("SET autocommit = 1 /*M!100300 , optimizer_switch = 'split_materialized=off' */")
             cursor.execute("SELECT @@max_allowed_packet")
             connection.max_allowed_packet = cursor.fetchone()[0]
+        self.is_mariadb = "mariadb" in connection.get_server_info().lower()  # type: ignore[no-untyped-call]
         if database.use_tls:
             with connection.cursor() as cursor:
                 cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
@@ -129,9 +132,8 @@ class MySQL(MySQLStructure):
         return ("START TRANSACTION WITH CONSISTENT SNAPSHOT",)
 
     def limit_time(self, raw: RawConnection, seconds: float | None) -> None:
-        is_mariadb = "mariadb" in raw.get_server_info().lower()  # type: ignore[attr-defined]
         with raw.cursor() as cursor:
-            if is_mariadb:
+            if self.is_mariadb:
                 cursor.execute("SET SESSION max_statement_time = %s", (seconds or 0,))
             else:
                 cursor.execute("SET SESSION max_execution_time = %s", (round((seconds or 0) * 1000),))
@@ -194,7 +196,7 @@ class MySQL(MySQLStructure):
             return ValueRefusedError(
                 "is larger than the server takes in one packet (max_allowed_packet); keep it in a store, <blob@>"
             )
-        if code in (1264, 1265, 1366, 1406, 1292, 4025, 3819, 3140, 1690, 1411):
+        if code in (1264, 1265, 1366, 1406, 1292, 4025, 3819, 3140, 3141, 3157, 1690, 1411):
             return ValueRefusedError(f"was refused by the server: {text}")
         return QueryError(text)
 
@@ -226,10 +228,17 @@ class MySQL(MySQLStructure):
         if column.kind == "uuid":
             return _uuid_bytes
         if column.kind == "json":
-            return json_text
+            return self._document
         if isinstance(column, (DatetimeType, DateType)):
             return column.format
         return None
+
+    def _document(self, value: Any) -> str:
+        text = json_text(value)
+        # MariaDB keeps the text. MySQL keeps numbers, and would make longer integers floating-point ones.
+        if not self.is_mariadb and _MANY_DIGITS.search(text):
+            json.loads(text, parse_int=_kept_integer)
+        return text
 
     def decoder(self, column: ColumnType) -> Convert | None:
         if column.kind == "uuid":
@@ -253,8 +262,9 @@ class MySQL(MySQLStructure):
         return f"HEX({sql})" if kind == "uuid" else f"CONVERT({sql} USING utf8mb4)"
 
     def json_value(self, sql: str, path: str) -> Statement:
-        # Of JSON's null the server makes the word null.
-        return Statement(f"NULLIF(JSON_UNQUOTE(JSON_EXTRACT({sql}, %s)), 'null')", (_quoted_path(path),))
+        # JSON's null would become the word null; as plain text, the word itself still stands in quotes.
+        found = f"NULLIF(CONCAT(JSON_EXTRACT({sql}, %s)), 'null')"
+        return Statement(f"JSON_UNQUOTE({found})", (_quoted_path(path),))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]
@@ -267,13 +277,22 @@ class MySQL(MySQLStructure):
             sql += f" ON DUPLICATE KEY UPDATE {first} = {self.table(name)}.{first}"
         return sql
 
+    def compared(self, column: ColumnType) -> str:
+        # A document is text to MariaDB, which passes over the comments; to MySQL text is never a document.
+        return "/*!80000 CAST( */ %s /*!80000 AS JSON) */" if column.kind == "json" else "%s"
+
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
-        marks = ", ".join(["%s"] * len(columns))
-        if len(columns) == 1:
-            return Statement(f"{columns[0]} IN ({', '.join(['%s'] * len(values[0]))})", tuple(values[0]))
-        listed = ", ".join([f"({marks})"] * len(values[0]))
-        rows = chain.from_iterable(zip(*values, strict=True))
-        return Statement(f"({', '.join(columns)}) IN ({listed})", tuple(rows))
+        # Whole numbers are written out at once, which takes the driver long for each.
+        is_whole = [set(map(type, column)) == {int} for column in values]
+        form = ", ".join("%d" if whole else "%%s" for whole in is_whole)
+        left = ", ".join(columns)
+        if len(columns) > 1:
+            form, left = f"({form})", f"({left})"
+        written = [column for column, whole in zip(values, is_whole, strict=True) if whole]
+        bound = [column for column, whole in zip(values, is_whole, strict=True) if not whole]
+        rows = zip(*written, strict=True) if written else repeat((), len(values[0]))
+        listed = ", ".join(map(form.__mod__, rows))
+        return Statement(f"{left} IN ({listed})", tuple(chain.from_iterable(zip(*bound, strict=True))))
 
     def is_null_safe_equal(self, left: str, right: str) -> str:
         return f"{left} <=> {right}"
@@ -283,6 +302,18 @@ class MySQL(MySQLStructure):
 
     def seconds_from_now(self, seconds: float) -> Statement:
         return Statement(f"({self.now} + INTERVAL %s MICROSECOND)", (round(seconds * 1e6),))
+
+
+def _no_connection(place: str, code: int, text: str) -> str:
+    if code == CR.CR_SSL_CONNECTION_ERROR:
+        return f"The server at {place} offers no TLS, and use_tls asks for it."
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            f"The server at {place} has a TLS certificate that this computer does not trust. Name the file of the"
+            ' authority that signed it: use_tls = {"ca": "/path/ca.pem"}; where it is made out to another name,'
+            ' add "check_hostname": False.'
+        )
+    return f"There is no answer from a database server at {place}. Check host and port, and that it runs."
 
 
 def _too_large(n_bytes: int, limit: int) -> ValueRefusedError:
@@ -309,6 +340,15 @@ def _foreign_key_error(text: str) -> IntegrityError:
     else:
         message = f"{theirs} has no such row, to which {ours} refers by {', '.join(columns)}."
     return IntegrityError(message, table=str(child), attributes=columns, parent=str(parent))
+
+
+def _kept_integer(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**64:
+        raise ValueError(
+            f"holds {shown(value)}, and in JSON this server keeps no integer of more than 64 bits"
+        )
+    return value
 
 
 def _uuid_bytes(value: uuid.UUID) -> bytes:

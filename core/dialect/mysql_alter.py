@@ -108,10 +108,28 @@ def _key_changes(alteration: Alteration, existing: Existing) -> tuple[list[str],
         fk: (frozenset(zip(fk.attributes, fk.parent_attributes, strict=True)), fk.parent)
         for fk in alteration.new.foreign_keys
     }
+    old = _bookkeeping(alteration, existing)
     return (
-        [constraint for constraint, key in before.items() if key not in after.values()],
+        [
+            constraint
+            for constraint, key in before.items()
+            if key not in after.values() and constraint not in old
+        ],
         [fk for fk, key in after.items() if key not in before.values()],
     )
+
+
+def _bookkeeping(alteration: Alteration, existing: Existing) -> dict[str, set[str]]:
+    """Return the foreign keys that stay though no definition names them, and their attributes.
+
+    Columns that DataJoint 0.14 left refer to its tables ``~external_…``.
+    """
+    names = alteration.new_names
+    return {
+        constraint: {names[n] for n in ours}
+        for constraint, (ours, parent, _) in existing.foreign_keys.items()
+        if parent.table.startswith("~") and all(n in names for n in ours)
+    }
 
 
 def _index_changes(alteration: Alteration, existing: Existing) -> tuple[list[str], list[Index]]:
@@ -122,6 +140,7 @@ def _index_changes(alteration: Alteration, existing: Existing) -> tuple[list[str
     }
     wanted = list(alteration.new.indexes)
     supporting = [set(fk.attributes) for fk in alteration.new.foreign_keys]
+    supporting += _bookkeeping(alteration, existing).values()
     is_renewed = _has_new_expressions(alteration)
     dropped = [
         name

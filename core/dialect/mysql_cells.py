@@ -5,13 +5,18 @@ Source: MySQL internals, "Text Resultset" and "Length-Encoded Integer".
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pymysql.constants import FIELD_TYPE
 
 from dj_panel.core.dialect.columns import Column, EncodedText, ListColumn, TypedValues
+from dj_panel.core.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
+    Positions = NDArray[np.int64]
 
 __all__ = ["Cells", "column", "located"]
 
@@ -24,9 +29,6 @@ _INTEGERS = (
 )  # fmt: skip
 _FLOATS = (FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE)
 _MOMENTS = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
-
-Bytes = NDArray[np.uint8]
-Positions = NDArray[np.int64]
 
 
 class Cells:

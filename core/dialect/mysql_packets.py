@@ -15,13 +15,13 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
 import pymysql
 from pymysql.constants import CR
 
 from dj_panel.core.dialect.columns import Batch, Column, batch_of_rows, batches_of_rows
 from dj_panel.core.dialect.mysql_cells import NO_VALUE, WIDTHS, Cells, column, located
 from dj_panel.core.errors import QueryError
+from dj_panel.core.lazy import np
 
 __all__ = ["PacketReader", "reads_packets", "row_batches"]
 
@@ -136,6 +136,11 @@ class PacketReader:
 
     def _fill(self) -> None:
         """Read what has arrived, waiting for something to arrive."""
+        if self.raw._rfile is None:
+            self._end()
+            raise pymysql.err.OperationalError(
+                CR.CR_SERVER_LOST, "The connection was closed during the query"
+            )
         try:
             arrived = self.raw._rfile.read1(BYTES_AT_ONCE)
         except OSError as error:

@@ -163,6 +163,10 @@ class MySQLStructure(Dialect):
         statement = Statement(f"ALTER TABLE {self.table(new.name)}\n{listed}")
         return AlterScript((), (statement,) if clauses else (), None, ())
 
+    def add_columns(self, table: TableStructure, attributes: Sequence[Attribute]) -> Sequence[Statement]:
+        columns = ", ".join(f"ADD COLUMN {self.column(table, attribute, None)}" for attribute in attributes)
+        return (Statement(f"ALTER TABLE {self.table(table.name)} {columns}"),)
+
     def record_lineage(
         self, schema: str, rows: Sequence[tuple[str, str, str]], altered: str = "", *, has_table: bool = False
     ) -> Sequence[Statement]:

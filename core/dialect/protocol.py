@@ -12,7 +12,7 @@ from dj_panel.core.coretypes import ColumnType
 from dj_panel.core.dialect.columns import Batch, batches_of_rows
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.settings import Settings
-from dj_panel.core.structure import ForeignKey, TableName, TableStructure
+from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
 
 __all__ = ["AlterScript", "Alteration", "ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
@@ -251,6 +251,10 @@ class Dialect(ABC):
             The primary key.
         """
 
+    def compared(self, column: ColumnType) -> str:
+        """Return the placeholder for a value that a column is compared with."""
+        return self.placeholder
+
     @abstractmethod
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
         """Return the condition that these columns together equal one of the rows of ``values``, given by column."""
@@ -326,6 +330,10 @@ class Dialect(ABC):
         character_sets
             Character set and collation of text columns.
         """
+
+    @abstractmethod
+    def add_columns(self, table: TableStructure, attributes: Sequence[Attribute]) -> Sequence[Statement]:
+        """Return the statements that add columns at a table's end, which its rows leave empty or at the default."""
 
     def record_lineage(
         self, schema: str, rows: Sequence[tuple[str, str, str]], altered: str = "", *, has_table: bool = False

@@ -59,19 +59,24 @@ class SQLiteStructure(Dialect):
 
     def _described(self, table: TableStructure) -> list[Statement]:
         """Return the statements that keep what SQLite does not keep by itself."""
-        schema, name = table.name.schema, table.name.table
+        place = (table.name.schema, table.name.table)
+        return [
+            Statement('INSERT INTO "~tables" VALUES (?, ?, ?)', (*place, table.comment)),
+            self._described_columns(table, table.heading.all_attributes, 0),
+        ]
+
+    def _described_columns(
+        self, table: TableStructure, attributes: Sequence[Attribute], first: int
+    ) -> Statement:
         rows = [
-            (schema, name, position, a.name, a.type, a.stored_type or a.type, int(a.nullable), a.default, a.comment,
-             int(a.autoincrement))
-            for position, a in enumerate(table.heading.all_attributes)
+            (table.name.schema, table.name.table, position, a.name, a.type, a.stored_type or a.type, int(a.nullable),
+             a.default, a.comment, int(a.autoincrement))
+            for position, a in enumerate(attributes, first)
         ]  # fmt: skip
         marks = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"] * len(rows))
-        return [
-            Statement('INSERT INTO "~tables" VALUES (?, ?, ?)', (schema, name, table.comment)),
-            Statement(
-                f'INSERT INTO "~columns" VALUES {marks}', tuple(value for row in rows for value in row)
-            ),
-        ]
+        return Statement(
+            f'INSERT INTO "~columns" VALUES {marks}', tuple(value for row in rows for value in row)
+        )
 
     def table_exists(self, name: TableName) -> Statement:
         return Statement(
@@ -106,6 +111,16 @@ class SQLiteStructure(Dialect):
             ),
             check=Statement(f"PRAGMA foreign_key_check({full})"),
             after=(Statement("PRAGMA foreign_keys = ON"),),
+        )
+
+    def add_columns(self, table: TableStructure, attributes: Sequence[Attribute]) -> Sequence[Statement]:
+        full = self.table(table.name)
+        return (
+            *(
+                Statement(f"ALTER TABLE {full} ADD COLUMN {self._column(attribute, is_rowid=False)}")
+                for attribute in attributes
+            ),
+            self._described_columns(table, attributes, len(table.heading.all_attributes)),
         )
 
     def _converted(self, old: Attribute, new: Attribute) -> str:

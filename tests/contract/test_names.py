@@ -7,9 +7,6 @@ from tests.peer import datajoint
 
 MISSING = {
     "__author__",
-    "cli",  # the command is dj-panel
-    "deploy",  # what it does to PostgreSQL, and to tables declared before provenance was captured
-    "migrate",  # from 0.14 to 2: DataJoint's own, until it drops it
 }
 
 

@@ -210,7 +210,7 @@ def test_codecs_of_installed_packages_are_found_by_name(
         "datajoint.codecs": [EntryPoint("foreign", "plugin_of_a_test:Foreign", "datajoint.codecs")],
         "datajoint.types": [EntryPoint("broken", "no_such_module:Codec", "datajoint.types")],
     }
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found[group])
+    monkeypatch.setattr(codec_module._metadata, "entry_points", lambda group: found[group])
     monkeypatch.setattr(codec_module, "_loaded_groups", set())
     with caplog.at_level(logging.WARNING):
         assert resolve_dtype("<foreign>") == "bytes"

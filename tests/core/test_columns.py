@@ -327,6 +327,15 @@ def test_an_interrupt_within_a_row_closes_the_connection() -> None:
     assert closed == ["closed"]
 
 
+def test_a_connection_that_is_closed_during_a_stream_ends_it_once_and_for_all() -> None:
+    it, _ = reader(packets(cell(b"1") + cell(b"a")), 4)
+    it.raw._rfile = None
+    with pytest.raises(pymysql.err.OperationalError, match="closed during the query"):
+        list(it.batches())
+    it.result._finish_unbuffered_query()  # as the driver does when it forgets the answer
+    assert not it.result.unbuffered_active
+
+
 def test_another_query_during_a_stream_never_cuts_it_short_in_silence(
     things: Any, connection: dj.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,7 +359,7 @@ def test_a_stream_that_is_left_leaves_the_connection_usable(
 ) -> None:
     monkeypatch.setattr(mysql_packets, "BYTES_IN_A_BATCH", 1000)
     for _ in range(3):
-        rows = (things * things.proj(other="id")).stream()
+        rows = (things * things.proj(other="id")).stream(order_by="KEY")
         assert next(rows)["id"] == -5
         rows.close()
         assert len(things) == N_ROWS
@@ -394,3 +403,23 @@ def test_a_stream_of_arrow_batches_does_not_hold_all_rows(schema: dj.Schema) -> 
         f"arrow stream: {peak / 2**20:.1f} MiB of Python and {most / 2**20:.1f} MiB of Arrow at most for 20 MB"
     )
     assert peak + most < 14 * 2**20
+
+
+@pytest.mark.parametrize("n_rows", [3, 2000])
+def test_arrays_keep_every_digit_of_unsigned_numbers(schema: dj.Schema, n_rows: int) -> None:
+    @schema
+    class Counter(dj.Manual):
+        definition = "id : int32\n---\ncount : bigint unsigned\nmissed = null : bigint unsigned"
+
+    # SQLite's own whole numbers end at 2**63.
+    largest = 2**63 - 1 if schema.connection.dialect.name == "sqlite" else 2**64 - 1
+    counts = [largest - number if number % 2 else number for number in range(n_rows)]
+    Counter.insert({"id": i, "count": n, "missed": n or None} for i, n in enumerate(counts))
+    for query, expected in ((Counter(), counts), (Counter & "id in (0, 2)", [0, 2])):
+        array = query.to_arrays("count", order_by="KEY")
+        assert array.dtype == np.uint64
+        assert array.tolist() == expected
+    assert Counter.to_arrays("missed", order_by="KEY").tolist() == [n or None for n in counts]
+    total = Counter.proj(total="count + 0").to_arrays("total", order_by="KEY")
+    assert total.tolist() == counts
+    assert Counter.to_pandas(order_by="KEY")["count"].tolist() == counts

@@ -221,6 +221,7 @@ meta = null : json
 unique index ((lower(name)))   # a comment (in brackets)
 index (size, (size * 2 % 7), (concat(name, ", 'x'")))
 index ((date(taken)))
+index ((size), name, size)
 unique index (meta.probe.serial:char(20))
 index (meta.gain:signed, name)
 index (meta.note)

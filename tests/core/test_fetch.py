@@ -386,6 +386,9 @@ def test_paths_into_json(lab: Any) -> None:
     assert found({"meta.note": "it's"}) == ["M1"]
     assert found({"meta.x": None}) == ["M2"]
     assert found({"meta.missing": None}) == ["M1", "M2"]
+    lab.Subject.update1({"subject": "M2", "meta": {"x": "null"}})
+    assert found({"meta.x": "null"}) == ["M2"]
+    assert found({"meta.x": None}) == []
     assert found({"meta.note": "x') OR 1=1 -- "}) == []
     assert found({"meta.a') or 1=1 --": 1}) == []
     with pytest.raises(dj.errors.UnknownAttributeError):
@@ -433,7 +436,7 @@ def grid_rows() -> list[dict[str, Any]]:
             "who": None if n % 5 == 0 else uuid.UUID(int=n),
             "day": None if n % 3 == 0 else dt.date(2026, 1, 1) + dt.timedelta(n % 40),
             "value": None if n % 11 == 0 else n / 8,
-            "word": None if n % 2 else f"w{n}",
+            "word": None if n % 2 else f"w{n}%s",
         }
         for n in range(1500)
     ]

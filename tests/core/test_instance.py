@@ -14,6 +14,7 @@ import pytest
 import dj_panel as dj
 from dj_panel.core.settings import Settings
 from tests.conftest import Backend
+from tests.servers import MariaDBServer
 
 
 def instance(backend: Backend, **settings: object) -> dj.Instance:
@@ -58,6 +59,13 @@ def test_the_arguments_go_before_the_environment_and_the_file(
     assert dj.Instance().config.backend == "sqlite"
     with pytest.raises(dj.errors.SettingsError, match="Did you mean 'safemode'"):
         dj.Instance(safemod=True)
+
+
+def test_tls_that_cannot_be_had_is_said_to_be_the_reason(mariadb: MariaDBServer) -> None:
+    lab = dj.Instance(mariadb.host, mariadb.user, mariadb.password, mariadb.port, use_tls=True)
+    # the tests' own server has no certificate, and MySQL one that it signed itself
+    with pytest.raises(dj.errors.LostConnectionError, match=r"offers no TLS|certificate .*\"ca\":"):
+        lab.list_schemas()
 
 
 def test_the_settings_of_instances_are_apart(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_bytes_come_back(store: Store) -> None:
     assert store.is_dir("a/b")
     assert not store.is_dir("a/b/c.bin")
     assert store.listdir("a/b") == ["c.bin"]
+    assert store.sections() == ["a"]
     with store.open("a/b/c.bin") as stream:
         assert stream.read(3) == b"con"
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import dj_panel as dj
+from dj_panel.core.dialect import MySQL
 
 U1 = uuid.UUID("12345678-1234-5678-1234-567812345678")
 
@@ -109,8 +110,34 @@ def test_values_come_back_as_they_went_in(schema: dj.Schema) -> None:
         others = {name: rows[i][name] for k, name in columns.items() if k != kind}
         assert set(others.values()) == {None}
     for i, (kind, value, _) in enumerate(KEPT):
-        if kind not in ("json", "bytes", "<blob>", "text", "varbinary(4)"):
+        if kind not in ("bytes", "<blob>", "text", "varbinary(4)"):
             assert i in (Values & {columns[kind]: value}).to_arrays("id"), (kind, value)
+
+
+def test_integers_in_documents_are_kept_to_the_last_digit_or_refused(schema: dj.Schema) -> None:
+    @schema
+    class Document(dj.Manual):
+        definition = """
+        id : int32
+        ---
+        document : json
+        """
+
+    dialect = schema.connection.dialect
+    keeps_any = not isinstance(dialect, MySQL) or dialect.is_mariadb
+    for number, value in enumerate(
+        (2**53 + 1, 2**64 - 1, -(2**63), 2**64, [-(2**63) - 1], {"x": 10**30 + 1})
+    ):
+        row = {"id": number, "document": value}
+        if keeps_any or number < 3:
+            Document.insert1(row)
+            assert Document.fetch1("document") == value
+            assert len(Document & {"document": value}) == 1
+        else:
+            with pytest.raises(dj.errors.ValueRefusedError, match=r"Document\.document.*more than 64 bits"):
+                Document.insert1(row)
+            assert len(Document & {"document": value}) == 0
+        Document.delete_quick()
 
 
 REFUSED: list[tuple[str, Any, str]] = [

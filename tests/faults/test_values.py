@@ -56,13 +56,21 @@ FINITE = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
 )
 SINGLE = st.floats(width=32, allow_nan=False, allow_infinity=False)
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), FINITE, st.text(max_size=6)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
+
+
+def documents(integers: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        st.one_of(st.none(), st.booleans(), integers, FINITE, st.text(max_size=6)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        ),
+        max_leaves=6,
+    )
+
+
+JSON = documents(st.integers())
+# MySQL keeps integers of 64 bits in JSON, and refuses longer ones; other servers keep the text of any.
+JSON_ON_MYSQL = documents(st.integers(-(2**63), 2**64 - 1))
 MOMENTS = st.one_of(
     st.sampled_from(
         [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), dt.datetime(1970, 1, 1)]
@@ -153,11 +161,11 @@ def expected(kind: str, value: Any) -> Any:
     return None if is_nothing(value) else KEPT[kind][1](value)
 
 
-def exactly_same(a: Any, b: Any, kind: str) -> bool:
+def exactly_same(a: Any, b: Any, kind: str, *, sort_keys: bool = False) -> bool:
     if kind == "<blob>":
         return same(a, b)
     if kind == "json":
-        return type(a) is type(b) and json.dumps(a) == json.dumps(b)
+        return type(a) is type(b) and json.dumps(a, sort_keys=sort_keys) == json.dumps(b, sort_keys=sort_keys)
     # the sign of a zero is not kept
     return type(a) is type(b) and bool(a == b)
 
@@ -173,7 +181,9 @@ counts = {"kept": 0, "refused": 0}
 def test_every_value_comes_back_exactly_and_alike_from_both_servers(
     both: list[Any], kind: str, data: st.DataObject
 ) -> None:
-    strategy, _ = KEPT[kind]
+    # MySQL sorts the keys of documents its own way
+    is_mysql = "MariaDB" not in both[1].connection.query("SELECT VERSION()").fetchone()[0]
+    strategy = JSON_ON_MYSQL if is_mysql and kind == "json" else KEPT[kind][0]
     values = data.draw(st.lists(st.one_of(strategy, strategy, strategy, NOTHING), min_size=20, max_size=60))
     fetched = []
     for table in both:
@@ -182,7 +192,7 @@ def test_every_value_comes_back_exactly_and_alike_from_both_servers(
         fetched.append([row[COLUMNS[kind]] for row in table.to_dicts(order_by="n")])
     for value, embedded, server in zip(values, *fetched, strict=True):
         assert exactly_same(embedded, expected(kind, value), kind), (value, embedded)
-        assert exactly_same(server, expected(kind, value), kind), (value, server)
+        assert exactly_same(server, expected(kind, value), kind, sort_keys=is_mysql), (value, server)
     counts["kept"] += 2 * len(values)
 
 
