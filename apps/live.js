@@ -71,6 +71,7 @@ export function render({model}) {
   root.className = "live"
   root.tabIndex = -1
   const timers = new Map()
+  let lastPress = -BUSY_MS
 
   function update() {
     const template = document.createElement("template")
@@ -102,7 +103,10 @@ export function render({model}) {
     const element = event.target.closest?.("[data-action]")
     if (!element || isField(element) || element.nodeName === "DETAILS") return
     if (element.getAttribute("aria-disabled") === "true" || element.getAttribute("aria-busy") === "true") return
-    element.setAttribute("aria-busy", "true") // a double click is one click
+    // A double click is one click, even if the answer came in between and another button stands there now.
+    if (event.detail > 1 && event.timeStamp - lastPress < BUSY_MS) return
+    lastPress = event.timeStamp
+    element.setAttribute("aria-busy", "true")
     setTimeout(() => element.removeAttribute("aria-busy"), BUSY_MS)
     send(element, element.dataset.value ?? "")
   })

@@ -126,6 +126,19 @@ def test_a_double_click_is_one_click_and_a_disabled_button_does_nothing(rows: Ta
     expect(rows.locator("#heard")).to_have_text("turn==False, tick=x=True")
 
 
+def test_the_second_click_of_two_does_not_meet_what_the_first_brought_there(rows: Tab) -> None:
+    box = rows.get_by_role("button", name="Remove b").bounding_box()
+    assert box is not None
+    place = (box["x"] + 10, box["y"] + box["height"] / 2)
+    rows.mouse.click(*place)
+    expect(rows.get_by_role("listitem", name="row b")).to_have_count(0)
+    rows.mouse.down(click_count=2)  # now another row's button is there
+    rows.mouse.up(click_count=2)
+    rows.get_by_role("checkbox", name="Tick").check()
+    expect(rows.locator("#heard")).to_contain_text("tick=x=True")
+    expect(rows.get_by_role("button", name="Remove ")).to_have_count(2)
+
+
 def test_hostile_text_stays_text(rows: Tab) -> None:
     expect(rows.get_by_text(HOSTILE)).to_be_visible()
     assert rows.title() != "broken in"

@@ -284,6 +284,7 @@ def test_an_address_shows_the_same_view_in_another_browser(animals: Tab, open_pa
     filter_field(animals, "animal_id").press("Enter")
     sort_button(animals, "born").click()
     animals.get_by_role("button", name="Next page").click()
+    expect(animals.get_by_text("51–100 of 130")).to_be_visible()
     animals.get_by_role("button", name="Columns").click()
     animals.get_by_role("dialog", name="Columns").get_by_label(re.compile("^big")).uncheck()
     expect(animals).to_have_url(re.compile("hide=big"))
