@@ -233,7 +233,11 @@ class EntryForm {
     const text = await this.nextFree()
     if (!text || this.counter.hasText) return
     if (onlyNote) this.counter.setNote(`Next free: ${text}`)
-    else this.store.set({[this.about.counter]: text})
+    else {
+      this.store.set({[this.about.counter]: text})
+      // Whoever is in the field already, and about to type, replaces the suggestion instead of adding to it.
+      if (this.counter.hasFocus) this.counter.input.select()
+    }
   }
 
   // ---- saving
