@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import dj_panel as dj
 from dj_panel.apps.entry import EnterPage
 from dj_panel.apps.page import Page
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.entering import Entering
 from dj_panel.apps.site import RunningSite, Site, serve
 from dj_panel.apps.theme import html_pane
 from tests.conftest import Backend
@@ -254,6 +257,28 @@ def test_a_taken_key_offers_to_open_it_or_the_next_number(lab: Lab) -> None:
 
 
 @on_one_server
+def test_a_number_suggested_late_is_replaced_by_what_is_typed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_answer = threading.Event()
+    suggested = Entering.next_free
+
+    async def late(self: Entering, table: str, attribute: str, fixed: Any) -> str:
+        await asyncio.to_thread(may_answer.wait)
+        return await suggested(self, table, attribute, fixed)
+
+    monkeypatch.setattr(Entering, "next_free", late)
+    lab.rows("Session").insert1({"subject_id": "M042", "session": 1, "day": "2026-01-01"})
+    tab = lab.open("Session", "?subject_id=M042")
+    lab.field("Session").focus()
+    may_answer.set()
+    expect(lab.field("Session")).to_have_value("2")
+    lab.type("7")
+    expect(lab.field("Session")).to_have_value("7")
+    tab.goto("about:blank")
+
+
+@on_one_server
 def test_a_wrong_cell_of_a_part_is_told_in_the_cell(lab: Lab) -> None:
     tab = lab.open("Session", "?subject_id=M042")
     expect(lab.field("Session")).to_have_value("1")
@@ -363,6 +388,7 @@ SERVER = """
     import sys
     import dj_panel as dj
     from dj_panel.apps.services import Services
+from dj_panel.apps.services.entering import Entering
     from dj_panel.apps.site import Site, serve
     from tests.browser.test_entry import PAGES
     from tests.entry_tables import declare
