@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dj_panel.core.codec import resolve_dtype
-from dj_panel.core.coretypes import BytesType, TextType
+from dj_panel.core.columntypes import BytesType, TextType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import CodecError
 from dj_panel.core.structure import Attribute

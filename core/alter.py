@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from dj_panel.core.catalog import lineage_rows
+from dj_panel.core.columntypes import ColumnType
 from dj_panel.core.connection import Connection
-from dj_panel.core.coretypes import ColumnType
 from dj_panel.core.dialect.indexes import attributes_of, value_sql
 from dj_panel.core.dialect.protocol import Alteration, AlterScript, Statement
 from dj_panel.core.difference import (

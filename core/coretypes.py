@@ -29,25 +29,7 @@ from dj_panel.core.columntypes import (
     UuidType,
 )
 
-__all__ = [
-    "BooleanType",
-    "BytesType",
-    "ColumnType",
-    "DateType",
-    "DatetimeType",
-    "DecimalType",
-    "EnumType",
-    "FloatType",
-    "IntegerType",
-    "JsonType",
-    "TextType",
-    "TimeType",
-    "UuidType",
-    "core_type_like",
-    "is_core_type",
-    "known_types",
-    "parse_type",
-]
+__all__ = ["core_type_like", "is_core_type", "known_types", "parse_type"]
 
 _INTEGERS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 _NATIVE_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}

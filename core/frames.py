@@ -28,7 +28,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from dj_panel.core.coretypes import DecimalType, IntegerType
+from dj_panel.core.columntypes import DecimalType, IntegerType
 from dj_panel.core.dialect.columns import Batch, ListColumn, TypedValues
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.fetch import Decoder

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 
-from dj_panel.core.coretypes import ColumnType, EnumType, parse_type
+from dj_panel.core.columntypes import ColumnType, EnumType
+from dj_panel.core.coretypes import parse_type
 from dj_panel.core.errors import UnknownAttributeError
 
 __all__ = ["Attribute", "ForeignKey", "Heading", "Index", "Lineage", "TableName", "TableStructure", "Tier"]

@@ -20,7 +20,7 @@ from dj_panel.core.algebra import (
     TextCondition,
     TextMatch,
 )
-from dj_panel.core.coretypes import ColumnType, EnumType, IntegerType, TextType
+from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType, TextType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.sqltext import Slot, parse_text

@@ -22,7 +22,7 @@ from dj_panel.apps.preview.description import human_bytes
 from dj_panel.core.blob import COMPRESSED
 from dj_panel.core.blobwriter import TYPE_IDS
 from dj_panel.core.codec import decode_value, resolve_chain
-from dj_panel.core.coretypes import FloatType, TextType
+from dj_panel.core.columntypes import FloatType, TextType
 from dj_panel.core.errors import CodecError, DataJointError
 from dj_panel.core.structure import Attribute
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Negation, Ordering, TextMatch
-from dj_panel.core.coretypes import DatetimeType
+from dj_panel.core.columntypes import DatetimeType
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute

@@ -18,7 +18,7 @@ from typing import Any
 import pymysql
 from pymysql.constants import CLIENT, CR
 
-from dj_panel.core.coretypes import ColumnType, DatetimeType, DateType, FloatType
+from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, FloatType
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.mysql_inserts import packed_inserts
 from dj_panel.core.dialect.mysql_packets import row_batches

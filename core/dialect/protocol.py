@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from dj_panel.core.coretypes import ColumnType
+from dj_panel.core.columntypes import ColumnType
 from dj_panel.core.dialect.columns import Batch, batches_of_rows
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.settings import Settings

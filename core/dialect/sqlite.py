@@ -20,13 +20,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from dj_panel.core.coretypes import (
-    ColumnType,
-    DecimalType,
-    EnumType,
-    IntegerType,
-    TimeType,
-)
+from dj_panel.core.columntypes import ColumnType, DecimalType, EnumType, IntegerType, TimeType
 from dj_panel.core.dialect.protocol import (
     TOO_SLOW,
     Convert,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from dj_panel.core.coretypes import ColumnType, DatetimeType, EnumType, IntegerType, TextType
+from dj_panel.core.columntypes import ColumnType, DatetimeType, EnumType, IntegerType, TextType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect.indexes import create_sqlite_index, read_words
 from dj_panel.core.dialect.protocol import (
