@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from dj_panel.apps.live import button, href, link
+from dj_panel.apps.markup import escape, icon, tier_chip
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import TableStatus
@@ -16,7 +17,6 @@ from dj_panel.apps.status import (
     table_route,
     tier_icon,
 )
-from dj_panel.apps.theme import escape, icon, tier_chip
 
 __all__ = ["CSS", "LIST_CSS", "PANEL_CSS", "hint_html", "list_html", "panel_html", "tools_html"]
 

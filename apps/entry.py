@@ -16,12 +16,12 @@ import param
 from panel.custom import JSComponent
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.pickers import picker_number
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.apps.theme import escape, html_pane, tier_chip
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
 

@@ -10,7 +10,7 @@ import param
 from panel.custom import JSComponent
 
 from dj_panel.apps.layout import Box, Direction, Link, layout
-from dj_panel.apps.theme import ICON_PATHS, tier_label
+from dj_panel.apps.markup import ICON_PATHS, tier_label
 
 EdgeStyle = Literal["primary", "secondary", "renamed", "renamed-secondary"]
 

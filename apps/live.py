@@ -14,10 +14,10 @@ import param
 from bokeh.document import Document
 from panel.custom import JSComponent
 
+from dj_panel.apps.markup import COMPONENT_CSS, escape
 from dj_panel.apps.page import Page, report
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.watching import Snapshot
-from dj_panel.apps.theme import COMPONENT_CSS, escape
 from dj_panel.apps.visit import Visit
 
 __all__ = ["Action", "LiveHtml", "LivePage", "button", "clock_text", "href", "link"]
@@ -57,7 +57,7 @@ class LiveHtml(JSComponent):
         Called with each `Action`, in the session that it came from.
     """
 
-    html = param.String(default="", doc="What is shown; every value in it went through `theme.escape`.")
+    html = param.String(default="", doc="What is shown; every value in it went through `markup.escape`.")
     clock = param.String(default="", doc="The text of all elements with `data-clock`.")
     on_action = param.Callable(doc="Called with each action of the visitor.")
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from dj_panel.apps.theme import COMPONENT_CSS
+from dj_panel.apps.markup import COMPONENT_CSS
 
 __all__ = ["LiveHtml", "stylesheet"]
 
@@ -31,7 +31,7 @@ class LiveHtml(JSComponent):
     Parameters
     ----------
     html
-        Trusted: values in it went through `dj_panel.apps.theme.escape`.
+        Trusted: values in it went through `dj_panel.apps.markup.escape`.
     on_filter
         Called with what is typed into the filter.
     """

@@ -8,6 +8,7 @@ from typing import Any
 from panel.viewable import Viewable
 
 from dj_panel.apps.live import Action, LiveHtml, LivePage, clock_text, link
+from dj_panel.apps.markup import html_pane
 from dj_panel.apps.monitor_html import CSS, Scene, index_html, job_id, table_html
 from dj_panel.apps.page import empty_state
 from dj_panel.apps.routes import Route
@@ -15,7 +16,6 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import TableStatus
 from dj_panel.apps.services.working import MAX_WORKERS, JobRow, WorkerInfo
 from dj_panel.apps.status import COMPUTED_TIERS, populate_route, table_route
-from dj_panel.apps.theme import html_pane
 
 __all__ = ["PopulatePage"]
 

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from dj_panel.apps.live import button, link
+from dj_panel.apps.markup import escape, icon, key_html, progress_bar_html, state_chip, tier_chip
 from dj_panel.apps.services.pace import FEWEST_SAMPLES, Estimate
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import Snapshot, TableStatus
@@ -22,7 +23,6 @@ from dj_panel.apps.status import (
     tier_icon,
     trouble_html,
 )
-from dj_panel.apps.theme import escape, icon, key_html, progress_bar_html, state_chip, tier_chip
 
 __all__ = ["CSS", "Scene", "index_html", "job_id", "range_text", "table_html"]
 

@@ -10,6 +10,7 @@ import panel as pn
 from panel.viewable import Viewable
 
 from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.markup import escape, key_html, tier_chip
 from dj_panel.apps.page import Page
 from dj_panel.apps.preview import Preview, preview
 from dj_panel.apps.preview.view import pane, problem_html
@@ -20,7 +21,6 @@ from dj_panel.apps.services.rows import Address, named_attribute
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
-from dj_panel.apps.theme import escape, key_html, tier_chip
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute

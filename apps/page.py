@@ -14,8 +14,8 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import escape, html_pane
 from dj_panel.apps.routes import Route
-from dj_panel.apps.theme import escape, html_pane
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import AccessError, DataJointError
 

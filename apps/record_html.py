@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from dj_panel.apps.markup import escape, tier_chip
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.cells import Cell, is_value
 from dj_panel.apps.services.filters import filter_kind
@@ -12,7 +13,6 @@ from dj_panel.apps.services.rows import Address, Record, RowsPage
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import can_add, link
 from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
-from dj_panel.apps.theme import escape, tier_chip
 from dj_panel.core.structure import Attribute
 
 __all__ = ["cell_html", "record_html", "steps_html"]

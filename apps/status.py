@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from panel.viewable import Viewable
 
 from dj_panel.apps.live import Action, LiveHtml, LivePage, button, clock_text, href, link
+from dj_panel.apps.markup import chip, escape, icon, progress_bar_html, state_chip, tier_label
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import Snapshot, TableStatus
 from dj_panel.apps.services.working import ErrorGroup
-from dj_panel.apps.theme import chip, escape, icon, progress_bar_html, state_chip, tier_label
 
 __all__ = [
     "HomePage",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dj_panel.apps.markup import escape, tier_chip
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services import TableInfo
 from dj_panel.apps.table_view import table_route
-from dj_panel.apps.theme import escape, tier_chip
 
 __all__ = ["can_add", "head_html", "link", "tables_html"]
 

@@ -9,6 +9,7 @@ import numpy as np
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import empty_state
 from dj_panel.apps.preview import text
 from dj_panel.apps.preview.controls import watch
 from dj_panel.apps.preview.group import GroupView
@@ -32,7 +33,6 @@ from dj_panel.apps.preview.stack import StackView
 from dj_panel.apps.preview.table import TableView, cell, numeric_columns
 from dj_panel.apps.preview.tree import arrays_in, tree_html
 from dj_panel.apps.preview.view import Context, StillView, View, column, pane, problem_html
-from dj_panel.apps.theme import empty_state
 
 ViewName = Literal["lines", "image", "picture", "stack", "table", "tree", "arrays", "text", "value", "empty"]
 

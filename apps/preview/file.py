@@ -7,12 +7,12 @@ import logging
 
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import escape
 from dj_panel.apps.preview.controls import ButtonBar, download_button
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import File
 from dj_panel.apps.preview.view import Context, pane, plain_reason
-from dj_panel.apps.theme import escape
 
 LIMIT_BYTES = 32 * 2**20
 

@@ -7,12 +7,12 @@ from typing import Protocol
 
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import empty_state, escape
 from dj_panel.apps.preview.controls import select
 from dj_panel.apps.preview.description import Description, describe
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import ArraySource, Group
 from dj_panel.apps.preview.view import Context, View, column, pane
-from dj_panel.apps.theme import empty_state, escape
 
 
 class Shown(Protocol):

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import escape
 from dj_panel.apps.preview.controls import ICONS, ButtonBar
 from dj_panel.apps.preview.description import describe, integer_text, shortened
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import ArraySource, Rows
 from dj_panel.apps.preview.stack import LeadSliders
 from dj_panel.apps.preview.view import Context, View, column, pane, problem_html, row
-from dj_panel.apps.theme import escape
 
 ROWS_A_PAGE = 100
 MOST_COLUMNS = 40

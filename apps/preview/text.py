@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dj_panel.apps.markup import empty_state, escape
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.preview.sources import Listing, Raw, Text, Value
-from dj_panel.apps.theme import empty_state, escape
 
 LONGEST_TEXT = 50_000
 BYTES_SHOWN = 1024

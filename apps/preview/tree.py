@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dj_panel.apps.markup import escape
 from dj_panel.apps.preview.description import describe, shortened
 from dj_panel.apps.preview.sources import ArraySource, is_numeric
 from dj_panel.apps.preview.table import cell
-from dj_panel.apps.theme import escape
 
 MOST_NODES = 2000
 MOST_CHILDREN = 100

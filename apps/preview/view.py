@@ -12,11 +12,11 @@ import panel as pn
 from bokeh.document import Document
 from panel.viewable import Viewable
 
+from dj_panel.apps.markup import chip, escape, html_pane
 from dj_panel.apps.preview.decimation import Summary
 from dj_panel.apps.preview.protocols import Run
 from dj_panel.apps.preview.refresh import Refresher
 from dj_panel.apps.preview.sources import BUDGET_BYTES
-from dj_panel.apps.theme import chip, escape, html_pane
 
 VIEW_CSS = """
 :host{display:block}

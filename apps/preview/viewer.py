@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import panel as pn
 import param
 
+from dj_panel.apps.markup import escape
 from dj_panel.apps.preview.controls import copy_button
 from dj_panel.apps.preview.description import Description, describe
 from dj_panel.apps.preview.dispatch import Switcher
@@ -19,7 +20,6 @@ from dj_panel.apps.preview.protocols import Run
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import BUDGET_BYTES, Opened, open_value
 from dj_panel.apps.preview.view import Context, column, pane, problem_html
-from dj_panel.apps.theme import escape
 
 log = logging.getLogger(__name__)
 

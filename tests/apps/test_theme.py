@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from dj_panel.apps import theme
+from dj_panel.apps import markup, theme
 from dj_panel.apps.theme import DARK, LIGHT, Scheme
 
 TEXT, MARK = 4.5, 3.0  # WCAG 2.2, success criteria 1.4.3 and 1.4.11
@@ -79,22 +79,22 @@ def test_light_and_dark_define_the_same_tiers_and_states_and_each_has_an_icon_an
     assert LIGHT.tiers.keys() == DARK.tiers.keys()
     assert LIGHT.states.keys() == DARK.states.keys()
     for tier in LIGHT.tiers:
-        assert theme.ICON_PATHS[tier]
-        assert theme.tier_label(tier.upper()) == tier.capitalize()
+        assert markup.ICON_PATHS[tier]
+        assert markup.tier_label(tier.upper()) == tier.capitalize()
     for state in LIGHT.states:
-        assert theme.ICON_PATHS[state]
-        assert theme.state_label(state) == state.capitalize()
+        assert markup.ICON_PATHS[state]
+        assert markup.state_label(state) == state.capitalize()
 
 
 def test_every_custom_property_that_the_components_use_is_defined() -> None:
-    defined = set(re.findall(r"(--dj-[\w-]+):", theme.css_variables() + theme.COMPONENT_CSS))
-    used = set(re.findall(r"var\((--dj-[\w-]+)", theme.css_variables() + theme.COMPONENT_CSS))
+    defined = set(re.findall(r"(--dj-[\w-]+):", theme.css_variables() + markup.COMPONENT_CSS))
+    used = set(re.findall(r"var\((--dj-[\w-]+)", theme.css_variables() + markup.COMPONENT_CSS))
     assert used
     assert used <= defined
 
 
 def test_the_style_sheet_asks_for_nothing_from_elsewhere() -> None:
-    for css in (theme.css_variables(), theme.COMPONENT_CSS):
+    for css in (theme.css_variables(), markup.COMPONENT_CSS):
         assert "url(" not in css
         assert "@import" not in css
 
@@ -105,11 +105,11 @@ HOSTILE = "<img src=x onerror=\"alert('1')\">&"
 @pytest.mark.parametrize(
     "built",
     [
-        theme.chip(HOSTILE),
-        theme.state_chip("error", HOSTILE),
-        theme.empty_state(HOSTILE, HOSTILE),
-        theme.key_html({HOSTILE: HOSTILE}),
-        theme.escape(HOSTILE),
+        markup.chip(HOSTILE),
+        markup.state_chip("error", HOSTILE),
+        markup.empty_state(HOSTILE, HOSTILE),
+        markup.key_html({HOSTILE: HOSTILE}),
+        markup.escape(HOSTILE),
     ],
 )
 def test_values_in_built_html_stay_text(built: str) -> None:
@@ -119,19 +119,19 @@ def test_values_in_built_html_stay_text(built: str) -> None:
 
 @pytest.mark.parametrize("state", LIGHT.states)
 def test_a_state_is_told_by_icon_word_and_colour(state: str) -> None:
-    built = theme.state_chip(state)
+    built = markup.state_chip(state)
     assert f"dj-state-{state}" in built
-    assert theme.ICON_PATHS[state] in built
-    assert f"<span>{theme.state_label(state)}</span>" in built
+    assert markup.ICON_PATHS[state] in built
+    assert f"<span>{markup.state_label(state)}</span>" in built
 
 
 def test_a_chip_of_an_unknown_kind_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'loud'"):
-        theme.chip("x", "loud")
+        markup.chip("x", "loud")
 
 
 def test_a_progress_bar_says_in_words_what_it_shows() -> None:
-    built = theme.progress_bar_html(1200, 3, 1, 2000)
+    built = markup.progress_bar_html(1200, 3, 1, 2000)
     assert 'aria-label="1,200 of 2,000 done, 3 running, 1 failed"' in built
     assert "1,200 / 2,000" in built
     assert "<b>1 failed</b>" in built
@@ -139,11 +139,11 @@ def test_a_progress_bar_says_in_words_what_it_shows() -> None:
 
 
 def test_a_progress_bar_of_nothing_to_do_is_empty_and_does_not_divide_by_zero() -> None:
-    built = theme.progress_bar_html(0, 0, 0, 0)
+    built = markup.progress_bar_html(0, 0, 0, 0)
     assert "0 of 0 done" in built
     assert "width:" not in built
 
 
 def test_a_pane_brings_the_rules_of_its_chips() -> None:
-    pane = theme.html_pane(theme.tier_chip("manual"), stylesheets=["b {}"])
-    assert pane.stylesheets == [theme.COMPONENT_CSS, "b {}"]
+    pane = markup.html_pane(markup.tier_chip("manual"), stylesheets=["b {}"])
+    assert pane.stylesheets == [markup.COMPONENT_CSS, "b {}"]

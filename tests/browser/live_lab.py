@@ -12,13 +12,13 @@ import pytest
 from panel.viewable import Viewable
 
 from dj_panel.apps.diagram import DiagramPage
+from dj_panel.apps.markup import escape, html_pane
 from dj_panel.apps.monitor import PopulatePage
 from dj_panel.apps.page import Page
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import RunningSite, Site, serve
 from dj_panel.apps.status import HomePage
-from dj_panel.apps.theme import escape, html_pane
 from dj_panel.modules import sorted_classes
 from tests.slow_lab import load_slow_lab
 

@@ -21,11 +21,11 @@ from playwright.sync_api import Page as Tab
 
 import dj_panel as dj
 from dj_panel.apps.entry import EnterPage
+from dj_panel.apps.markup import html_pane
 from dj_panel.apps.page import Page
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.entering import Entering
 from dj_panel.apps.site import RunningSite, Site, serve
-from dj_panel.apps.theme import html_pane
 from tests.conftest import Backend
 from tests.entry_tables import declare
 from tests.servers import free_port

@@ -10,9 +10,9 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
 from dj_panel.apps.live import Action, LiveHtml, button
+from dj_panel.apps.markup import escape
 from dj_panel.apps.page import Page
 from dj_panel.apps.site import RunningSite, Site, serve
-from dj_panel.apps.theme import escape
 
 LONG_MS = 60_000
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"

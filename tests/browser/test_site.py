@@ -32,11 +32,11 @@ from playwright.sync_api import Page as Tab
 
 from dj_panel.apps import site as site_module
 from dj_panel.apps.frame import Frame
+from dj_panel.apps.markup import escape, html_pane
 from dj_panel.apps.page import Page, empty_state
 from dj_panel.apps.routes import Route
 from dj_panel.apps.shell import Bridge
 from dj_panel.apps.site import RunningSite, Site, serve
-from dj_panel.apps.theme import escape, html_pane
 from dj_panel.core.errors import AccessError, MissingTableError
 
 SECRET = "SELECT password FROM mysql.user"

@@ -19,6 +19,7 @@ from playwright.sync_api import Page as Tab
 
 import dj_panel as dj
 from dj_panel.apps.browse import TablePage, TablesPage
+from dj_panel.apps.markup import html_pane
 from dj_panel.apps.objects import ObjectPage
 from dj_panel.apps.page import Page
 from dj_panel.apps.pipeline import Pipeline, app_name
@@ -26,7 +27,6 @@ from dj_panel.apps.record import RecordPage
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services import Services, browsing
 from dj_panel.apps.site import RunningSite, Site, serve
-from dj_panel.apps.theme import html_pane
 from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.settings import Settings
 
