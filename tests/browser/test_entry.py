@@ -388,7 +388,7 @@ SERVER = """
     import sys
     import dj_panel as dj
     from dj_panel.apps.services import Services
-from dj_panel.apps.services.entering import Entering
+    from dj_panel.apps.services.entering import Entering
     from dj_panel.apps.site import Site, serve
     from tests.browser.test_entry import PAGES
     from tests.entry_tables import declare

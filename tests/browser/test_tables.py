@@ -501,9 +501,12 @@ def test_a_record_shows_its_surroundings_and_its_values(page: Tab, lab: Lab) -> 
 
 def test_steps_through_rows_work_with_keys_and_a_copy_can_be_begun(page: Tab, lab: Lab) -> None:
     page.goto(lab.url("record", "lab.Animal", animal_id="A001"))
+    steps = page.get_by_role("navigation", name="Rows before and after")
     expect(page.get_by_role("heading", name="Animal A001")).to_be_visible()
+    expect(steps.get_by_text("Next row")).to_be_visible()
     page.keyboard.press("Alt+ArrowDown")
     expect(page.get_by_role("heading", name="Animal A002")).to_be_visible()
+    expect(steps.get_by_role("link", name="Previous row")).to_have_attribute("href", re.compile("A001"))
     page.keyboard.press("Alt+ArrowUp")
     expect(page.get_by_role("heading", name="Animal A001")).to_be_visible()
     copy = page.get_by_role("link", name="Duplicate as new")
