@@ -189,7 +189,10 @@ def reading(bench: Bench) -> list[Row]:
 def main() -> None:
     """Run every row, print the table and keep the raw timings."""
     loads = {"before": os.getloadavg()}
-    with tempfile.TemporaryDirectory() as folder, private_mariadb(Path(folder) / "mariadb") as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        private_mariadb(Path(folder) / "mariadb", durable=True) as server,
+    ):
         bench = Bench(server)
         rows = [
             *writing(bench, Path(folder)),

@@ -25,6 +25,7 @@ from dj_panel.core.columntypes import (
     FloatType,
     IntegerType,
     TextType,
+    TimeTexts,
 )
 from dj_panel.core.lazy import np
 from dj_panel.core.rows import is_missing
@@ -89,7 +90,8 @@ def _encoded(
             if found is None:
                 return None
             table = dict(zip(order, found, strict=True))
-            return [table[v] for v in values]
+            same = (table[v] for v in values)
+            return TimeTexts(same) if isinstance(found, TimeTexts) else list(same)
     return _checked_and_encoded(column, encode, values, types)
 
 
@@ -98,7 +100,7 @@ def _checked_and_encoded(
 ) -> list[Any] | None:
     written_out = column if isinstance(column, DatetimeType) and encode == column.format else None
     if written_out and not written_out.digits and types == {str} and _are_plain_times(values):
-        return values
+        return TimeTexts(values)
     check = _CHECKS.get(type(column))
     checked = check(column, values, types) if check else None
     if checked is None:
@@ -119,7 +121,7 @@ def _checked_and_encoded(
 def _times_as_text(column: DatetimeType, times: list[dt.datetime]) -> list[str]:
     if not column.digits:
         # Without a fraction, as they were checked. All at once, for giving a separator takes half as long again.
-        return "\n".join(map(dt.datetime.isoformat, times)).replace("T", " ").split("\n")
+        return TimeTexts("\n".join(map(dt.datetime.isoformat, times)).replace("T", " ").split("\n"))
     end = 20 + column.digits
     return [time.isoformat(" ", "microseconds")[:end] for time in times]
 

@@ -35,6 +35,7 @@ __all__ = [
     "IntegerType",
     "JsonType",
     "TextType",
+    "TimeTexts",
     "TimeType",
     "UuidType",
 ]
@@ -307,6 +308,13 @@ class DatetimeType(ColumnType):
     def format(self, value: Any) -> str:
         text: str = value.isoformat(" ", "seconds")
         return text + (f".{value.microsecond:06d}"[: self.digits + 1] if self.digits else "")
+
+
+class TimeTexts(list[str]):
+    """Times of a column that keeps no fraction, written out alike: ``2026-03-31 14:05:00``.
+
+    The form is a promise to servers that read a number, 20260331140500, sooner than a text.
+    """
 
 
 @dataclass(frozen=True)

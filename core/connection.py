@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from dj_panel.core.catalog import Catalog
@@ -188,7 +188,8 @@ class Connection:
             cursor.execute(sql, tuple(parameters))
             names = [column[0] for column in cursor.description or ()]
             rows = cursor.fetchall() if names else ()
-            return Result(names, rows, cursor.rowcount, cursor.lastrowid or 0)
+            n_warnings = getattr(cursor, "warning_count", 0)
+            return Result(names, rows, cursor.rowcount, cursor.lastrowid or 0, n_warnings)
 
         return self._guarded(session, execute)
 
@@ -427,17 +428,18 @@ class Connection:
         with suppress(_CancelledError):
             self._manual().__exit__(_CancelledError, _CancelledError(), None)
 
-    def retried(self, action: Callable[[], Answer]) -> Answer:
+    def retried(self, action: Callable[[], Answer], *, one_statement: bool = False) -> Answer:
         """Run ``action`` in a transaction, and again from its beginning after a deadlock or a lock timeout.
 
-        Inside an open transaction it is run once, since only a whole transaction can be repeated.
+        Inside an open transaction it is run once, since only a whole transaction can be repeated. An action of
+        ``one_statement`` is a transaction by itself, and needs no beginning and no end.
         """
         if self.in_transaction:
             with self.transaction:
                 return action()
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             try:
-                with self.transaction:
+                with nullcontext() if one_statement else self.transaction:
                     return action()
             except DataJointError as error:
                 if attempt == _MAX_ATTEMPTS or not error.__dict__.get("is_retryable"):

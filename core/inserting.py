@@ -8,6 +8,7 @@ from typing import Any
 
 from dj_panel.core import provenance
 from dj_panel.core.algebra import Node, Relation
+from dj_panel.core.columntypes import DatetimeType
 from dj_panel.core.connection import Connection
 from dj_panel.core.dialect import Statement
 from dj_panel.core.encoder import RowEncoder
@@ -68,6 +69,12 @@ class Inserter:
         self._provenance = provenance.record(connection) if recorded else None
         self._refused: Block | None = None  # what is being written
         self._key = [a.name for a in table.heading.all_attributes if a.in_key]
+        self._whole_seconds = [
+            name
+            for name, attribute in table.heading.attributes.items()
+            if isinstance(attribute.column_type, DatetimeType)
+            and not (attribute.column_type.digits or attribute.codec)
+        ]
 
     # ------------------------------------------------------------------ rows
     def insert(self, rows: Any, chunk_size: int | None = None) -> None:
@@ -81,7 +88,9 @@ class Inserter:
             How many rows a statement has at most; chosen by size if not given.
         """
         most = min(chunk_size or _MAX_ROWS, _MAX_ROWS)
-        reader = RowReader(rows, self._table.heading.names, self._label, most)
+        reader = RowReader(
+            rows, self._table.heading.names, self._label, most, whole_seconds=self._whole_seconds
+        )
         blocks = self._read(reader, most)
         held: list[_Rows] = []
         n_bytes = 0

@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from dj_panel.core.algebra import Negation, Relation, Restrict
@@ -70,19 +71,25 @@ def create_table(
     has_lineage = connection.catalog.has_lineage(structure.name.schema)
 
     def create() -> bool:
-        # Another program may have created it since this one looked. Where tables are created in transactions,
-        # nobody sees one half made; where they are not, the server creates it only if there is none.
-        if connection.run(dialect.table_exists(structure.name)).fetchone() is not None:
-            return False
         kinds = dialect.expression_types(connection.rows_of, structure, dict(inherited or {}))
         for statement in dialect.create_table(structure, dict(inherited or {}), kinds):
-            connection.run(statement)
+            if connection.run(statement).n_warnings and dialect.was_there(connection.rows_of):
+                return False
         rows = lineage_rows(structure)
         for statement in dialect.record_lineage(structure.name.schema, rows, has_table=has_lineage):
-            connection.run(statement)
+            connection.retried(partial(connection.run, statement), one_statement=True)
         return True
 
-    is_new = create() if connection.in_transaction else connection.retried(create)
+    def create_if_missing() -> bool:
+        exists = connection.run(dialect.table_exists(structure.name)).fetchone() is not None
+        return not exists and create()
+
+    # Another program may have created it since this one looked. Where tables are created in transactions,
+    # nobody sees one half made; where they are not, the server creates it only if there is none.
+    if dialect.creates_at_once:
+        is_new = create()
+    else:
+        is_new = connection.retried(create_if_missing)
     if is_new and not connection.in_transaction and not structure.name.table.startswith("~"):
         connection.catalog.add(structure, dict(inherited or {}))
     else:

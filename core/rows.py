@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -82,6 +82,9 @@ class RowReader:
         How many rows a block has at most. May be changed between two blocks.
     is_lenient
         Whether a row that cannot be read becomes a block with an error, rather than the end of reading.
+    whole_seconds
+        Attributes that keep times to the second. Of arrays, their times are read as texts at once: datetimes
+        would be made only to be written out again.
     """
 
     def __init__(
@@ -92,12 +95,14 @@ class RowReader:
         n_rows: int = 5000,
         *,
         is_lenient: bool = False,
+        whole_seconds: Collection[str] = (),
     ) -> None:
         self.n_rows = n_rows
         self._is_lenient = is_lenient
         self._rows = rows
         self._names = names
         self._table = table
+        self._whole_seconds = frozenset(whole_seconds)
 
     @property
     def is_repeatable(self) -> bool:
@@ -207,7 +212,8 @@ class RowReader:
         start = 0
         while start < len(rows):
             part = rows[start : start + self.n_rows]
-            yield Block({name: _of_array(part[name]) for name in rows.dtype.names or ()}, len(part))
+            columns = {n: _of_array(part[n], n in self._whole_seconds) for n in rows.dtype.names or ()}
+            yield Block(columns, len(part))
             start += len(part)
 
     def _from_frame(self, frame: Any) -> Iterator[Block]:
@@ -217,7 +223,10 @@ class RowReader:
         start = 0
         while start < len(frame):
             stop = start + self.n_rows
-            columns = _of_polars(frame[start:stop]) if is_polars else _of_pandas(frame.iloc[start:stop])
+            if is_polars:
+                columns = _of_polars(frame[start:stop])
+            else:
+                columns = _of_pandas(frame.iloc[start:stop], self._whole_seconds)
             stop = min(stop, len(frame))
             yield Block(columns, stop - start)
             start = stop
@@ -227,7 +236,8 @@ class RowReader:
         while start < table.num_rows:
             part = table.slice(start, self.n_rows)
             names = part.schema.names
-            yield Block({n: _of_arrow(part.column(i)) for i, n in enumerate(names)}, part.num_rows)
+            columns = {n: _of_arrow(part.column(i), n in self._whole_seconds) for i, n in enumerate(names)}
+            yield Block(columns, part.num_rows)
             start += part.num_rows
 
     def _from_parquet(self, path: Path) -> Iterator[Block]:
@@ -257,9 +267,13 @@ def _block(rows: list[dict[str, Any]]) -> Block:
     return Block({field: [row[field] for row in rows] for field in rows[0]}, len(rows))
 
 
-def _of_array(array: np.ndarray[Any, Any]) -> list[Any]:
+def _of_array(array: np.ndarray[Any, Any], whole_seconds: bool = False) -> list[Any]:
     """Return the values of a column of records; of several dimensions, an array for each row."""
     kind = array.dtype.kind
+    if whole_seconds and kind == "M" and array.ndim == 1 and not np.isnat(array).any():
+        texts = np.datetime_as_string(array, unit="s").tolist()
+        written: list[Any] = "\n".join(texts).replace("T", " ").split("\n")
+        return written
     if array.ndim == 1 and kind in "mM":
         values: list[Any] = array.astype(f"{array.dtype.str[:2]}8[us]").tolist()
         # What Python's times cannot express comes out as a number, and is left for the check of its type.
@@ -270,12 +284,15 @@ def _of_array(array: np.ndarray[Any, Any]) -> list[Any]:
     return list(array)
 
 
-def _of_pandas(frame: Any) -> dict[str, list[Any]]:
+def _of_pandas(frame: Any, whole_seconds: Collection[str] = ()) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
         is_plain_time = isinstance(column.dtype, np.dtype) and column.dtype.kind == "M"
-        columns[name] = _of_array(column.to_numpy()) if is_plain_time else column.tolist()
+        if is_plain_time:
+            columns[name] = _of_array(column.to_numpy(), name in whole_seconds)
+        else:
+            columns[name] = column.tolist()
     return columns
 
 
@@ -283,7 +300,7 @@ def _of_polars(frame: Any) -> dict[str, list[Any]]:
     return {column.name: column.to_list() for column in frame.get_columns()}
 
 
-def _of_arrow(column: Any) -> list[Any]:
+def _of_arrow(column: Any, whole_seconds: bool = False) -> list[Any]:
     kind = str(column.type)
     is_number = kind in ("bool", "double", "float") or kind.startswith(("int", "uint"))
     if (is_number and not column.null_count) or kind in ("string", "large_string"):
@@ -291,5 +308,5 @@ def _of_arrow(column: Any) -> list[Any]:
         return values
     # With a zone, the type goes on behind the unit; such values keep it, to be refused.
     if kind in ("timestamp[s]", "timestamp[ms]", "timestamp[us]", "timestamp[ns]"):
-        return _of_array(column.to_numpy(zero_copy_only=False))
+        return _of_array(column.to_numpy(zero_copy_only=False), whole_seconds)
     return list(column.to_pylist())

@@ -15,11 +15,17 @@ class Result:
     """What a statement gave: rows that can be walked or fetched, and the number of rows that it changed."""
 
     def __init__(
-        self, names: Sequence[str], rows: Sequence[Sequence[Any]], rowcount: int, lastrowid: int
+        self,
+        names: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        rowcount: int,
+        lastrowid: int,
+        n_warnings: int = 0,
     ) -> None:
         self.names = tuple(names)
         self.rowcount = rowcount
         self.lastrowid = lastrowid
+        self.n_warnings = n_warnings
         self._rows = iter(rows)
 
     def __iter__(self) -> Iterator[Any]:

@@ -125,14 +125,27 @@ def named_server(address: str) -> MariaDBServer:
     return MariaDBServer(parts.hostname, parts.port, parts.username, parts.password or "")
 
 
+_IN_SERVICE = ("--innodb-buffer-pool-size=1G", "--innodb-flush-log-at-trx-commit=1")
+_THROWN_AWAY = (
+    "--innodb-buffer-pool-size=64M",
+    # a server whose data are thrown away need not wait for the disk
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-doublewrite=0",
+    "--innodb-flush-method=nosync",
+    "--sync-frm=0",
+)
+
+
 @contextmanager
-def private_mariadb(folder: Path) -> Iterator[MariaDBServer]:
+def private_mariadb(folder: Path, *, durable: bool = False) -> Iterator[MariaDBServer]:
     """Start a MariaDB server with its data in `folder`, and stop it and remove its data at the end.
 
     Parameters
     ----------
     folder
         A folder that does not exist yet; its parent does.
+    durable
+        Whether the server waits for the disk at each commit, as one in service does, which is to be measured.
 
     Raises
     ------
@@ -147,7 +160,7 @@ def private_mariadb(folder: Path) -> Iterator[MariaDBServer]:
     folder.mkdir()
     try:
         _initialise(install, folder)
-        process, server = _start(mariadbd, folder)
+        process, server = _start(mariadbd, folder, durable=durable)
         try:
             yield server
         finally:
@@ -245,11 +258,13 @@ def _initialise(install: str, folder: Path) -> None:
         raise ServerStartError(f"mariadb-install-db failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def _start(mariadbd: str, folder: Path) -> tuple[subprocess.Popen[bytes], MariaDBServer]:
+def _start(
+    mariadbd: str, folder: Path, *, durable: bool = False
+) -> tuple[subprocess.Popen[bytes], MariaDBServer]:
     for attempt in range(1, PORT_ATTEMPTS + 1):
         server = MariaDBServer("127.0.0.1", free_port(), "dj_test", secrets.token_urlsafe(12))
         with (folder / "server.log").open("w+b") as log:
-            process = _launch(mariadbd, folder, server, log)
+            process = _launch(mariadbd, folder, server, log, durable=durable)
             try:
                 _wait_until_ready(process, server, log)
             except ServerStartError as error:
@@ -265,7 +280,9 @@ def _start(mariadbd: str, folder: Path) -> tuple[subprocess.Popen[bytes], MariaD
     raise AssertionError("every attempt returns or raises")
 
 
-def _launch(mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _launch(
+    mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes], *, durable: bool
+) -> subprocess.Popen[bytes]:
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
     accounts = folder / "accounts.sql"
@@ -288,13 +305,8 @@ def _launch(mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes]) 
         "--bind-address=127.0.0.1",
         f"--port={server.port}",
         "--skip-name-resolve",
-        "--innodb-buffer-pool-size=64M",
-        "--innodb-flush-log-at-trx-commit=2",
-        "--innodb-doublewrite=0",
-        # a server whose data are thrown away need not wait for the disk
-        "--innodb-flush-method=nosync",
-        "--sync-frm=0",
         "--performance-schema=OFF",
+        *(_IN_SERVICE if durable else _THROWN_AWAY),
         *_as_user(),
     ]
     if setpriv := find_program("setpriv"):

@@ -78,6 +78,8 @@ class MySQL(MySQLStructure):
     now = "CURRENT_TIMESTAMP(3)"
     user = "USER()"
     skip_hides_unique = True
+    creates_at_once = True
+    lock_clause = " FOR UPDATE"
     is_mariadb = False
     """Which of the two it is; known once there is a connection."""
 

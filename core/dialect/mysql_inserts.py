@@ -9,8 +9,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from dj_panel.core.columntypes import TimeTexts
+
 __all__ = ["packed_inserts"]
 
+_FOUR_DIGITS = "1000"
 _SEPARATOR = "\x1e"
 _MAX_BYTES = 16 * 2**20
 Escape = Callable[[Any], str]
@@ -53,8 +56,13 @@ def _literals(escape: Escape, values: Sequence[Any]) -> tuple[str, Sequence[Any]
     if types == {int}:
         return "%d", values
     if types == {float} and math.isfinite(sum(values)):
-        # The exponent makes it a double from the start, and not a decimal.
-        return "%s", [text if "e" in text else text + "e0" for text in map(repr, values)]
+        # Without an exponent it is a decimal, which is read sooner, but has no zero below zero.
+        if 0.0 in values and any(math.copysign(1, value) < 0 for value in values if not value):
+            return "%s", [text if "e" in text else text + "e0" for text in map(repr, values)]
+        return "%r", values
+    if isinstance(values, TimeTexts) and min(values) >= _FOUR_DIGITS:
+        # Of a number the server has less to read. A year of fewer digits it would take for one of this century.
+        return "%s", "\n".join(values).encode("ascii").translate(None, b"-: ").decode("ascii").split("\n")
     if types == {str}:
         # Escaping goes character by character, so a column can be escaped in one piece and cut apart again,
         # at a character that no escape makes and that none of the values holds.

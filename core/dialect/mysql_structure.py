@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from pymysql.constants import ER
+
 from dj_panel.core.coretypes import is_core_type
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect.indexes import (
@@ -62,6 +64,9 @@ class MySQLStructure(Dialect):
             "SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
             (name.schema, name.table),
         )
+
+    def was_there(self, query: Query) -> bool:
+        return any(int(code) == ER.TABLE_EXISTS_ERROR for _, code, _ in query("SHOW WARNINGS", ()))
 
     def expression_types(
         self, query: Query, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]

@@ -132,6 +132,10 @@ class Dialect(ABC):
     """The database account, as an expression."""
     skip_hides_unique: ClassVar[bool]
     """Whether ``on_duplicate="skip"`` also skips rows that break another unique index."""
+    creates_at_once: ClassVar[bool]
+    """Whether a new table is there for everybody at once, and ends whatever transaction is open."""
+    lock_clause: ClassVar[str]
+    """What a SELECT ends with to lock its rows until the transaction ends, where transactions do not wait anyway."""
 
     # ---- connecting
     @abstractmethod
@@ -283,6 +287,10 @@ class Dialect(ABC):
     @abstractmethod
     def table_exists(self, name: TableName) -> Statement:
         """Return the query that gives a row if there is such a table."""
+
+    def was_there(self, query: Query) -> bool:
+        """Tell whether the statement just run, which warned, left a table alone because there was one already."""
+        return False
 
     def expression_types(
         self, query: Query, table: TableStructure, inherited: dict[str, tuple[str | None, str | None]]

@@ -72,6 +72,8 @@ class SQLite(SQLiteStructure):
     now = NOW
     user = "current_user()"
     skip_hides_unique = False
+    creates_at_once = False
+    lock_clause = ""
 
     # ---- connecting
     def connect(self, settings: Settings) -> RawConnection:
