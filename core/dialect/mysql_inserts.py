@@ -56,9 +56,6 @@ def _literals(escape: Escape, values: Sequence[Any]) -> tuple[str, Sequence[Any]
     if types == {int}:
         return "%d", values
     if types == {float} and math.isfinite(sum(values)):
-        # Without an exponent it is a decimal, which is read sooner, but has no zero below zero.
-        if 0.0 in values and any(math.copysign(1, value) < 0 for value in values if not value):
-            return "%s", [text if "e" in text else text + "e0" for text in map(repr, values)]
         return "%r", values
     if isinstance(values, TimeTexts) and min(values) >= _FOUR_DIGITS:
         # Of a number the server has less to read. A year of fewer digits it would take for one of this century.

@@ -509,3 +509,24 @@ def test_a_schema_that_others_refer_to_is_not_dropped(schema: dj.Schema, backend
         schema.drop()
     other.drop()
     schema.drop()
+
+
+def test_a_table_that_another_program_declared_meanwhile_is_used_as_it_is(
+    backend: Backend, schema: dj.Schema
+) -> None:
+    schema.connection.catalog.tables(schema.name)
+    other = backend.connect()
+    theirs = type("Probe", (dj.Manual,), {"definition": "probe : int32\n---\nsite : varchar(8)"})
+    dj.Schema(schema.name, connection=other)(theirs).insert1((1, "CA1"))
+    other.close()
+
+    @schema
+    class Probe(dj.Manual):
+        definition = """
+        probe : int32
+        ---
+        site : varchar(40)
+        """
+
+    assert Probe.heading["site"].type == "varchar(8)"
+    assert Probe.fetch1() == {"probe": 1, "site": "CA1"}

@@ -572,3 +572,33 @@ def test_finding_the_taken_key_among_many_rows_takes_few_statements(filled: Any)
         filled.Species.insert(rows)
     assert 0 < count.n <= 40
     assert len(filled.Species) == 2
+
+
+@pytest.mark.parametrize("form", ["dicts", "pandas", "arrow", "records"])
+def test_times_and_numbers_in_bulk_arrive_as_they_are(schema: dj.Schema, form: str) -> None:
+    @schema
+    class Beat(dj.Manual):
+        definition = """
+        beat : int32
+        ---
+        time : datetime
+        label : varchar(30)
+        value : float64
+        """
+
+    times = [dt.datetime(year, 2, 28, 23, 59, 58) for year in (1, 71, 999, 1000, 1999, 2026, 9999)]
+    values = [-0.0, 0.0, 0.1, 1e-5, 12345678.000000001, 1e300, -1e22]
+    rows = [
+        {"beat": i, "time": time, "label": time.isoformat(" "), "value": value}
+        for i, (time, value) in enumerate(zip(times, values, strict=True))
+    ]
+    given: Any = rows
+    if form == "pandas":
+        given = pd.DataFrame(rows).astype({"time": "datetime64[us]"})
+    elif form == "arrow":
+        given = pa.Table.from_pylist(rows)
+    elif form == "records":
+        kinds = [("beat", int), ("time", "M8[s]"), ("label", "U30"), ("value", float)]
+        given = np.array([tuple(row.values()) for row in rows], dtype=kinds)
+    Beat.insert(given)
+    assert Beat.to_dicts(order_by="beat") == rows
