@@ -44,7 +44,7 @@ class DiagramPage(LivePage):
         self._graph = GraphView(label="Diagram of the tables")
         self._tools = LiveHtml(self._act, stylesheets=[CSS])
         self._panel = LiveHtml(
-            self._act, stylesheets=[CSS, PANEL_CSS], sizing_mode="stretch_height", width=308
+            self._act, stylesheets=[CSS, PANEL_CSS], sizing_mode="stretch_height", width=288
         )
         self._list = LiveHtml(self._act, stylesheets=[CSS, LIST_CSS], sizing_mode="stretch_both")
         # The panel has its place before anything is selected: what moved would escape a double click.

@@ -11,7 +11,9 @@ thread of the tests, where ``asyncio.run`` refuses to start another; after it, o
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +30,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.served_demo import Demo
 from tests.servers import free_port
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -165,3 +168,13 @@ def open_page(
 def page(open_page: OpenPage) -> Page:
     """Give an empty page, 1280 by 800 pixels."""
     return open_page()
+
+
+@pytest.fixture(scope="module")
+def demo(built_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Give the demo lab, served; the tests of one file share it."""
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(built_demo, folder / "lab")
+    demo = Demo(folder)
+    yield demo
+    demo.stop()

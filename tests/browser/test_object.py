@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
-from dj_panel.apps.routes import Route, format_route
-from tests.browser.conftest import OpenPage
+from tests.browser.served_demo import Demo
 
-ROOT = Path(__file__).parents[2]
 PULSE = {"subject_id": "HV-01", "session_date": "2025-05-05", "session_number": "1", "recording_number": "1"}
 CELL = {"subject_id": "CE-01", "session_date": "2025-05-14", "session_number": "1", "recording_number": "1"}
 
 expect.set_options(timeout=30_000)
-
-
-class Demo:
-    """The demo lab, served from a folder by a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DJ_")}
-        self.temporary = folder / "temporary"
-        self.temporary.mkdir()
-        command = [sys.executable, "-m", "dj_panel", "demo", "--folder", "lab", "--no-browser", "--port", "0"]
-        self.log = (folder / "log.txt").open("w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**environment, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)},
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        self.address = self._wait()
-
-    def _wait(self) -> str:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if found := re.search(r"dj_panel is at (\S+)", line):
-                return found[1]
-        self.log.seek(0)
-        pytest.fail(f"the demo did not start:\n{self.log.read()[-3000:]}", pytrace=False)
-
-    def url(self, page: str, table: str, **query: str) -> str:
-        return self.address + format_route(Route(page, (table,), query))
-
-    def stop(self) -> None:
-        self.process.terminate()
-        assert self.process.stdout is not None
-        self.process.stdout.read()
-        self.process.stdout.close()
-        self.process.wait()
-        self.log.close()
-
-
-@pytest.fixture(scope="module")
-def demo(built_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    folder = tmp_path_factory.mktemp("demo")
-    shutil.copytree(built_demo, folder / "lab")
-    demo = Demo(folder)
-    yield demo
-    demo.stop()
 
 
 def test_a_trace_is_drawn_over_time_with_its_unit(page: Tab, demo: Demo) -> None:
@@ -147,37 +90,3 @@ def test_an_attribute_or_a_row_that_there_is_not_is_named(page: Tab, demo: Demo)
         demo.url("object", "lab_acquisition.PulseTrace", **{**PULSE, "subject_id": "ZZ"}, attribute="pulse")
     )
     expect(page.get_by_text("There is no such row")).to_be_visible()
-
-
-PLACES = (
-    "#/",
-    "#/diagram",
-    "#/tables",
-    "#/table/lab_subject.Subject",
-    "#/record/lab_subject.Subject?subject_id=LM-01",
-    "#/enter",
-    "#/enter/lab_subject.Subject",
-    "#/enter/lab_session.Session",
-    "#/populate",
-    "#/populate/lab_analysis.WindowTuning",
-    format_route(Route("object", ("lab_acquisition.PulseTrace",), {**PULSE, "attribute": "pulse"})),
-)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "rules"),
-    [("light", ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]), ("dark", ["color-contrast"])],
-)
-def test_no_page_has_a_serious_fault_of_access(
-    open_page: OpenPage, demo: Demo, scheme: str, rules: list[str]
-) -> None:
-    tab = open_page(color_scheme=scheme)
-    axe = Axe()
-    for place in PLACES:
-        tab.goto(demo.address + place)
-        expect(tab.get_by_role("main")).to_have_attribute("aria-busy", "false")
-        expect(tab.get_by_role("heading", level=1)).to_be_visible()
-        answer = axe.run(tab, options={"runOnly": rules}).response
-        assert answer["passes"], "nothing was looked at"
-        serious = [found for found in answer["violations"] if found["impact"] in ("serious", "critical")]
-        assert not serious, (place, [(found["id"], found["nodes"][0]["html"]) for found in serious])

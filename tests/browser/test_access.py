@@ -1,0 +1,88 @@
+"""Every page of the site for everybody: with a screen reader, in the dark, and in 320 pixels."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import ViewportSize, expect
+
+from dj_panel.apps.application import PAGES
+from dj_panel.apps.routes import Route, format_route, parse_route
+from tests.browser.conftest import DESKTOP, OpenPage
+from tests.browser.served_demo import Demo
+
+expect.set_options(timeout=30_000)
+
+PULSE = {"subject_id": "HV-01", "session_date": "2025-05-05", "session_number": "1", "recording_number": "1"}
+SESSION = {name: PULSE[name] for name in ("subject_id", "session_date", "session_number")}
+PLACES = (
+    "#/",
+    "#/diagram",
+    "#/tables",
+    "#/table/lab_subject.Subject",
+    format_route(Route("record", ("lab_session.Session",), SESSION)),
+    "#/enter",
+    "#/enter/lab_subject.Subject",
+    "#/enter/lab_session.Session",
+    "#/populate",
+    "#/populate/lab_analysis.WindowTuning",
+    format_route(Route("object", ("lab_acquisition.PulseTrace",), {**PULSE, "attribute": "pulse"})),
+)
+NARROW: ViewportSize = {"width": 320, "height": 640}
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
+# What reaches beyond the right edge and nothing around it can be scrolled sideways, shadow roots included.
+CUT_OFF = """() => {
+  const scrolls = element => ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
+  const around = element => element.parentElement || element.getRootNode().host
+  const found = []
+  const look = root => {
+    for (const element of root.querySelectorAll("*")) {
+      if (element.shadowRoot) look(element.shadowRoot)
+      const box = element.getBoundingClientRect()
+      if (element instanceof SVGElement || box.width < 2 || box.right <= innerWidth + 1) continue
+      if (getComputedStyle(element).visibility === "hidden") continue
+      let outer = around(element)
+      while (outer && !scrolls(outer)) outer = around(outer)
+      if (!outer || outer === document.documentElement) found.push(element.outerHTML.slice(0, 120))
+    }
+  }
+  look(document)
+  return [document.documentElement.scrollWidth - innerWidth, found.slice(0, 5)]
+}"""
+
+
+def opened(tab: Tab, demo: Demo, place: str) -> None:
+    tab.goto(demo.address + place)
+    expect(tab.get_by_role("main")).to_have_attribute("aria-busy", "false")
+    expect(tab.get_by_role("heading", level=1)).to_be_visible()
+
+
+def assert_no_serious_fault(tab: Tab, place: str, rules: tuple[str, ...]) -> None:
+    answer = Axe().run(tab, options={"runOnly": list(rules)}).response
+    assert answer["passes"], "nothing was looked at"
+    serious = [found for found in answer["violations"] if found["impact"] in ("serious", "critical")]
+    assert not serious, (place, [(found["id"], found["nodes"][0]["html"]) for found in serious])
+
+
+def test_every_page_is_looked_at() -> None:
+    assert {parse_route(place, tuple(PAGES)).page for place in PLACES} == set(PAGES)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_page_has_no_serious_fault_of_access_and_fits_into_320_pixels(
+    page: Tab, demo: Demo, place: str
+) -> None:
+    opened(page, demo, place)
+    assert_no_serious_fault(page, place, RULES)
+    page.set_viewport_size(NARROW)
+    page.wait_for_function(f"() => ({CUT_OFF})()[1].length === 0")
+    assert page.evaluate(CUT_OFF) == [0, []]
+    page.set_viewport_size(DESKTOP)
+
+
+def test_dark_pages_have_contrast(open_page: OpenPage, demo: Demo) -> None:
+    tab = open_page(color_scheme="dark")
+    for place in PLACES:
+        opened(tab, demo, place)
+        assert_no_serious_fault(tab, place, ("color-contrast",))
