@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page as Tab
+from playwright.sync_api import TimeoutError as TooLate
 from playwright.sync_api import ViewportSize, expect
 
 from dj_panel.apps.application import PAGES
@@ -31,9 +35,10 @@ PLACES = (
 )
 NARROW: ViewportSize = {"width": 320, "height": 640}
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
-# What reaches beyond the right edge and nothing around it can be scrolled sideways, shadow roots included.
+# What reaches beyond the right edge and only the whole page can be scrolled to it, shadow roots included.
 CUT_OFF = """() => {
-  const scrolls = element => ["auto", "scroll"].includes(getComputedStyle(element).overflowX)
+  const whole = document.getElementById("main")
+  const ends = element => element !== whole && element !== document.body && getComputedStyle(element).overflowX !== "visible"
   const around = element => element.parentElement || element.getRootNode().host
   const found = []
   const look = root => {
@@ -43,12 +48,12 @@ CUT_OFF = """() => {
       if (element instanceof SVGElement || box.width < 2 || box.right <= innerWidth + 1) continue
       if (getComputedStyle(element).visibility === "hidden") continue
       let outer = around(element)
-      while (outer && !scrolls(outer)) outer = around(outer)
-      if (!outer || outer === document.documentElement) found.push(element.outerHTML.slice(0, 120))
+      while (outer && !ends(outer)) outer = around(outer)
+      if (!outer) found.push(element.outerHTML.slice(0, 120))
     }
   }
   look(document)
-  return [document.documentElement.scrollWidth - innerWidth, found.slice(0, 5)]
+  return [whole.scrollWidth - whole.clientWidth, found.slice(0, 5)]
 }"""
 
 
@@ -59,9 +64,14 @@ def opened(tab: Tab, demo: Demo, place: str) -> None:
 
 
 def assert_no_serious_fault(tab: Tab, place: str, rules: tuple[str, ...]) -> None:
-    answer = Axe().run(tab, options={"runOnly": list(rules)}).response
-    assert answer["passes"], "nothing was looked at"
-    serious = [found for found in answer["violations"] if found["impact"] in ("serious", "critical")]
+    serious: list[Any] = []
+    for _ in range(3):
+        answer = Axe().run(tab, options={"runOnly": list(rules)}).response
+        assert answer["passes"], "nothing was looked at"
+        serious = [found for found in answer["violations"] if found["impact"] in ("serious", "critical")]
+        if not serious:
+            break
+        tab.wait_for_timeout(500)  # a colour on its way to another has neither's contrast
     assert not serious, (place, [(found["id"], found["nodes"][0]["html"]) for found in serious])
 
 
@@ -76,7 +86,10 @@ def test_a_page_has_no_serious_fault_of_access_and_fits_into_320_pixels(
     opened(page, demo, place)
     assert_no_serious_fault(page, place, RULES)
     page.set_viewport_size(NARROW)
-    page.wait_for_function(f"() => ({CUT_OFF})()[1].length === 0")
+    expect(page.get_by_role("main")).to_be_visible()
+    fits = f"() => JSON.stringify(({CUT_OFF})()) === '[0,[]]'"
+    with suppress(TooLate):
+        page.wait_for_function(fits, timeout=5_000)
     assert page.evaluate(CUT_OFF) == [0, []]
     page.set_viewport_size(DESKTOP)
 
