@@ -10,8 +10,11 @@ from types import MappingProxyType
 from typing import Final
 
 from dj_panel.apps.browse import TablePage, TablesPage
+from dj_panel.apps.delete import DeletePage
 from dj_panel.apps.diagram import DiagramPage
+from dj_panel.apps.edit import EditPage
 from dj_panel.apps.entry import EnterPage
+from dj_panel.apps.importing import ImportPage
 from dj_panel.apps.monitor import PopulatePage
 from dj_panel.apps.objects import ObjectPage
 from dj_panel.apps.page import Page
@@ -31,6 +34,9 @@ PAGES: Final[MappingProxyType[str, type[Page]]] = MappingProxyType(
         "table": TablePage,
         "record": RecordPage,
         "enter": EnterPage,
+        "import": ImportPage,
+        "edit": EditPage,
+        "delete": DeletePage,
         "populate": PopulatePage,
         "object": ObjectPage,
     }

@@ -6,28 +6,39 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import panel as pn
 from panel.viewable import Viewable
 
-from dj_panel.apps.downloads import offer_download
 from dj_panel.apps.live_html import LiveHtml, stylesheet
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.preview.refresh import on_document
-from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.routes import Route, format_route, parse_route
 from dj_panel.apps.row_grid import GridView, RowGrid
 from dj_panel.apps.services import Snapshot, TableInfo
+from dj_panel.apps.services.exports import has_values
 from dj_panel.apps.services.filters import FilterError, parse_filter
+from dj_panel.apps.services.rows import RowsPage
+from dj_panel.apps.table_answers import TableAnswers, file_formats
 from dj_panel.apps.table_html import can_add, head_html, tables_html
 from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view
 from dj_panel.apps.visit import Visit
-from dj_panel.core.errors import DataJointError
+from dj_panel.core.errors import DataJointError, QueryTimeoutError
 
 __all__ = ["TablePage", "TablesPage"]
 
 LOADING_AFTER_S = 0.25
 """A view that arrives sooner shows no sign of loading: it would only flicker."""
+
+
+MAX_SELECTED = 10_000
+"""More rows than this are better chosen by a filter."""
+
+
+def is_number(value: object) -> TypeGuard[int]:
+    """Return whether what came from a browser is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9
 
 
 class TablesPage(Page):
@@ -76,6 +87,8 @@ class TablePage(Page):
         super().__init__(visit)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._n_rows: int | None = None
+        self._found: tuple[tuple[object, ...], RowsPage] | None = None
+        self._serial = 0
         self._refresh: asyncio.Task[None] | None = None
         self._is_stale = False
         self._problems: dict[str, dict[str, str]] = {}
@@ -88,8 +101,16 @@ class TablePage(Page):
         self.title = self._info.name
         self._view = read_view(self._info, self.visit.route.query)
         self._head = LiveHtml(head_html(self._info, services), stylesheets=[stylesheet("table_head.css")])
+        self._answers = TableAnswers(self.visit, self._info)
+        self._answers.selected = self._view.selected
         self._grid = RowGrid(
-            self.guard(self._take_event), columns=columns_of(self._info), label=f"Rows of {self._info.name}"
+            self.guard(self._take_event),
+            columns=columns_of(self._info),
+            label=f"Rows of {self._info.name}",
+            memory=f"dj-panel-table/{services.pipeline.title}/{self.visit.user}/{self._info.name}",
+            formats=file_formats(),
+            has_values=has_values(self._info),
+            deletes=can_add(self._info),
         )
         self._grid.view = await self._asked(self._understood())
         self._unsubscribe = services.watcher.subscribe(self._take_snapshot)
@@ -100,12 +121,13 @@ class TablePage(Page):
         if "/".join(route.path) != self._info.name:
             return False
         self._view = read_view(self._info, route.query)
+        self._answers.selected = self._view.selected
         view = self._understood()
         asking = asyncio.ensure_future(self._asked(view))
         try:
             done, _ = await asyncio.wait([asking], timeout=LOADING_AFTER_S)
             if not done:
-                await self._show(blank_view(view))
+                await self._show(blank_view(self._info, view, self._serial))
             shown = await asking
         finally:
             asking.cancel()
@@ -117,33 +139,54 @@ class TablePage(Page):
         self._unsubscribe()
         if self._refresh is not None:
             self._refresh.cancel()
+        self._answers.close()
 
     # ------------------------------------------------------------------ what is shown
     def _understood(self) -> TableView:
         """Return the view without the filters that make no sense, which are said at their columns."""
-        wrong = self.visit.services.browsing.problems(self._info.name, self._view.filters)
+        services = self.visit.services
+        wrong = services.browsing.problems(self._info.name, self._view.filters)
         self._problems = {
             name: {"text": self._view.filters[name], "message": message} for name, message in wrong.items()
         }
-        return replace(self._view, filters={n: t for n, t in self._view.filters.items() if n not in wrong})
+        own = {n: t for n, t in self._view.filters.items() if n not in wrong}
+        filters, self.restricted = services.restrictions.applied(
+            self._info.name, self.visit.route.restrictions, own
+        )
+        return replace(self._view, filters=filters)
 
-    async def _asked(self, view: TableView) -> GridView:
+    async def _asked(self, view: TableView, *, afresh: bool = False) -> GridView:
         """Ask for the rows of a view; what goes wrong is shown in their place."""
         browsing, name = self.visit.services.browsing, self._info.name
+        before = None
+        if self._found is not None and self._found[0] == view.question and not afresh:
+            before = self._found[1]
         try:
-            found = await browsing.rows(name, view.filters, view.sort, view.page, view.page_size)
+            found = await browsing.rows(
+                name, view.filters, view.sort, view.page, view.page_size, at=view.at, before=before
+            )
             code = browsing.code(name, view.filters, view.sort, found.page, found.page_size)
         except DataJointError as error:
             problem = report(error, f"reading rows of {name}")
-            shown = blank_view(view)
+            shown = blank_view(self._info, view, self._serial)
             shown["state"], shown["message"] = "error", "The rows could not be read"
             shown["hint"] = f"{problem.message} (reference {problem.reference})"
+            if isinstance(error, QueryTimeoutError):
+                shown["message"] = "The database was stopped: this takes too long"
+                shown["hint"] = browsing.advice(name, view.filters, view.sort)
             shown["problems"] = self._problems
             return shown
+        self._found = (view.question, found)
+        if found.at != view.at and self._view.at == view.at and self._view.page == found.page:
+            # The address leads to this page by itself, in another browser too.
+            self._view = replace(self._view, at=found.at)
+            self.visit.replace(self.visit.route.with_query(at=found.at or None))
         add = format_route(Route("enter", (name,))) if can_add(self._info) else ""
         total = count_texts(self.visit.services.watcher.snapshot).get(name, "")
-        shown = grid_view(view, found, total, code=code, add=add)
+        shown = grid_view(view, found, total, code=code, add=add, serial=self._serial)
         shown["problems"] = self._problems
+        # Restrictions are shown above, and taken away there.
+        shown["filters"] = {n: t for n, t in self._view.filters.items() if n not in self._problems}
         return shown
 
     async def _show(self, view: GridView) -> None:
@@ -158,25 +201,73 @@ class TablePage(Page):
             self._filter(event, view)
         elif kind == "clear":
             self._problems = {}
-            self._go(replace(view, filters={}, page=1))
+            self._go(replace(view, filters={}, page=1, at=""))
         elif kind == "sort" and isinstance(event.get("sort"), list):
             items = [item for item in event["sort"] if isinstance(item, list) and len(item) == 2]
             sort = ",".join(("-" if down is True else "") + str(name) for name, down in items)
-            self._go(replace(view, sort=read_view(self._info, {"sort": sort}).sort, page=1))
-        elif kind == "page" and isinstance(event.get("page"), int):
-            self._go(replace(view, page=max(event["page"], 1)))
-        elif kind == "size" and isinstance(event.get("size"), int):
+            self._go(replace(view, sort=read_view(self._info, {"sort": sort}).sort, page=1, at=""))
+        elif kind == "page" and is_number(event.get("page")):
+            self._go(replace(view, page=event["page"] or 1, at=""))
+        elif kind == "size" and is_number(event.get("size")):
             page_size = read_view(self._info, {"size": str(event["size"])}).page_size
-            self._go(
-                replace(view, page_size=page_size, page=(view.page - 1) * view.page_size // page_size + 1)
-            )
-        elif kind == "columns" and isinstance(event.get("hidden"), list):
-            hidden = read_view(self._info, {"hide": ",".join(map(str, event["hidden"]))}).hidden
-            self._go(replace(view, hidden=hidden), history=False)
-        elif kind == "export":
-            self._export()
+            first = (max(view.page, 1) - 1) * view.page_size
+            self._go(replace(view, page_size=page_size, page=first // page_size + 1, at=""))
+        elif kind == "columns":
+            self._arrange(event, view)
+        elif kind == "select" and isinstance(event.get("rows"), list):
+            self._select(event["rows"], event.get("serial"), view)
+        elif kind == "delete":
+            self._delete(view)
+        elif kind == "restrict":
+            self._restrict(event, view)
         elif kind == "again":
             self.visit.go(self.visit.route, history=False)
+        else:
+            self._answers.give(event, self._understood(), self._grid.answer)
+
+    def _arrange(self, event: Mapping[str, Any], view: TableView) -> None:
+        """Take note of columns that the grid has arranged already."""
+        hidden, order, widths = event.get("hidden"), event.get("order"), event.get("widths")
+        if not isinstance(hidden, list) or not isinstance(order, list) or not isinstance(widths, dict):
+            return
+        width = ",".join(f"{name}:{number}" for name, number in widths.items())
+        query = {"hide": ",".join(map(str, hidden)), "order": ",".join(map(str, order)), "width": width}
+        read = read_view(self._info, query)
+        self._keep(replace(view, hidden=read.hidden, order=read.order, widths=read.widths))
+
+    def _select(self, rows: list[Any], serial: Any, view: TableView) -> None:
+        """Take note of which rows are selected."""
+        self._serial = serial if is_number(serial) else self._serial
+        keys = (parse_route(str(row)).query for row in rows[:MAX_SELECTED])
+        names = self._info.primary_key
+        selected = tuple(tuple(key[name] for name in names) for key in keys if set(key) == set(names))
+        self._keep(replace(view, selected=selected))
+
+    def _delete(self, view: TableView) -> None:
+        query = TableView(selected=view.selected or self._answers.selected).query()
+        if "select" in query:
+            self.visit.go(Route("delete", (self._info.name,), query))
+        else:
+            self.visit.notify("These are too many rows to delete at once. Select fewer.", "warning")
+
+    def _restrict(self, event: Mapping[str, Any], view: TableView) -> None:
+        """Keep a filter, or the key of a row, on every page."""
+        name, row = event.get("name"), parse_route(str(event.get("row"))).query
+        wanted = {n: f"={text}" for n, text in row.items() if n in self._info.primary_key}
+        if name in view.filters:
+            wanted = {str(name): view.filters[str(name)]}
+            view = view.filtered(str(name), "")
+        names = self.visit.services.restrictions.name
+        added = {names(self._info.name, n): text for n, text in wanted.items()}
+        kept = {**self.visit.route.restrictions, **added}
+        self.visit.go(Route("table", (self._info.name,), view.query(), kept))
+
+    def _keep(self, view: TableView) -> None:
+        """Write into the address what is shown already."""
+        kept = {"hidden": view.hidden, "order": view.order, "widths": view.widths, "selected": view.selected}
+        self._view = replace(self._view, **kept)  # type: ignore[arg-type]
+        self._answers.selected = view.selected
+        self.visit.replace(replace(self.visit.route, query=view.query()))
 
     def _filter(self, event: Mapping[str, Any], view: TableView) -> None:
         name, text = event.get("name"), event.get("text")
@@ -201,17 +292,6 @@ class TablePage(Page):
 
     def _go(self, view: TableView, *, history: bool = True) -> None:
         self.visit.go(Route("table", (self._info.name,), view.query()), history=history)
-
-    def _export(self) -> None:
-        view = self._understood()
-        columns = [a.name for a in self._info.attributes if a.name not in view.hidden]
-        browsing, name = self.visit.services.browsing, self._info.name
-        address = offer_download(
-            f"{name}.csv",
-            "text/csv; charset=utf-8",
-            lambda: browsing.export_csv(name, view.filters, view.sort, columns),
-        )
-        self._grid.download(address)
 
     # ------------------------------------------------------------------ what happens meanwhile
     def _take_snapshot(self, snapshot: Snapshot) -> None:
@@ -241,7 +321,7 @@ class TablePage(Page):
         while self._is_stale:
             self._is_stale = False
             asked_for = self._view
-            shown = await self._asked(self._understood())
+            shown = await self._asked(self._understood(), afresh=True)
             shown["quiet"] = True
             if shown["state"] == "error" or asked_for is not self._view:
                 return

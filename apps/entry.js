@@ -6,24 +6,20 @@
 const ANSWER_MS = 15000
 const RESEND_MS = 4000
 const RECHECK_MS = 350
-const waiting = new Map()              // draft key -> what was sent and not answered, while this window lives
+const LOOK_MS = 5000
+const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
+const UPLOADING = "A file is still on its way. Save when it has arrived."
 let lastRequest = 0
 
-const stored = (key) => {
-  try { return JSON.parse(localStorage.getItem(key)) } catch { return null }
-}
-const keep = (key, value) => {
-  try {
-    if (value === null) localStorage.removeItem(key)
-    else localStorage.setItem(key, JSON.stringify(value))
-    return true
-  } catch { return false }             // storage may be full or forbidden
-}
-
-class EntryForm {
-  constructor(model) {
+class EntryForm extends Messages {
+  constructor(model, {onSaved = null} = {}) {
+    super()
     this.model = model
+    this.onSaved = onSaved
     this.about = model.form
+    this.drafts = new Drafts(model.draft_key)
+    this.ticks = {}
+    this.nUploading = 0
     this.table = this.about.table
     this.store = new Store()
     this.requests = new Map()
@@ -36,10 +32,13 @@ class EntryForm {
     this.build()
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
+    model.on("remove", () => this.drafts.close())
     this.begin()
   }
   get draftKey() { return this.model.draft_key }
-  get pinKey() { return `${this.model.pin_key}` }
+  get pinKey() { return this.model.pin_key }
+  get zone() { return this.about.custom?.zone ?? "" }
+  get maxBytes() { return this.about.custom?.max_bytes ?? 0 }
   get counter() { return this.controls.find((control) => control.about.name === this.about.counter) }
 
   // ---- what is on the page
@@ -67,13 +66,20 @@ class EntryForm {
     this.reset = make("button", {type: "button", class: "quiet"}, "Clear")
     this.reset.onclick = () => this.discard()
     this.state = make("span", {class: "state", role: "status"})
+    const scanKey = `${this.pinKey}/scanner`
+    this.scanner = make("input", {type: "checkbox", id: newId("scanner")})
+    this.scanner.checked = stored(scanKey) === true
+    this.scanner.onchange = () => keep(scanKey, this.scanner.checked || null)
+    const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, "Enter goes to the next field")
+    this.presets = this.onSaved ? "" : presetBar(`${this.pinKey}/presets`, {
+      values: () => this.presetValues(), apply: (values) => this.applyPreset(values)})
     this.saved = make("section", {class: "saved", hidden: true})
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
     this.root = make("div", {class: "form"}, this.blocker, this.receipt, this.banner, this.summary,
-      group("Key", inKey), group("Values", rest), ...this.grids.map((grid) => grid.root),
-      make("div", {class: "bar"}, this.button, make("kbd", {}, "Ctrl Enter"), this.reset, this.state), this.saved)
+      this.presets, group("Key", inKey), group("Values", rest), ...this.grids.map((grid) => grid.root),
+      make("div", {class: "bar"}, this.button, make("kbd", {}, "Ctrl Enter"), this.reset, scanner, this.state), this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     this.showSaved(this.model.recent)
   }
@@ -87,16 +93,30 @@ class EntryForm {
       target.blur?.()
       target.focus?.()
       this.save()
+    } else if (event.key === "Enter" && target.tagName === "INPUT" && target.type === "checkbox") {
+      event.preventDefault()
+      target.click()
     } else if (event.key === "Enter" && target.tagName === "INPUT" && control) {
       event.preventDefault()
-      this.save()
+      if (this.scanner?.checked) this.advance(control)
+      else this.save()
     } else if (event.altKey && event.code === "KeyP" && control?.togglePin) {
       event.preventDefault()
       control.togglePin()
+    } else if (event.altKey && event.code === "KeyE" && control?.empty) {
+      event.preventDefault()
+      control.empty()
     } else if (event.altKey && event.code === "KeyN") {
       const filled = control ?? this.grids.flatMap((grid) => grid.controls).find((c) => c.root.contains(target))
       if (filled?.fill) { event.preventDefault(); filled.fill() }
     }
+  }
+
+  advance(control) {
+    const open = this.controls.filter((one) => one.about.kind !== "none")
+    const next = open[open.indexOf(control) + 1]
+    if (next) next.focus()
+    else this.button.focus()
   }
 
   // ---- asking Python
@@ -122,17 +142,33 @@ class EntryForm {
 
   // ---- beginning: a draft of before, or what the address says
   begin() {
-    const draft = stored(this.draftKey)
-    if (draft !== null && typeof draft.texts === "object") {
-      this.token = draft.token ?? this.token
-      this.put(draft)
-      this.typedAt = draft.at
-      const sent = waiting.get(this.draftKey)
-      if (sent) this.save()            // the same window came back: the answer got lost, and the token finds it
-      else if (draft.isTyped) this.showRestored(draft)
-    } else this.store.set(this.model.prefill)
+    const [oldest] = this.drafts.free()
+    if (oldest) this.restore(oldest)
+    else {
+      this.put({texts: this.model.prefill, parts: this.about.parts})
+      if (!this.onSaved) this.look = setInterval(() => this.lookForDrafts(), LOOK_MS)
+    }
     if (this.store.isEmpty === false) this.suggestNext()
-    this.focusWhenShown()
+    if (this.onSaved) requestAnimationFrame(() => this.focusFirst())
+    else this.focusWhenShown()
+  }
+  restore(found) {
+    const {key, draft} = found
+    this.drafts.take(found)
+    this.token = draft.token ?? this.token
+    this.ticks = draft.ticks ?? {}
+    this.put(draft)
+    this.typedAt = draft.at
+    if (waiting.has(key)) this.save()  // the same window came back: the answer got lost, and the token finds it
+    else if (draft.isTyped) this.showRestored(draft)
+  }
+  // A window that died a moment ago still seems to hold its draft: it is looked for again until something is typed.
+  lookForDrafts() {
+    if (this.drafts.key !== null || this.isGone) { clearInterval(this.look); return }
+    const [oldest] = this.drafts.free()
+    if (!oldest || this.isSaving) return
+    clearInterval(this.look)
+    this.restore(oldest)
   }
   put({texts, parts = {}}) {
     this.store.set(Object.fromEntries(Object.entries(texts).filter(([, text]) => typeof text === "string")))
@@ -148,8 +184,10 @@ class EntryForm {
     const lost = draft.files?.length ? ` Choose again: ${draft.files.join(", ")}.` : ""
     const button = make("button", {type: "button", class: "quiet"}, "Discard")
     button.onclick = () => this.discard()
+    const others = this.drafts.free().length
+    const more = others === 0 ? "" : others === 1 ? " Another draft is kept for afterwards." : ` ${others} more drafts are kept for afterwards.`
     this.banner.replaceChildren(
-      make("span", {}, `Restored what you had typed at ${clock(at).slice(0, 5)}${day}.${doubt}${lost}`), button)
+      make("span", {}, `Restored what you had typed at ${clock(at).slice(0, 5)}${day}.${doubt}${lost}${more}`), button)
     this.banner.hidden = false
   }
   // While a window is being set up its parts are moved, and a moved field loses the focus again: so the focus
@@ -197,18 +235,51 @@ class EntryForm {
     } catch { return }                 // saving will tell
     if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
     control.setError(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    this.showDoubts([control], answer.doubts ?? {})
     if (control.store !== this.store) return
     if (answer.duplicate) this.showDuplicate(answer.duplicate)
-    else if (this.duplicate) this.showSummary([])
+    else if (this.duplicate && control.about.in_key) this.showSummary([])
     if (control.about.in_key && this.counter && !this.counter.hasText) this.suggestNext({onlyNote: true})
   }
+  // ---- what is unusual
+  showDoubts(controls, doubts) {
+    for (const control of controls) {
+      const name = control.names.find((one) => doubts[one])
+      control.setDoubt(name ? doubts[name] : "", name !== undefined && this.ticks[name] === control.store.get(name))
+    }
+  }
+  ticked(control) {
+    for (const name of control.names) {
+      if (control.tick.checked) this.ticks[name] = control.store.get(name)
+      else delete this.ticks[name]
+    }
+    this.keepDraft(true)
+  }
+  uploading(step) {
+    this.nUploading += step
+    if (this.nUploading === 0 && this.state.textContent === UPLOADING) this.state.textContent = ""
+  }
+
+  // ---- presets: all that is typed, but for the number of the row and files
+  presetValues() {
+    const names = Object.entries(this.store.texts)
+    return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !text.startsWith("upload:")))
+  }
+  applyPreset(values) {
+    this.store.set(values)
+    for (const control of this.controls) if (control.names.some((name) => name in values)) control.isTouched = true
+    this.keepDraft(true)
+    this.suggestNext()
+    this.focusFirst()
+  }
+
   keepDraft(isTyped) {
     this.typedAt = Date.now()
     const files = this.controls.filter((c) => c instanceof FileField && c.hasText).map((c) => c.about.label)
     const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
     const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
-    const draft = {texts, parts, files, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
-    if (!keep(this.draftKey, draft) && isTyped) this.state.textContent = "This browser keeps no copy of what you type."
+    const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
+    if (!this.drafts.keep(draft) && isTyped) this.state.textContent = "This browser keeps no copy of what you type."
   }
 
   // ---- numbers
@@ -243,15 +314,17 @@ class EntryForm {
   // ---- saving
   async save() {
     if (this.isSaving || this.about.blocker) return
+    if (this.nUploading > 0) { this.state.textContent = UPLOADING; return }
     this.isSaving = true
     this.button.setAttribute("aria-disabled", "true")
     this.button.textContent = "Saving…"
     this.state.textContent = ""
-    const isResent = waiting.has(this.draftKey) || stored(this.draftKey)?.isSent === true
+    const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
     const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
-    const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent}
-    waiting.set(this.draftKey, true)
+    const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent, ticked: {...this.ticks}}
     this.keepDraft(true)
+    const sentAs = this.drafts.key
+    waiting.add(sentAs)
     let answer = null
     let problem = ""
     // No answer does not mean not saved: the same token is sent until the server says what became of it.
@@ -265,14 +338,14 @@ class EntryForm {
       }
     }
     this.isSaving = false
-    waiting.delete(this.draftKey)
+    waiting.delete(sentAs)
     this.state.textContent = ""
     this.button.removeAttribute("aria-disabled")
     this.button.textContent = "Save"
     if (answer?.receipt) this.finish(answer)
     else this.refuse(answer ?? {errors: {}, part_errors: [], summary: problem})
   }
-  refuse({errors, part_errors: partErrors, summary, duplicate}) {
+  refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}) {
     this.keepDraft(true)
     this.banner.hidden = true
     const wrong = []
@@ -285,74 +358,43 @@ class EntryForm {
     for (const grid of this.grids) {
       wrong.push(...grid.setErrors(partErrors.filter((error) => error.part === grid.about.table)))
     }
+    this.showDoubts(this.controls, doubts)
+    const unusual = this.controls.find((control) => control.tick && !control.tick.checked)
     if (duplicate && wrong.length === 0) this.showDuplicate(duplicate, true)
     else this.showSummary(wrong, summary)
     const first = wrong[0]?.control
     if (first) first.focus()
+    else if (unusual && Object.keys(doubts).length) unusual.tick.focus()
     else this.summary.focus()
-  }
-  showSummary(wrong, title = "") {
-    this.duplicate = null
-    this.summary.hidden = !title
-    if (!title) return
-    const links = wrong.map(({control, where}) => {
-      const link = make("button", {type: "button", class: "link"}, where)
-      link.onclick = () => control.focus()
-      return make("li", {}, link, `: ${control.errorText}`)
-    })
-    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, title), links.length ? make("ul", {}, ...links) : ""))
-  }
-  showDuplicate(duplicate, isRefused = false) {
-    this.duplicate = duplicate
-    const open = make("a", {href: duplicate.href}, "Open")
-    const actions = make("div", {class: "actions"}, open)
-    if (duplicate.next_free) {
-      const next = make("button", {type: "button", class: "quiet"}, `Use next free number: ${duplicate.next_free}`)
-      next.onclick = () => {
-        this.store.set({[duplicate.counter]: duplicate.next_free})
-        this.keepDraft(true)
-        this.showSummary([])
-        this.focusFirst()
-      }
-      actions.append(next)
-    }
-    const text = `${duplicate.label} exists already.${isRefused ? " Nothing was saved." : ""}`
-    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions))
-    this.summary.hidden = false
   }
 
   // ---- afterwards
   finish({receipt, recent}) {
     const before = {texts: {...this.store.texts}, parts: Object.fromEntries(this.grids.map((g) => [g.about.table, g.drafts()]))}
-    keep(this.draftKey, null)
+    this.drafts.remove()
     this.token = newUuid()
+    this.ticks = {}
+    if (this.onSaved) { this.onSaved(receipt); return }
     this.banner.hidden = true
     this.showSummary([])
     const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name)
     const kept = new Set(this.controls.filter(isPinned).flatMap((control) => [...control.names, control.about.id]))
     const cleared = Object.keys(this.store.texts).filter((name) => !kept.has(name))
-    for (const control of this.controls) { control.setError(""); control.checkedText = ""; control.isTouched = false }
+    for (const control of this.controls) { control.setError(""); control.setDoubt(""); control.checkedText = ""; control.isTouched = false }
     this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
     for (const grid of this.grids) grid.clear()
-    this.keepDraft(false)
     this.suggestNext()
     this.showReceipt(receipt, before)
     this.showSaved(recent)
     const open = this.controls.filter((control) => control.about.kind !== "none" && !isPinned(control))
     const first = open.find((control) => control !== this.counter) ?? open[0] ?? this.controls[0]
     first?.focus()
+    const [next] = this.drafts.free()
+    if (next) {                        // what another window left behind is next
+      this.restore(next)
+      this.focusFirst()
+    }
   }
-  showReceipt(receipt, before) {
-    const undo = make("button", {type: "button", class: "quiet"}, "Undo")
-    undo.onclick = () => this.undo(receipt.id, before, undo)
-    const parts = receipt.parts.map(({label, number}) => ` · ${number} × ${label}`).join("")
-    this.receipt.replaceChildren(icon("done"),
-      make("span", {}, receipt.is_repeat ? "Already saved: " : "Saved: ", make("a", {href: receipt.href}, receipt.label),
-        `${parts} · ${receipt.time}`), receipt.is_repeat ? "" : undo)
-    this.receipt.hidden = false
-    this.receipt.classList.remove("undone")
-  }
-  hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
   async undo(id, before, button) {
     button.disabled = true
     try {
@@ -372,20 +414,26 @@ class EntryForm {
       this.summary.focus()
     }
   }
-  showSaved(recent) {
-    this.saved.hidden = recent.length === 0
-    this.saved.replaceChildren(make("h3", {}, "Saved in this session"), make("ol", {}, ...recent.map((receipt) => {
-      const undo = make("button", {type: "button", class: "link", "aria-label": `Undo ${receipt.label}`}, "Undo")
-      undo.onclick = () => this.undo(receipt.id, null, undo)
-      const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
-      return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
-        parts ? make("span", {class: "comment"}, parts) : "", undo)
-    })))
+  async beginLike(key) {
+    try {
+      const {texts, parts} = await this.request("like", {key})
+      this.discard()
+      this.empty()
+      this.put({texts, parts})
+      this.keepDraft(true)
+      this.suggestNext()
+      this.focusFirst()
+    } catch (error) {
+      this.showSummary([], error.message)
+      this.summary.focus()
+    }
   }
+  empty() { this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))) }
   discard() {
-    keep(this.draftKey, null)
+    this.drafts.remove()
     this.token = newUuid()
-    this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""])))
+    this.ticks = {}
+    this.empty()
     for (const control of this.controls) control.clear()
     for (const grid of this.grids) grid.clear()
     this.store.set(this.model.prefill)
@@ -395,6 +443,8 @@ class EntryForm {
   }
   close() {
     this.isGone = true
+    clearInterval(this.look)
+    this.drafts.close()
     this.model.off("msg:custom", this.listener)
   }
 }
@@ -403,6 +453,6 @@ let current = null
 
 export function render({model}) {
   current?.close()
-  current = new EntryForm(model)
+  current = new (model.form.edit ? EditForm : EntryForm)(model)      // EditForm: of edit.js, where a row is changed
   return current.root
 }

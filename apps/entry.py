@@ -16,6 +16,7 @@ import param
 from panel.custom import JSComponent
 from panel.viewable import Viewable
 
+from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.pickers import picker_number
@@ -25,13 +26,34 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
 
-__all__ = ["EnterIndexPage", "EnterPage", "EntryForm", "EntryPage", "row_route"]
+__all__ = [
+    "SCRIPTS",
+    "EnterIndexPage",
+    "EnterPage",
+    "EntryForm",
+    "EntryPage",
+    "row_route",
+    "text_in",
+    "texts_in",
+]
 
 log = logging.getLogger(__name__)
 
 _FOLDER = files("dj_panel.apps")
 _MAX_PIECE_CHARS = 1_000_000
 _MAX_NAMES = 1000
+SCRIPTS = (
+    "fields.js",
+    "files.js",
+    "drafts.js",
+    "pickers.js",
+    "create.js",
+    "grid.js",
+    "messages.js",
+    "entry.js",
+)
+_LIKE = "like."
+"""Before the name of a key attribute in the address: begin with the values of that row."""
 
 
 def _asset(name: str) -> str:
@@ -43,7 +65,12 @@ class _BadMessageError(ValueError):
 
 
 class EntryForm(JSComponent):
-    """A form in the browser. What it asks is answered by `receive`, under the number it was asked with."""
+    """A form in the browser. What it asks is answered by `receive`, under the number it was asked with.
+
+    A form made of this one joins its own script to `SCRIPTS`. With ``custom`` in ``form``, as `EntryPage` sends it,
+    fields know the lab's clock and the largest file, and pickers offer to make a row, for which the page must answer
+    messages of the type ``form``.
+    """
 
     form = param.Dict(default={}, doc="What the form is made of, as `Form.as_message` returns it.")
     prefill = param.Dict(default={}, doc="Attribute -> text to begin with.")
@@ -52,7 +79,7 @@ class EntryForm(JSComponent):
     pin_key = param.String(doc="Name under which the browser remembers which fields are kept.")
     receive = param.Callable(doc="Called with each message from the browser.")
 
-    _esm = "\n".join(_asset(name) for name in ("fields.js", "pickers.js", "grid.js", "entry.js"))
+    _esm = "\n".join(map(_asset, SCRIPTS))
     _stylesheets: ClassVar[list[str]] = [_asset("entry.css")]
     _rename: ClassVar[dict[str, None]] = {"receive": None}
 
@@ -79,6 +106,7 @@ class EntryPage(Page):
         self._tasks: set[asyncio.Task[None]] = set()
         self._uploads: set[str] = set()
         self._component: EntryForm | None = None
+        self._created: dict[str, Form] = {}
 
     async def load(self) -> Viewable:
         """Build the form."""
@@ -91,14 +119,20 @@ class EntryPage(Page):
         if not info.can_enter:
             return _computed_state(info)
         self._info = info
-        self._form = services.entering.form(info.name)
+        self._form: Form = services.entering.form(info.name)
         query = self.visit.route.query
         names = {attribute.name for attribute in info.attributes}
-        prefill = {name: text for name, text in query.items() if name in names}
+        prefill = services.restrictions.prefill(info.name, self.visit.route.restrictions)
+        prefill |= {name: text for name, text in query.items() if name in names}
+        about = self._message(self._form)
+        if like := {n.removeprefix(_LIKE): text for n, text in query.items() if n.startswith(_LIKE)}:
+            beginning = await services.entering.originals.like(info.name, like)
+            prefill = beginning.texts | prefill
+            about["parts"] = beginning.parts
         place = f"{services.pipeline.title}/{self.visit.user}/{info.name}"
         address = format_route(Route("enter", (info.name,), prefill)).partition("?")[2]
         self._component = EntryForm(
-            form=self._form.as_message(),
+            form=about,
             prefill=prefill,
             recent=self._recent(),
             draft_key=f"dj-panel-draft/{place}{'?' if address else ''}{address}",
@@ -106,6 +140,14 @@ class EntryPage(Page):
             receive=self._receive,
         )
         return pn.Column(_heading(info), self._component, sizing_mode="stretch_width", margin=0)
+
+    def _message(self, form: Form) -> dict[str, Any]:
+        entering = self.visit.services.entering
+        custom = {
+            "zone": entering.custom.zone.key if entering.custom.zone is not None else "",
+            "max_bytes": entering.uploads.max_file_bytes,
+        }
+        return {**form.as_message(), "custom": custom}
 
     def close(self) -> None:
         """Let go of files that were not saved."""
@@ -124,7 +166,7 @@ class EntryPage(Page):
 
     async def _answer(
         self,
-        handler: Callable[[EntryPage, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]],
+        handler: Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]],
         number: int,
         data: Mapping[str, Any],
     ) -> None:
@@ -142,11 +184,41 @@ class EntryPage(Page):
             self._component.answer(number, **answer)
 
     def _table(self, data: Mapping[str, Any]) -> str:
-        """Return the table that a message is about: ours, or one of its parts."""
+        """Return the table that a message is about: ours, one of its parts, or one that is filled in beside it."""
         name = data.get("table")
-        if name != self._info.name and name not in self._info.parts:
-            raise _BadMessageError(f"table {name!r}")
-        return str(name)
+        for form in (self._form, *self._created.values()):
+            if name == form.table or name in [grid.table for grid in form.grids]:
+                return str(name)
+        raise _BadMessageError(f"table {name!r}")
+
+    def _form_of(self, data: Mapping[str, Any]) -> Form:
+        """Return the form that a message comes from."""
+        name = self._table(data)
+        if name == self._form.table:
+            return self._form
+        if name in self._created:
+            return self._created[name]
+        raise _BadMessageError(f"table {name!r}")
+
+    async def _open(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the form of a parent, to be filled in beside ours."""
+        services = self.visit.services
+        links = services.table(self._table(data)).parents
+        number = _link(data.get("link"))
+        if number >= len(links):
+            raise _BadMessageError("link")
+        form: Form = services.entering.form(links[number].table)
+        self._created[form.table] = form
+        return {"form": form.as_message()}
+
+    async def _like(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        originals = self.visit.services.entering.originals
+        return asdict(await originals.like(self._form_of(data).table, texts_in(data.get("key"))))
+
+    async def _compare(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        originals = self.visit.services.entering.originals
+        found = await originals.compare(self._form_of(data).table, texts_in(data.get("draft")))
+        return {"contrasts": [asdict(contrast) for contrast in found]}
 
     async def _check(self, data: Mapping[str, Any]) -> dict[str, Any]:
         only = data.get("only")
@@ -154,40 +226,50 @@ class EntryPage(Page):
             raise _BadMessageError("only")
         entering = self.visit.services.entering
         checked = await entering.check(
-            self._table(data), _texts(data.get("draft")), {str(name) for name in only}
+            self._table(data), texts_in(data.get("draft")), {str(name) for name in only}
         )
-        return {"errors": checked.errors, "duplicate": self._duplicate(checked.duplicate)}
+        return {
+            "errors": checked.errors,
+            "duplicate": self._duplicate(self._table(data), checked.duplicate),
+            "doubts": checked.doubts,
+        }
 
     async def _search(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        link, text, fixed = _link(data.get("link")), _text(data.get("text")), _texts(data.get("fixed"))
-        choices = await self.visit.services.entering.search(self._table(data), link, text, fixed)
-        return {"choices": [asdict(choice) for choice in choices]}
+        link, text, fixed = _link(data.get("link")), text_in(data.get("text")), texts_in(data.get("fixed"))
+        entering, table = self.visit.services.entering, self._table(data)
+        if data.get("begun") is True:
+            return {"choices": [asdict(choice) for choice in await entering.begun(table, link, text, fixed)]}
+        return asdict(await entering.search(table, link, text, fixed))
 
     async def _resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        link, text, fixed = _link(data.get("link")), _text(data.get("text")), _texts(data.get("fixed"))
+        link, text, fixed = _link(data.get("link")), text_in(data.get("text")), texts_in(data.get("fixed"))
         found = await self.visit.services.entering.resolve(self._table(data), link, text, fixed)
         return {"message": found} if isinstance(found, str) else {"choice": asdict(found)}
 
     async def _next(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        name = data.get("attribute")
-        if name not in self._info.primary_key:
+        form, name = self._form_of(data), text_in(data.get("attribute"))
+        if name not in form.key:
             raise _BadMessageError(f"attribute {name!r}")
         entering = self.visit.services.entering
-        return {"text": await entering.next_free(self._info.name, name, _texts(data.get("fixed")))}
+        return {"text": await entering.next_free(form.table, name, texts_in(data.get("fixed")))}
 
     async def _save(self, data: Mapping[str, Any]) -> dict[str, Any]:
         parts = data.get("parts")
         if not isinstance(parts, Mapping) or not all(isinstance(rows, list) for rows in parts.values()):
             raise _BadMessageError("parts")
+        form = self._form_of(data)
         outcome = await self.visit.services.entering.save(
-            self._info.name,
-            _texts(data.get("draft")),
-            {str(name): [_texts(row) for row in rows] for name, rows in parts.items()},
-            _text(data.get("token")),
+            form.table,
+            texts_in(data.get("draft")),
+            {str(name): [texts_in(row) for row in rows] for name, rows in parts.items()},
+            text_in(data.get("token")),
             is_resent=data.get("is_resent") is True,
+            ticked=texts_in(data.get("ticked", {})),
         )
         if isinstance(outcome, Refused):
-            return self._refusal(outcome)
+            return self._refusal(form.table, outcome)
+        if notice := self.visit.services.history.missing(form.table):
+            self.visit.notify(notice, "warning")
         return {"receipt": self._shown(outcome), "recent": self._recent()}
 
     async def _undo(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +286,7 @@ class EntryPage(Page):
         size = data.get("size")
         if not isinstance(size, int):
             raise _BadMessageError("size")
-        name = _text(data.get("name"))
+        name = text_in(data.get("name"))
         try:
             reference = self.visit.services.entering.uploads.begin(name, size)
         except ValueError as error:
@@ -245,8 +327,11 @@ class EntryPage(Page):
             raise _BadMessageError("reference")
         return str(reference)
 
-    _handlers: Mapping[str, Callable[[EntryPage, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
+    _handlers: Mapping[str, Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
         "check": _check,
+        "form": _open,
+        "like": _like,
+        "compare": _compare,
         "search": _search,
         "resolve": _resolve,
         "next": _next,
@@ -266,13 +351,14 @@ class EntryPage(Page):
         return {
             "id": _receipt_id(receipt),
             "label": receipt.label,
+            "key": receipt.key,
             "href": format_route(row_route(receipt.table, receipt.key)),
             "time": f"{receipt.saved_at:%H:%M:%S}",
             "is_repeat": receipt.is_repeat,
             "parts": [{"label": labels.get(n, n), "number": number} for n, number in receipt.n_parts.items()],
         }
 
-    def _refusal(self, refused: Refused) -> dict[str, Any]:
+    def _refusal(self, table: str, refused: Refused) -> dict[str, Any]:
         return {
             "errors": refused.errors,
             "part_errors": [
@@ -280,13 +366,14 @@ class EntryPage(Page):
                 for (part, row, attribute), text in refused.part_errors.items()
             ],
             "summary": refused.summary,
-            "duplicate": self._duplicate(refused.duplicate),
+            "duplicate": self._duplicate(table, refused.duplicate),
+            "doubts": refused.doubts,
         }
 
-    def _duplicate(self, duplicate: Duplicate | None) -> dict[str, Any] | None:
+    def _duplicate(self, table: str, duplicate: Duplicate | None) -> dict[str, Any] | None:
         if duplicate is None:
             return None
-        return {**asdict(duplicate), "href": format_route(row_route(self._info.name, duplicate.key))}
+        return {**asdict(duplicate), "href": format_route(row_route(table, duplicate.key))}
 
 
 class EnterIndexPage(Page):
@@ -335,6 +422,11 @@ class EnterPage(Page):
         self._shown.close()
 
 
+def like_route(table: str, key: Mapping[str, str]) -> Route:
+    """Return the form of a table, beginning with the values of one of its rows and of the rows of its parts."""
+    return Route("enter", (table,), {_LIKE + name: text for name, text in key.items()})
+
+
 def row_route(table: str, key: Mapping[str, str]) -> Route:
     """Return the place where a row can be seen: its table, restricted to its key."""
     return Route("table", (table,), {f"f.{name}": f"={text}" for name, text in key.items()})
@@ -343,8 +435,9 @@ def row_route(table: str, key: Mapping[str, str]) -> Route:
 def _heading(info: TableInfo) -> Viewable:
     comment = f"<span>{escape(info.comment)}</span>" if info.comment else ""
     link = f'<a href="{_href(Route("table", (info.name,)))}">{escape(info.name)}</a>'
+    many = f'<a class="many" href="{_href(Route("import", (info.name,)))}">Import rows</a>'
     return html_pane(
-        f'<p class="about">{tier_chip(info.tier)}{link}{comment}</p>',
+        f'<p class="about">{tier_chip(info.tier)}{link}{comment}{many}</p>',
         stylesheets=[_asset("entry.css")],
         sizing_mode="stretch_width",
     )
@@ -382,13 +475,14 @@ def _receipt_id(receipt: Receipt) -> str:
     return f"{receipt.token}/{'/'.join(receipt.key.values())}"
 
 
-def _text(value: Any) -> str:
+def text_in(value: Any) -> str:
+    """Return a text out of a message."""
     if not isinstance(value, str):
         raise _BadMessageError(f"{type(value).__name__} in place of text")
     return value
 
 
-def _texts(value: Any) -> dict[str, str]:
+def texts_in(value: Any) -> dict[str, str]:
     """Return a draft out of a message."""
     if not isinstance(value, Mapping) or len(value) > _MAX_NAMES:
         raise _BadMessageError("draft")
@@ -398,7 +492,7 @@ def _texts(value: Any) -> dict[str, str]:
 
 
 def _link(value: Any) -> int:
-    number = picker_number(_text(value))
+    number = picker_number(text_in(value))
     if number is None:
         raise _BadMessageError("link")
     return number

@@ -66,9 +66,18 @@ class Store {
 const pad = (number) => String(number).padStart(2, "0")
 const today = (now = new Date()) => `${now.getFullYear()}-${pad(now.getMonth() + 1)}-${pad(now.getDate())}`
 const clock = (now = new Date()) => `${pad(now.getHours())}:${pad(now.getMinutes())}:${pad(now.getSeconds())}`
-const zone = () => {
-  const minutes = -new Date().getTimezoneOffset()
-  return `UTC${minutes < 0 ? "−" : "+"}${pad(Math.floor(Math.abs(minutes) / 60))}:${pad(Math.abs(minutes) % 60)}`
+// The clock of the lab where it has named its time zone, else that of this device.
+function labTime(zone, now = new Date()) {
+  if (!zone) return {date: today(now), time: clock(now)}
+  const text = new Intl.DateTimeFormat("sv-SE", {timeZone: zone, dateStyle: "short", timeStyle: "medium"}).format(now)
+  const [date, time] = text.split(" ")
+  return {date, time}
+}
+function zoneText(zone, now = new Date()) {
+  const name = new Intl.DateTimeFormat("en", {timeZone: zone || undefined, timeZoneName: "longOffset"})
+    .formatToParts(now).find((part) => part.type === "timeZoneName").value
+  const offset = name === "GMT" ? "UTC+00:00" : name.replace("GMT", "UTC").replace("-", "\u2212")
+  return zone ? `${zone}, now ${offset}` : `this device is at ${offset}`
 }
 function newUuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))   // randomUUID() exists over HTTPS only
@@ -78,13 +87,16 @@ function newUuid() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
 }
 const FILLERS = {
-  date: {label: "Today", text: () => today()},
-  datetime: {label: "Now", text: () => `${today()} ${clock()}`},
-  time: {label: "Now", text: () => clock()},
+  date: {label: "Today", text: (zone) => labTime(zone).date},
+  datetime: {label: "Now", text: (zone) => { const {date, time} = labTime(zone); return `${date} ${time}` }},
+  time: {label: "Now", text: (zone) => labTime(zone).time},
   uuid: {label: "Generate", text: () => newUuid()},
 }
 
-// The frame of a field: label, control, note, error. Pickers have the same.
+// Stands in a draft for a text of no characters; an empty field means no value, or the default.
+const EMPTY = '\0""'
+
+// The frame of a field: label, control, note, error, doubt. Pickers have the same.
 class Control {
   constructor(about, store, host, {inGrid = false} = {}) {
     this.about = about
@@ -97,6 +109,7 @@ class Control {
     this.errorText = ""
     this.error = make("p", {class: "problem", id: `${this.id}-error`, hidden: true})
     this.note = make("p", {class: "note", id: `${this.id}-note`, hidden: true})
+    this.doubt = make("div", {class: "doubt", id: `${this.id}-doubt`, hidden: true})
     this.watch = (changes, by) => { if (by !== this) this.refresh(changes) }
     store.watchers.add(this.watch)
   }
@@ -115,21 +128,32 @@ class Control {
       this.root = make("div", {class: "cell"}, control, this.error)
       return
     }
-    const {label, comment, unit, is_required: required, default: byDefault} = this.about
+    const {label, comment, unit, is_required: required} = this.about
     const name = this.about.name ?? this.names.join(", ")
-    const state = required ? make("span", {class: "required", title: "A row needs a value here"}, "required")
-      : byDefault ? "" : make("span", {class: "optional"}, "may be empty")
+    const state = required ? make("span", {class: "required", title: "A row needs a value here"}, "required") : ""
+    this.chip = make("span", {class: "chip", hidden: true})
     const code = make("code", {title: "Name in the database", "aria-hidden": "true"}, name)
     const heading = make("label", {for: this.input.id, id: `${this.id}-label`},
       make("span", {class: "title"}, make("span", {class: "name"}, label), unit ? make("span", {class: "unit"}, ` (${unit})`) : ""),
       make("span", {class: "comment"}, code, comment ? ` ${comment}` : ""))
-    this.marks = make("span", {class: "marks"}, state)
+    this.marks = make("span", {class: "marks"}, this.chip, state)
     this.head = make("div", {class: "head"}, heading, this.marks)
     this.root = make("div", {class: `field ${this.isWide ? "wide" : ""}`}, this.head, control,
-      make("div", {class: "below"}, this.note, this.error))
+      make("div", {class: "below"}, this.note, this.error, this.doubt))
+    this.showChip()
+  }
+  // What the database gets of a field that stands empty, said before it happens.
+  showChip() {
+    if (!this.chip) return
+    const {is_required: required, is_nullable: nullable, default: byDefault, kind} = this.about
+    const text = this.names.length === 1 ? this.store.get(this.names[0]) : this.hasText ? "x" : ""
+    const words = text === EMPTY ? "empty text" : text !== "" || required ? ""
+      : byDefault ? `default: ${byDefault}` : nullable || kind === undefined ? "NULL" : kind === "text" ? "empty text" : ""
+    this.chip.textContent = words
+    this.chip.hidden = words === ""
   }
   describe() {
-    const ids = [this.error.hidden ? "" : this.error.id, this.note.hidden ? "" : this.note.id].filter(Boolean)
+    const ids = [this.error, this.doubt, this.note].filter((part) => !part.hidden).map((part) => part.id)
     if (ids.length) this.input.setAttribute("aria-describedby", ids.join(" "))
     else this.input.removeAttribute("aria-describedby")
   }
@@ -140,6 +164,21 @@ class Control {
     this.root.classList.toggle("wrong", this.errorText !== "")
     if (this.errorText) this.input.setAttribute("aria-invalid", "true")
     else this.input.removeAttribute("aria-invalid")
+    this.describe()
+  }
+  // What is unusual is saved once it is ticked; another text is another question.
+  setDoubt(text, isTicked = false) {
+    this.doubtText = text ?? ""
+    this.doubt.hidden = this.doubtText === ""
+    this.tick = this.doubtText ? make("input", {type: "checkbox", id: `${this.id}-tick`}) : null
+    this.doubt.replaceChildren()
+    if (this.tick) {
+      this.tick.checked = isTicked
+      this.tick.onchange = () => this.host.ticked(this)
+      this.doubt.append(make("label", {for: this.tick.id}, this.tick,
+        make("span", {}, this.doubtText, make("b", {}, " It is meant."))))
+    }
+    this.root.classList.toggle("unusual", this.doubtText !== "")
     this.describe()
   }
   setNote(text) {
@@ -163,6 +202,7 @@ class Control {
     this.store.set(Object.fromEntries((this.about.own ?? this.names).map((name) => [name, ""])))
     this.isTouched = false
     this.setError("")
+    this.setDoubt("")
   }
 }
 
@@ -187,10 +227,10 @@ class Field extends Control {
     const common = {id: this.id, "aria-required": String(required), autocomplete: "off"}
     const hint = byDefault ? `database default: ${byDefault}` : ""
     if (kind === "choice" || kind === "bool") {
-      const empty = byDefault ? hint : nullable ? "(empty)" : "Choose…"
+      const empty = byDefault ? hint : nullable ? "NULL (no value)" : "Choose…"
       const words = kind === "bool" ? ["yes", "no"] : this.about.choices
       this.input = make("select", common, make("option", {value: ""}, empty),
-        ...words.map((word) => make("option", {value: word}, word === "" ? "(no text)" : word)))
+        ...words.map((word) => make("option", {value: word || EMPTY}, word === "" ? "(empty text)" : word)))
     } else if (this.about.is_multiline) {
       this.input = make("textarea", {...common, rows: this.inGrid ? 1 : kind === "json" ? 4 : 3, placeholder: hint,
         spellcheck: String(kind !== "json"), class: kind === "json" ? "mono" : ""})
@@ -205,14 +245,18 @@ class Field extends Control {
     this.input.addEventListener("blur", () => this.left())
     const filler = FILLERS[kind]
     const extra = []
-    if (filler) extra.push(this.fillButton(filler.label, filler.text))
+    if (filler) extra.push(this.fillButton(filler.label, () => filler.text(this.host.zone)))
+    if (kind === "json" && !this.inGrid) extra.push(this.tidyButton())
+    if (kind === "text" && !this.inGrid && !this.about.in_key && (required || nullable || byDefault)) extra.push(this.emptyButton())
     if (kind === "date" && !this.inGrid) extra.unshift(this.calendar())
     this.box = make("div", {class: "box"}, this.input, ...extra)
     this.frame(this.box)
     if (!this.inGrid) this.setNote(this.standingNote())
   }
   standingNote() {
-    if (this.about.kind === "datetime") return `Without a time zone; this device is at ${zone()}.`
+    if (this.about.kind === "datetime") {
+      return this.host.zone ? `Lab time: ${zoneText(this.host.zone)}.` : `Without a time zone; ${zoneText("")}.`
+    }
     return this.about.explanation
   }
   fillButton(label, text) {
@@ -225,6 +269,46 @@ class Field extends Control {
     }
     button.onclick = () => this.fill()
     return button
+  }
+  emptyButton() {
+    const button = make("button", {type: "button", class: "fill", tabindex: "-1", "aria-keyshortcuts": "Alt+E",
+      title: "Store a text of no characters (Alt+E)", "aria-label": `Empty text: ${this.about.label}`}, "\u201c\u201d")
+    this.empty = () => {
+      this.isTouched = true
+      this.store.set({[this.about.name]: this.text === EMPTY ? "" : EMPTY})
+      this.host.changed(this)
+      this.left()
+      this.input.focus()
+    }
+    button.onclick = () => this.empty()
+    return button
+  }
+  // JSON is read while it is typed: what it is, or where it stops being JSON.
+  tidyButton() {
+    const button = make("button", {type: "button", class: "fill", tabindex: "-1", hidden: true,
+      "aria-label": `Tidy: ${this.about.label}`}, "Tidy")
+    button.onclick = () => {
+      this.store.set({[this.about.name]: JSON.stringify(JSON.parse(this.text), null, 2)})
+      this.typed()
+      this.input.focus()
+    }
+    this.tidy = button
+    return button
+  }
+  readJson() {
+    if (this.about.kind !== "json" || this.inGrid) return
+    const text = this.text.trim()
+    let problem = null
+    let value
+    try { value = text ? JSON.parse(text) : null } catch (error) { problem = error }
+    this.tidy.hidden = !text || problem !== null
+    this.note.classList.toggle("over", problem !== null)
+    if (!text) this.setNote(this.standingNote())
+    else if (problem) this.setNote(`Not yet valid JSON${jsonPlace(problem.message, this.text)}`)
+    else if (Array.isArray(value)) this.setNote(`Valid JSON: a list of ${value.length}`)
+    else if (value !== null && typeof value === "object") {
+      this.setNote(`Valid JSON: ${Object.keys(value).slice(0, 6).join(", ") || "an empty object"}`)
+    } else this.setNote("Valid JSON")
   }
   offerNumber(next) {
     if (this.box.querySelector(".fill")) return
@@ -244,13 +328,16 @@ class Field extends Control {
   typed() {
     let text = this.input.value
     if (FILLERS[this.about.kind]?.text && /^(now|today)$/i.test(text.trim()) && this.about.kind !== "uuid") {
-      text = FILLERS[this.about.kind].text()
+      text = FILLERS[this.about.kind].text(this.host.zone)
       this.input.value = text
     }
     this.isTouched = true
     this.store.set({[this.about.name]: text}, this)
+    this.setDoubt("")
     this.grow()
     this.count()
+    this.readJson()
+    this.showChip()
     this.host.changed(this)
   }
   left() {
@@ -258,9 +345,13 @@ class Field extends Control {
   }
   refresh(changes) {
     if (!(this.about.name in changes) || this.about.kind === "none") return
-    if (this.input.value !== this.text) this.input.value = this.text
+    const text = this.input.tagName !== "SELECT" && this.text === EMPTY ? "" : this.text
+    if (this.input.value !== text) this.input.value = text
+    this.setDoubt("")
     this.grow()
     this.count()
+    this.readJson()
+    this.showChip()
   }
   grow() {
     if (this.input.tagName !== "TEXTAREA") return
@@ -278,70 +369,12 @@ class Field extends Control {
   }
 }
 
-const PIECE_BYTES = 512 * 1024
-
-class FileField extends Control {
-  constructor(about, store, host, options) {
-    super(about, store, host, options)
-    this.isWide = false
-    this.chooser = make("input", {type: "file", accept: about.accept, hidden: true, tabindex: "-1"})
-    this.chooser.onchange = () => { if (this.chooser.files[0]) this.send(this.chooser.files[0]) }
-    this.input = make("button", {type: "button", id: this.id, class: "choose"}, "Choose a file…")
-    this.input.onclick = () => this.chooser.click()
-    this.drop = make("button", {type: "button", class: "fill", hidden: true}, "Remove")
-    this.drop.onclick = () => { this.store.set({[about.name]: ""}); this.host.changed(this); this.input.focus() }
-    const box = make("div", {class: "box file"}, this.chooser, this.input, this.drop)
-    box.ondragover = (event) => { event.preventDefault(); box.classList.add("over") }
-    box.ondragleave = () => box.classList.remove("over")
-    box.ondrop = (event) => {
-      event.preventDefault()
-      box.classList.remove("over")
-      if (event.dataTransfer.files[0]) this.send(event.dataTransfer.files[0])
-    }
-    this.frame(box)
-    this.setNote(`${about.explanation}.`)
-    this.refresh({[about.name]: store.get(about.name)})
-  }
-  refresh(changes) {
-    if (!(this.about.name in changes)) return
-    const isSet = this.hasText
-    this.drop.hidden = !isSet
-    this.input.textContent = isSet ? this.fileName ?? "A file" : "Choose a file…"
-    if (!isSet) { this.fileName = undefined; this.chooser.value = ""; this.setNote(`${this.about.explanation}.`) }
-  }
-  async send(file) {
-    const name = this.about.name
-    this.isTouched = true
-    this.setError("")
-    this.drop.hidden = true
-    try {
-      const {reference} = await this.host.request("upload", {name: file.name, size: file.size})
-      for (let offset = 0; offset < file.size; offset += PIECE_BYTES) {
-        const piece = new Uint8Array(await file.slice(offset, offset + PIECE_BYTES).arrayBuffer())
-        await this.host.request("piece", {reference, offset, content: base64(piece)})
-        this.setNote(`Sending… ${Math.round((100 * Math.min(offset + PIECE_BYTES, file.size)) / file.size)} %`)
-      }
-      const {summary} = await this.host.request("uploaded", {reference, attribute: name})
-      this.fileName = file.name
-      this.store.set({[name]: reference})
-      this.setNote([sizeText(file.size), summary].filter(Boolean).join(" · "))
-      this.host.changed(this)
-    } catch (error) {
-      this.store.set({[name]: ""})
-      this.setNote(`${this.about.explanation}.`)
-      this.setError(error.message)
-    }
-  }
-}
-
-function base64(bytes) {
-  let text = ""
-  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000))
-  return btoa(text)
-}
-function sizeText(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`
-  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`
+// Browsers name the place as a number of characters, or as line and column.
+function jsonPlace(message, text) {
+  const found = /position (\d+)/.exec(message)
+  if (!found) return /end of/.test(message) ? ": something is missing at the end" : ""
+  const before = text.slice(0, Number(found[1])).split("\n")
+  return `: look at line ${before.length}, character ${before.at(-1).length + 1}`
 }
 
 function makeControl(about, store, host, options = {}) {

@@ -11,18 +11,32 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from dj_panel.apps.typed import Custom, plain_moment, plain_number
 from dj_panel.core.codec import resolve_dtype
 from dj_panel.core.columntypes import BytesType, TextType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import CodecError
 from dj_panel.core.structure import Attribute
 
-__all__ = ["Field", "complaint", "describe_field", "format_value", "normalised", "parse_text", "words_of"]
+__all__ = [
+    "EMPTY_TEXT",
+    "Field",
+    "complaint",
+    "describe_field",
+    "draft_text",
+    "format_value",
+    "normalised",
+    "parse_text",
+    "words_of",
+]
 
 Kind = Literal[
     "integer", "decimal", "float", "choice", "bool", "date", "datetime", "time", "uuid", "json", "text",
     "path", "file", "none",
 ]  # fmt: skip
+
+EMPTY_TEXT = '\0""'
+"""What stands in a draft for a text of no characters, where an empty field would mean no value or the default."""
 
 MULTILINE_FROM = 200
 """Text attributes at least this long get a field of several lines."""
@@ -31,8 +45,8 @@ _FILE_CODECS = {
     "attach": ("", "Any file"),
     "hash": ("", "Any file, kept as it is"),
     "object": ("", "Any file; a folder can only be inserted from Python"),
-    "blob": (".npy,.csv,.tsv,.txt", "Numbers in a .npy or .csv file"),
-    "npy": (".npy,.csv,.tsv,.txt", "Numbers in a .npy or .csv file"),
+    "blob": (".npy,.csv,.tsv,.txt,.mat", "Numbers: a .npy, .csv or .mat file, or pasted"),
+    "npy": (".npy,.csv,.tsv,.txt,.mat", "Numbers: a .npy, .csv or .mat file, or pasted"),
 }
 
 _SYMBOL = (
@@ -222,7 +236,7 @@ def normalised(attribute: Attribute, text: str) -> str:
     return text.strip()
 
 
-def parse_text(attribute: Attribute, text: str) -> Any:
+def parse_text(attribute: Attribute, text: str, custom: Custom | None = None) -> Any:
     """Return the value that typed text stands for, or ``None`` for a field left empty.
 
     Parameters
@@ -230,13 +244,18 @@ def parse_text(attribute: Attribute, text: str) -> Any:
     attribute
         Whose field it is; not one that is entered as a file.
     text
-        As typed.
+        As typed; `EMPTY_TEXT` stands for the text of no characters.
+    custom
+        How the lab writes numbers and tells the time.
 
     Raises
     ------
     ValueError
         With the reason as a clause (``"is not a whole number"``).
     """
+    kind = attribute.column_type.kind if attribute.codec is None else ""
+    if text == EMPTY_TEXT and kind in ("text", "enum"):
+        return attribute.column_type.parse("")
     text = normalised(attribute, text)
     if not text:
         return None
@@ -244,7 +263,24 @@ def parse_text(attribute: Attribute, text: str) -> Any:
         raise ValueError("holds a zero character, which cannot be stored")
     if attribute.codec is not None:
         return text
+    if kind in _NUMERIC:
+        text = plain_number(text, custom, is_whole=kind == "integer")
+    elif kind == "datetime":
+        text = plain_moment(text, custom)
     return attribute.column_type.parse(text)
+
+
+def draft_text(attribute: Attribute, value: Any, custom: Custom | None = None) -> str:
+    """Return the text that a field shows for a value of the database, and that is read as this value again.
+
+    Other than `format_value` it tells a text of no characters from no value, and writes numbers as the lab does.
+    """
+    if value == "" and attribute.codec is None and attribute.column_type.kind in ("text", "enum"):
+        return EMPTY_TEXT
+    text = format_value(attribute, value)
+    if custom is not None and custom.decimal_comma and describe_field(attribute).kind in ("decimal", "float"):
+        return text.replace(".", ",")
+    return text
 
 
 def format_value(attribute: Attribute, value: Any) -> str:

@@ -88,12 +88,14 @@ class Frame:
     # ------------------------------------------------------------------ what a page asks of the shell
 
     def navigate(self, route: Route, *, history: bool) -> None:
-        """Show `route` and write it in the address bar."""
+        """Show `route` and write it in the address bar; restrictions stay as they are unless it has its own."""
+        route = route.carrying(self.visit.route.restrictions)
         self.bridge.send("go", hash=format_route(route), replace=not history)
         self._show(route)
 
     def record(self, route: Route) -> None:
         """Write `route` in the address bar and show nothing new."""
+        route = route.carrying(self.visit.route.restrictions)
         self.visit.route = route
         self.bridge.send("record", hash=format_route(route))
 
@@ -205,7 +207,13 @@ class Frame:
         try:
             if page is not None and self._is_sound and type(page) is page_class and not afresh:
                 self._is_sound = False
-                if await page.update(route):
+                try:
+                    is_done = await page.update(route)
+                except asyncio.CancelledError:
+                    # Not to be made anew for that: the next update shows what the address says then.
+                    self._is_sound = True
+                    raise
+                if is_done:
                     self._is_sound = True
                     self._under_lock(partial(self._settle, page))
                     return
@@ -240,6 +248,7 @@ class Frame:
             title=page.title if page is not None else "",
             focus=page is None or not page.takes_focus or not self._is_sound,
             fills=page is not None and page.fills_window and self._is_sound,
+            restricted=dict(page.restricted) if page is not None else {},
         )
 
     def _leave_page(self) -> None:

@@ -42,6 +42,9 @@ class Grid {
     const {host: form, about: {table}} = this
     const host = {
       table,
+      zone: form.zone,
+      maxBytes: form.maxBytes,
+      uploading: (step) => form.uploading(step),
       request: (kind, data = {}) => form.request(kind, {...data, table}),
       changed: (control) => form.changed(control),
       left: (control) => form.left(control),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.fields import Field, describe_field, words_of
@@ -100,7 +100,10 @@ def describe_form(info: TableInfo, table: Callable[[str], TableInfo]) -> Form:
     table
         Gives a table by its name, for the parts.
     """
-    items = _items(info, ())
+    items = tuple(
+        replace(item, can_create=_can_create(table(item.table))) if isinstance(item, Picker) else item
+        for item in _items(info, ())
+    )
     return Form(
         table=info.name,
         label=info.label,
@@ -110,6 +113,10 @@ def describe_form(info: TableInfo, table: Callable[[str], TableInfo]) -> Form:
         grids=tuple(_describe_grid(table(name)) for name in info.parts),
         blocker=_blocker(items),
     )
+
+
+def _can_create(parent: TableInfo) -> bool:
+    return parent.can_enter and parent.master is None
 
 
 def given_by_master(info: TableInfo) -> dict[str, str]:

@@ -36,6 +36,8 @@ export function render({model}) {
     narrow()
   }
   box.addEventListener("click", event => {
+    const doing = event.target.closest("[data-act]")
+    if (doing) model.send_msg({act: doing.dataset.act})
     const button = event.target.closest("[data-copy]")
     if (!button) return
     const text = box.querySelector(`#${button.dataset.copy}`).textContent
@@ -54,6 +56,15 @@ export function render({model}) {
     button.focus()
   })
   const shortcut = event => {
+    if (!event.altKey && !event.ctrlKey && !event.metaKey && !event.defaultPrevented) {
+      const target = event.composedPath()[0]
+      const isTyping = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
+      // Single keys can be turned off, where the shell's "/" can.
+      const single = isTyping || localStorage.getItem("dj-panel-slash") === "off" ? null
+        : box.querySelector(`[data-key="${CSS.escape(event.key)}"]`)
+      if (single) { event.preventDefault(); single.click() }
+      return
+    }
     if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return
     const link = box.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`)
     if (!link) return

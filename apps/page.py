@@ -6,8 +6,9 @@ import functools
 import inspect
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 
 import panel as pn
@@ -74,11 +75,14 @@ class Page:
         True if the view takes the whole height that there is (a diagram) in place of its own height.
     takes_focus
         True if the page puts the keyboard focus itself; else it goes to the heading after a navigation.
+    restricted
+        What to say of the restrictions of the address, by name; an empty text of one that holds here.
     """
 
     title: str = ""
     fills_window: bool = False
     takes_focus: bool = False
+    restricted: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, visit: Visit) -> None:
         self.visit = visit

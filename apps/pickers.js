@@ -14,8 +14,12 @@ class Picker extends Control {
     this.number = 0
     this.isOpen = false
     this.list = make("ul", {role: "listbox", id: `${this.id}-list`, "aria-label": about.label})
-    this.status = make("p", {class: "none", hidden: true})
-    this.popup = make("div", {class: "choices", popover: "manual"}, this.list, this.status)
+    this.status = make("p", {class: "none", role: "status", hidden: true})
+    this.create = about.can_create && host.about?.custom
+      ? make("button", {type: "button", class: "create-new", tabindex: "-1", "aria-keyshortcuts": "Alt+Enter"}, icon("add"),
+        `Create new ${about.label}…`, make("kbd", {}, "Alt Enter")) : ""
+    if (this.create) this.create.onmousedown = (event) => { event.preventDefault(); this.openCreate() }
+    this.popup = make("div", {class: "choices", popover: "manual"}, this.list, this.status, this.create)
     this.input = make("input", {
       id: this.id, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", autocapitalize: "off",
       "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.list.id,
@@ -59,6 +63,7 @@ class Picker extends Control {
   show() {
     if (this.input.value !== this.label && !(this.isOpen && this.host.hasFocus(this.input))) this.input.value = this.label
     this.root.classList.toggle("chosen", this.isChosen)
+    this.showChip()
     const fixed = Object.entries(this.fixed)
     if (!this.inGrid) {
       const partly = fixed.length > 0 && !this.isChosen
@@ -98,14 +103,22 @@ class Picker extends Control {
     clearTimeout(this.timer)
     await new Promise((done) => { this.timer = setTimeout(done, text ? SEARCH_PAUSE_MS : 0) })
     if (number !== this.number || !this.isOpen) return
+    const isCurrent = () => number === this.number && this.isOpen
+    const asked = {link: this.about.id, text, fixed: this.fixed}
     try {
-      const answer = await this.host.request("search", {link: this.about.id, text, fixed: this.fixed})
-      if (number === this.number && this.isOpen) this.fill(answer.choices, text)
+      // What the key's index knows comes at once; what other attributes hold is looked for after it.
+      const {choices: begun} = text ? await this.host.request("search", {...asked, begun: true}) : {choices: []}
+      if (isCurrent() && begun.length) this.fill(begun, text)
+      if (!isCurrent() || begun.length === 20) return
+      if (begun.length) this.say("Searching further…")
+      const answer = await this.host.request("search", asked)
+      if (isCurrent()) this.fill(answer.choices, text, answer.is_cut)
     } catch (error) {
       if (number === this.number) { this.fill([], text); this.say(error.message) }
     }
   }
-  fill(choices, text) {
+  fill(choices, text, isCut = false) {
+    const chosen = this.wasMoved && this.active >= 0 ? this.choices[this.active].label : null
     this.choices = choices
     this.list.replaceChildren(...choices.map((choice, i) => {
       const item = make("li", {role: "option", id: `${this.list.id}-${i}`, "aria-selected": "false"},
@@ -114,9 +127,11 @@ class Picker extends Control {
       item.onmousedown = (event) => { event.preventDefault(); this.choose(choice) }
       return item
     }))
-    this.activate(text && choices.length ? 0 : -1)
-    this.wasMoved = false
-    this.say(choices.length === 0 ? "No such row." : choices.length === 20 ? "The first 20; type more to find others." : "")
+    const again = chosen === null ? -1 : choices.findIndex((choice) => choice.label === chosen)
+    this.activate(again >= 0 ? again : text && choices.length ? 0 : -1)
+    this.wasMoved = again >= 0
+    this.say(isCut ? "There are too many rows to look through; begin with the key, or type more."
+      : choices.length === 0 ? "No such row." : choices.length === 20 ? "The first 20; type more to find others." : "")
     this.place()
   }
   say(text) {
@@ -152,6 +167,10 @@ class Picker extends Control {
       this.wasMoved = true
       const step = event.key === "ArrowDown" ? 1 : -1
       if (n) this.activate(this.active < 0 ? (step > 0 ? 0 : n - 1) : (this.active + step + n) % n)
+    } else if (event.key === "Enter" && event.altKey && this.create) {
+      event.preventDefault()
+      event.stopPropagation()
+      this.openCreate()
     } else if (event.key === "Enter") {
       event.preventDefault()           // in a picker Enter chooses, and never saves
       event.stopPropagation()
@@ -166,6 +185,11 @@ class Picker extends Control {
     } else if (event.key === "Tab" && this.isOpen && this.wasMoved && this.active >= 0) {
       this.choose(this.choices[this.active])
     }
+  }
+  openCreate() {
+    this.close()
+    this.isCreating = true             // the field is left for the panel: what was typed is not looked up now
+    openCreate(this.host, this)
   }
   choose(choice) {
     this.isTouched = true
@@ -191,6 +215,7 @@ class Picker extends Control {
   // What was typed and not chosen: the row of that key, if there is one.
   async settle() {
     const text = this.store.get(this.about.id)
+    if (this.isCreating) { this.isCreating = false; return }
     if (text.trim() === "") {
       if (text !== "") this.store.set({[this.about.id]: ""})
       this.show()

@@ -35,12 +35,14 @@ class Picker:
         The parent's name in the application.
     label, comment
         What it is called, and what is said of it.
-    attributes
-        The attributes here that the parent's key fills.
+    attributes, parent_attributes
+        The attributes here that the parent's key fills, and their names there.
     own
         Those of them that no other picker fills: they are emptied with the choice.
     in_key, is_required, is_unique
         As of the foreign key; a required one has an attribute that cannot be left empty.
+    can_create
+        Whether people may add rows to the parent.
     """
 
     id: str
@@ -48,10 +50,12 @@ class Picker:
     label: str
     comment: str
     attributes: tuple[str, ...]
+    parent_attributes: tuple[str, ...]
     own: tuple[str, ...]
     in_key: bool
     is_required: bool
     is_unique: bool
+    can_create: bool = False
 
     def as_message(self) -> dict[str, Any]:
         """Return the facts as the browser takes them."""
@@ -106,6 +110,7 @@ def _describe(
         label=label,
         comment=comment,
         attributes=fk.attributes,
+        parent_attributes=fk.parent_attributes,
         own=tuple(n for n in fk.attributes if n not in others and n not in given),
         in_key=fk.in_key,
         is_required=any(not info.attribute(n).has_default for n in fk.attributes if n not in given),

@@ -13,6 +13,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.history_html import history_html
 from dj_panel.apps.live_html import LiveHtml, stylesheet
 from dj_panel.apps.page import Page, empty_state
 from dj_panel.apps.preview import Preview, preview
@@ -45,6 +46,7 @@ class RecordPage(Page):
         self._task: asyncio.Task[None] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._watching: Any = None
+        self._restoring: asyncio.Task[None] | None = None
 
     async def load(self) -> Viewable:
         """Show the row that the address names."""
@@ -55,11 +57,14 @@ class RecordPage(Page):
         try:
             record = await services.browsing.record(table, key)
         except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
-            return no_such_row(table, error)
+            return await self._gone(info, key, error)
+        events = await services.history.of_row(table, key)
         before, after = await services.browsing.neighbours(table, key)
         code = services.browsing.record_code(table, key)
         steps = steps_html(*(_route(address) for address in (before, after)))
-        view = LiveHtml(record_html(record, steps=steps, code=code), stylesheets=[stylesheet("record.css")])
+        past = history_html(info, key, events)
+        styles = [stylesheet("record.css"), stylesheet("history.css")]
+        view = LiveHtml(record_html(record, steps=steps, code=code, past=past), stylesheets=styles)
         self._space = pn.Column(sizing_mode="stretch_width", margin=0)
         self._document = pn.state.curdoc
         shown = _shown_values(record)
@@ -68,6 +73,40 @@ class RecordPage(Page):
             self._task = asyncio.ensure_future(self._show_values(info, key, shown))
             self._watching = self.visit.param.watch(self._follow_colours, "dark")
         return pn.Column(view, self._space, sizing_mode="stretch_width", margin=0)
+
+    async def _gone(self, info: TableInfo, key: Mapping[str, str], error: Exception) -> Viewable:
+        """Say that there is no such row, and, if it was deleted, by whom, with a button that puts it back."""
+        try:
+            events = await self.visit.services.history.of_row(info.name, key)
+        except (UnknownAttributeError, ValueRefusedError):
+            events = []
+        state = no_such_row(info.name, error)
+        if not events:
+            return state
+        past = LiveHtml(
+            history_html(info, key, events, is_there=False),
+            on_act=self.guard(self._act),
+            stylesheets=[stylesheet("history.css")],
+        )
+        return pn.Column(state, past, sizing_mode="stretch_width", margin=0)
+
+    def _act(self, name: str) -> None:
+        verb, _, batch = name.partition("/")
+        if verb == "restore" and self._restoring is None:
+            self._restoring = asyncio.ensure_future(self._restore(batch))
+
+    async def _restore(self, batch: str) -> None:
+        route = self.visit.route
+        try:
+            back = await self.visit.services.history.restore("/".join(route.path), batch)
+        except DataJointError as error:
+            self.visit.notify(f"Nothing was put back. {error}", "error")
+            return
+        finally:
+            self._restoring = None
+        total = sum(back.values())
+        self.visit.notify(f"Put back: {total:,} {'row' if total == 1 else 'rows'} in all.", "success")
+        self.visit.go(route, history=False)
 
     def close(self) -> None:
         """Stop reading, and remove the files that were fetched."""

@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from dj_panel.apps.entry import like_route
 from dj_panel.apps.markup import escape, tier_chip
 from dj_panel.apps.routes import Route
-from dj_panel.apps.services.cells import Cell, is_value
+from dj_panel.apps.services.cells import Cell
 from dj_panel.apps.services.filters import filter_kind
 from dj_panel.apps.services.rows import Address, Record, RowsPage
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import can_add, link
-from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
+from dj_panel.apps.table_view import (
+    delete_route,
+    edit_route,
+    object_route,
+    record_route,
+    table_route,
+    unit_of,
+)
 from dj_panel.core.structure import Attribute
 
 __all__ = ["cell_html", "record_html", "steps_html"]
@@ -51,33 +59,27 @@ def icon_of(path: str) -> str:
     )
 
 
-def record_html(record: Record, *, steps: str, code: str) -> str:
-    """Return all of a record but its previews."""
+def record_html(record: Record, *, steps: str, code: str, past: str = "") -> str:
+    """Return all of a record but its previews; ``past`` is the HTML of its history."""
     info = record.table
+    key = record.row.key
     actions = link(table_route(info.name), "All rows", "button")
+    if info.master is None:
+        actions = link(delete_route(info.name, key), "Delete…", "button danger") + actions
+    if info.can_enter:
+        edit = link(edit_route(info.name, key), "Edit", "button")
+        actions = edit.replace("<a ", '<a data-key="e" aria-keyshortcuts="e" title="Edit (E)" ', 1) + actions
     if can_add(info):
-        new = Route("enter", (info.name,), _copy_of(record))
-        actions = link(new, "Duplicate as new", "button primary") + actions
+        actions = link(like_route(info.name, key), "Duplicate as new", "button primary") + actions
     return (
         f'<div class="record"><div class="top"><p class="what">{tier_chip(info.tier)}'
         f"{link(table_route(info.name), info.name)}"
         f'<span class="muted">{escape(info.comment)}</span></p><div class="do">{actions}{steps}</div></div>'
-        f"{_parents_html(record)}{_values_html(record)}{_parts_html(record)}{_children_html(record)}"
+        f"{_parents_html(record)}{_values_html(record)}{_parts_html(record)}{_children_html(record)}{past}"
         '<details><summary>Load it in Python</summary><div class="code">'
         f'<pre id="code" tabindex="0" aria-label="Python">{escape(code)}</pre>'
         '<button type="button" class="button" data-copy="code">Copy</button></div></details></div>'
     )
-
-
-def _copy_of(record: Record) -> dict[str, str]:
-    """Return the texts with which the form of another row begins; the end of the key is left open."""
-    texts = {}
-    last = record.table.primary_key[-1:]
-    for attribute, cell in zip(record.table.attributes, record.row.cells, strict=True):
-        is_given = cell.kind in ("text", "number") and not cell.is_cut and not is_value(attribute)
-        if is_given and attribute.name not in last and not attribute.autoincrement:
-            texts[attribute.name] = record.row.key.get(attribute.name, cell.text)
-    return texts
 
 
 def _parents_html(record: Record) -> str:
@@ -189,10 +191,10 @@ def _children_html(record: Record) -> str:
         return ""
     items = []
     for child in record.children:
-        count = f"{'>' if child.is_capped else ''}{child.count:,} row{'' if child.count == 1 else 's'}"
+        count = f"{child.count_text} row{'' if child.count_text == '1' else 's'}"
         through = child.link.foreign_key.renamed
         label = child.table + (f" ({', '.join(through)})" if through else "")
-        css_class = "" if child.count else ' class="none"'
+        css_class = "" if child.count_text != "0" else ' class="none"'
         items.append(
             f"<li{css_class}>{link(table_route(child.table, child.filters), label)}"
             f' <span class="muted">{count}</span></li>'

@@ -5,6 +5,7 @@ The grammar is ``#/page/segment/...?name=value&...``, every segment, name and va
     #/                                            the home page
     #/table/lab.subject?sort=-session_date        one table, sorted
     #/enter/lab.session                           the form of one table
+    #/table/lab.session?r.subject==M042           with a restriction that holds on every page
 
 Nothing here touches a browser or a database. A fragment comes from outside (a typed address, a link in a
 mail), so reading one never fails: what is not a page of the site is a route to ``NOT_FOUND``.
@@ -19,7 +20,19 @@ from urllib.parse import quote, unquote, unquote_plus
 
 HOME = "home"
 NOT_FOUND = "not-found"
-PAGES: tuple[str, ...] = (HOME, "diagram", "tables", "table", "record", "enter", "populate", "object")
+PAGES: tuple[str, ...] = (
+    HOME,
+    "diagram",
+    "tables",
+    "table",
+    "record",
+    "enter",
+    "import",
+    "edit",
+    "delete",
+    "populate",
+    "object",
+)
 """Pages of the standard site, by their name in the address; ``home`` has none (``#/``)."""
 
 MAX_FRAGMENT_CHARS = 8_000
@@ -28,6 +41,7 @@ MAX_FRAGMENT_CHARS = 8_000
 MAX_PARTS = 256
 """Most segments, and most query parameters, that a fragment may have."""
 
+_RESTRICTION = "r."
 _PAGE_NAME = re.compile(r"[a-z][a-z0-9-]*\Z")
 
 
@@ -43,6 +57,9 @@ class Route:
         Segments after the page, usually one: the table, ``<schema>.<Class>``. None is empty.
     query
         The rest of what makes the view: sort, filters, selection. Names and values are text.
+    restrictions
+        What the visitor looks at on every page, by attribute; in the address and in `query` with ``r.`` in front
+        of the name. See `dj_panel.apps.services.restrictions`.
 
     Raises
     ------
@@ -58,8 +75,17 @@ class Route:
     page: str = HOME
     path: tuple[str, ...] = ()
     query: Mapping[str, str] = field(default_factory=dict)
+    restrictions: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        given = {name for name in self.query if name.startswith(_RESTRICTION)}
+        if given:
+            among = {
+                name.removeprefix(_RESTRICTION): self.query[name] for name in self.query if name in given
+            }
+            object.__setattr__(self, "restrictions", {**self.restrictions, **among})
+            rest = {name: text for name, text in self.query.items() if name not in given}
+            object.__setattr__(self, "query", rest)
         if not _PAGE_NAME.match(self.page):
             raise ValueError(
                 f"{self.page!r} is not the name of a page: use lower-case letters, digits and hyphens"
@@ -76,9 +102,18 @@ class Route:
         {'sort': 'size'}
         """
         merged: dict[str, str | None] = {**self.query, **changes}
-        return Route(
-            self.page, self.path, {name: value for name, value in merged.items() if value is not None}
-        )
+        kept = {name: value for name, value in merged.items() if value is not None}
+        return Route(self.page, self.path, kept, self.restrictions)
+
+    def carrying(self, restrictions: Mapping[str, str]) -> Route:
+        """Return the same place with restrictions, unless it has its own.
+
+        Examples
+        --------
+        >>> format_route(Route("diagram").carrying({"subject": "=M042"}))
+        '#/diagram?r.subject=%3DM042'
+        """
+        return self if self.restrictions else Route(self.page, self.path, self.query, dict(restrictions))
 
 
 def parse_route(fragment: str, pages: Collection[str] = PAGES) -> Route:
@@ -116,9 +151,10 @@ def format_route(route: Route) -> str:
     """Return the fragment of a route, ``#`` included; `parse_route` reads it back to the same route."""
     parts = () if route.page == HOME and not route.path else (route.page, *route.path)
     location = "/" + "/".join(quote(part, safe="") for part in parts)
-    if not route.query:
+    query = {**route.query, **{_RESTRICTION + name: text for name, text in route.restrictions.items()}}
+    if not query:
         return f"#{location}"
-    pairs = (f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in route.query.items())
+    pairs = (f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
     return f"#{location}?{'&'.join(pairs)}"
 
 

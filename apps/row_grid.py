@@ -28,20 +28,36 @@ class Column(TypedDict):
 
 
 class GridRow(TypedDict):
-    """One row: `cells` hold text, kind and address by column; the last two may be left out."""
+    """One row: `cells` hold text, kind and address by column; the last two may be left out.
+
+    `actions` are further links of its menu, each a `RowAction`.
+    """
 
     id: str
     href: str
     label: str
     cells: list[list[str]]
+    actions: NotRequired[list[dict[str, str]]]
+
+
+class Format(TypedDict):
+    """One kind of file: `values` says whether it can hold arrays, `missing` why it cannot be made here."""
+
+    id: str
+    label: str
+    about: str
+    values: bool
+    missing: str
 
 
 class GridView(TypedDict):
     """What the grid shows.
 
     `sort` lists pairs of column and direction; `problems` are filters that were not understood, each with
-    its ``text`` and ``message``; `last_page` is 0 where it is not known. A `quiet` view marks the rows that
-    are new and leaves everything else where it was.
+    its ``text`` and ``message``. `hidden`, `order` and `widths` (in pixels) say which columns are shown, those
+    of the key always first. A `page` below 0 is counted from the end; `last_page` is 0 where it is not known.
+    `selected` are ids of rows, on any page, as they were known at the browser's change number `serial`. A
+    `quiet` view marks the rows that are new and leaves everything else where it was.
     """
 
     state: GridState
@@ -52,7 +68,13 @@ class GridView(TypedDict):
     filters: dict[str, str]
     problems: dict[str, dict[str, str]]
     hidden: list[str]
+    order: list[str]
+    widths: dict[str, int]
+    selected: list[str]
+    serial: int
     page: int
+    page_text: str
+    range: str
     page_size: int
     last_page: int
     has_next: bool
@@ -71,15 +93,25 @@ class RowGrid(JSComponent):
     Parameters
     ----------
     on_event
-        Called with what the visitor asks for: a mapping whose ``type`` is ``sort``, ``filter``, ``clear``,
-        ``page``, ``size``, ``columns``, ``export`` or ``again``. It comes from a browser and may be anything.
+        Called with what the visitor asks for: a mapping whose ``type`` is one of those that
+        `dj_panel.apps.browse.TablePage` answers. It comes from a browser and may be anything.
     """
 
     columns = param.List(default=[], item_type=dict, doc="The columns, each a `Column`.")
     view = param.Dict(default={}, doc="What to show, a `GridView`.")
     label = param.String(default="Rows", doc="Name of the table for screen readers.")
+    memory = param.String(doc="Under which name the browser remembers columns and views.")
+    formats = param.List(
+        default=[], item_type=dict, doc="Files that rows can be exported to, each a `Format`."
+    )
+    has_values = param.Boolean(default=False, doc="Whether rows hold arrays and the like.")
+    deletes = param.Boolean(default=False, doc="Whether selected rows can be deleted.")
+    keeps_restrictions = param.Boolean(default=True, doc="Whether a filter can be kept on every page.")
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = "\n".join(
+        Path(__file__).with_name(f"row_grid{part}.js").read_text(encoding="utf-8")
+        for part in ("_dom", "_head", "_body", "_popups", "")
+    )
     _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
 
     def __init__(self, on_event: Callable[[Mapping[str, Any]], Any], **params: Any) -> None:
@@ -87,9 +119,9 @@ class RowGrid(JSComponent):
         super().__init__(**(sizing | params))  # type: ignore[no-untyped-call]
         self._on_event = on_event
 
-    def download(self, address: str) -> None:
-        """Have the browser fetch a file."""
-        self._send_msg({"download": address})
+    def answer(self, **data: Any) -> None:
+        """Answer what the visitor asked for; ``download`` is an address to fetch, ``copy`` a text to copy."""
+        self._send_msg(data)
 
     def _handle_msg(self, data: Any) -> None:
         if isinstance(data, Mapping) and isinstance(data.get("type"), str):

@@ -51,15 +51,57 @@ window.djPanelShell = (() => {
     slow = setTimeout(() => body.classList.add("waiting"), shown === null ? 0 : 120)
   }
 
+  // ---- restrictions: parameters of the address that stay when the visitor goes elsewhere
+  let carried = []                   // parameters as they stand in the address
+  const parameters = (hash) => (hash.split("?")[1] ?? "").split("&").filter(Boolean)
+  const isRestriction = (pair) => /^r(\.|%2e)/i.test(pair)
+  const withParameters = (hash, pairs) => place(hash) + (pairs.length ? `?${pairs.join("&")}` : "")
+  const ARRIVED = {djPanel: true}    // marks entries of the history that have been here: Back shows them as they were
+
+  function carry() {
+    const pairs = parameters(here())
+    const isNew = !history.state?.djPanel
+    if (isNew && carried.length && !pairs.some(isRestriction)) {
+      history.replaceState(ARRIVED, "", withParameters(here(), [...pairs, ...carried]))
+    } else if (isNew) history.replaceState(ARRIVED, "", here())
+    carried = parameters(here()).filter(isRestriction)
+  }
+
+  function drawRestrictions(notes) {
+    const chips = carried.map((pair) => {
+      const [name, ...rest] = pair.split("=").map((text) => decoded(text.replaceAll("+", " ")))
+      const key = name.slice(2), text = rest.join("=")
+      const label = `${key.split("@")[0]} ${/^[=<>!^]/.test(text) ? text.replace(/^(!=|<=|>=|[=<>!^])/, "$1 ") : `: ${text}`}`
+      const button = make("button", {type: "button", className: "icon-button"}, svg('<path d="M4 4l8 8M12 4l-8 8"/>'))
+      button.setAttribute("aria-label", `Remove ${label}`)
+      button.onclick = () => {
+        carried = carried.filter((other) => other !== pair)
+        history.pushState(ARRIVED, "", withParameters(here(), parameters(here()).filter((other) => other !== pair)))
+        $("heading").focus({preventScroll: true})
+        navigate()
+      }
+      const chip = make("span", {className: "restriction"}, make("b", {textContent: label}))
+      if (notes[key]) chip.append(make("small", {textContent: notes[key]}))
+      chip.classList.toggle("off", Boolean(notes[key]))
+      chip.append(button)
+      return chip
+    })
+    $("restrictions").replaceChildren(...chips)
+    $("restrictions").hidden = !chips.length
+  }
+
   function navigate() {
+    carry()
     asked += 1
     closeDrawer()
     startWaiting()
     send({type: "route", hash: here(), number: asked})
   }
 
-  function settled({number, title, focus, fills}) {
+  function settled({number, title, focus, fills, restricted}) {
     if (number < asked) return
+    carried = parameters(here()).filter(isRestriction)
+    drawRestrictions(restricted ?? {})
     clearTimeout(slow)
     const first = shown === null
     const moved = shown !== place(here())
@@ -82,8 +124,9 @@ window.djPanelShell = (() => {
 
   function write(hash, replace) {
     if (hash === location.hash) return
-    if (replace) history.replaceState(null, "", hash)
-    else history.pushState(null, "", hash)
+    if (replace) history.replaceState(ARRIVED, "", hash)
+    else history.pushState(ARRIVED, "", hash)
+    carried = parameters(hash).filter(isRestriction)
   }
 
   function send(data) { if (port && !isLost) port.send(data) }
@@ -342,6 +385,7 @@ window.djPanelShell = (() => {
   })
 
   setDark(document.documentElement.dataset.theme === "dark", false)
+  carry()
   startWaiting()
   setTimeout(cannotStart, 30000)
   return {attach, receive, lost, back}

@@ -67,13 +67,14 @@ NAVIGATION: tuple[NavigationEntry, ...] = (
         "Tables",
         '<rect x="2.2" y="2.8" width="11.6" height="10.4" rx="1.2"/>'
         '<path d="M2.2 6.3h11.6M2.2 9.8h11.6M6.4 6.3v6.9"/>',
-        ("table", "record", "object"),
+        ("table", "record", "object", "edit", "delete"),
     ),
     NavigationEntry(
         "enter",
         "Enter",
         '<path d="M13.2 8.8v3.4a1 1 0 0 1-1 1H3.8a1 1 0 0 1-1-1V3.8a1 1 0 0 1 1-1h3.4"/>'
         '<path d="M11.6 2.5l1.9 1.9-5.3 5.3-2.4.5.5-2.4z"/>',
+        ("import",),
     ),
     NavigationEntry(
         "populate",

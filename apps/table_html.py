@@ -95,11 +95,13 @@ def head_html(info: TableInfo, services: Any) -> str:
 def _actions(info: TableInfo, services: Any) -> str:
     diagram = link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram", "button")
     if can_add(info):
-        return link(Route("enter", (info.name,)), "Add rows", "button primary") + diagram
+        enter = link(Route("enter", (info.name,)), "Add rows", "button primary")
+        return enter + link(Route("import", (info.name,)), "Import rows", "button") + diagram
     if info.master is not None:
         master = services.table(info.master)
         if info.can_enter:
             enter = link(Route("enter", (master.name,)), f"Enter {master.class_name}", "button primary")
+            enter += link(Route("import", (info.name,)), "Import rows", "button")
             return (
                 f'{enter}{diagram}<span class="muted">Its rows are entered together with their master.</span>'
             )

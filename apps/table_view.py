@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote
 
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.row_grid import Column, GridRow, GridView
@@ -18,6 +19,8 @@ __all__ = [
     "TableView",
     "blank_view",
     "columns_of",
+    "delete_route",
+    "edit_route",
     "grid_view",
     "object_route",
     "read_view",
@@ -28,6 +31,10 @@ __all__ = [
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 250
+MAX_SELECTED_CHARS = 3000
+"""A longer selection is not in the address: browsers and proxies cut addresses."""
+
+NARROWEST, WIDEST = 40, 1000
 _FILTER = "f."
 
 
@@ -45,6 +52,14 @@ class TableView:
         Which page of how many rows, from 1.
     hidden
         Attributes whose columns are not shown.
+    order
+        Attributes beside the key in the order of their columns; what is left out follows.
+    widths
+        Widths of columns in pixels, by attribute, where they are not as wide as what is in them.
+    at
+        Where a page deep in the table begins; see `dj_panel.apps.services.paging`.
+    selected
+        The keys of selected rows, each as texts in the order of the primary key.
     """
 
     filters: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +67,10 @@ class TableView:
     page: int = 1
     page_size: int = PAGE_SIZE
     hidden: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    widths: Mapping[str, int] = field(default_factory=dict)
+    at: str = ""
+    selected: tuple[tuple[str, ...], ...] = ()
 
     def query(self) -> dict[str, str]:
         """Return the parameters of the address; what is as usual is left out.
@@ -63,18 +82,36 @@ class TableView:
         query |= {_FILTER + name: text for name, text in self.filters.items()}
         if self.hidden:
             query["hide"] = ",".join(self.hidden)
+        if self.order:
+            query["order"] = ",".join(self.order)
+        if self.widths:
+            query["width"] = ",".join(f"{name}:{width}" for name, width in self.widths.items())
         if self.page_size != PAGE_SIZE:
             query["size"] = str(self.page_size)
         if self.page != 1:
             query["page"] = str(self.page)
+        if self.at:
+            query["at"] = self.at
+        if self.selected and len(written := _written_keys(self.selected)) <= MAX_SELECTED_CHARS:
+            query["select"] = written
         return query
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """Which rows there are in which order: what two pages must share for one to lead to the other."""
+        return (dict(self.filters), self.sort, self.page_size)
+
+    def columns(self, info: TableInfo) -> list[str]:
+        """Return all attributes in the order of their columns."""
+        others = [a.name for a in info.attributes if not a.in_key and a.name not in self.order]
+        return [*info.primary_key, *self.order, *others]
 
     def filtered(self, name: str, text: str) -> TableView:
         """Return the view with another filter of one column, from its first page."""
         filters = {**self.filters, name: text}
         if not text:
             del filters[name]
-        return replace(self, filters=filters, page=1)
+        return replace(self, filters=filters, page=1, at="")
 
 
 def read_view(info: TableInfo, query: Mapping[str, str]) -> TableView:
@@ -86,14 +123,40 @@ def read_view(info: TableInfo, query: Mapping[str, str]) -> TableView:
         if name.startswith(_FILTER) and name.removeprefix(_FILTER) in names and text.strip()
     }
     sort = dict.fromkeys(item for item in query.get("sort", "").split(",") if _is_sortable(info, item))
-    hidden = [n for n in query.get("hide", "").split(",") if n in names and n not in info.primary_key]
+    others = names - set(info.primary_key)
+    page = query.get("page", "")
+    number = _whole_number(page.removeprefix("-"), 1, 10**9)
     return TableView(
         filters,
         tuple(sort),
-        _whole_number(query.get("page"), 1, 10**9),
+        -number if re.fullmatch(r"-[1-9][0-9]*", page) else number,
         _whole_number(query.get("size"), PAGE_SIZE, MAX_PAGE_SIZE),
-        tuple(hidden),
+        tuple(dict.fromkeys(n for n in query.get("hide", "").split(",") if n in others)),
+        tuple(dict.fromkeys(n for n in query.get("order", "").split(",") if n in others)),
+        _read_widths(names, query.get("width", "")),
+        query.get("at", "")[:MAX_SELECTED_CHARS],
+        _read_keys(info, query.get("select", "")),
     )
+
+
+def _read_widths(names: Collection[str], text: str) -> dict[str, int]:
+    pairs = (item.rpartition(":") for item in text.split(","))
+    return {
+        name: max(_whole_number(width, NARROWEST, WIDEST), NARROWEST)
+        for name, _, width in pairs
+        if name in names
+    }
+
+
+def _written_keys(keys: Sequence[Sequence[str]]) -> str:
+    return ";".join(",".join(quote(text, safe="") for text in key) for key in keys)
+
+
+def _read_keys(info: TableInfo, text: str) -> tuple[tuple[str, ...], ...]:
+    if not text:
+        return ()
+    keys = (tuple(unquote(item) for item in key.split(",")) for key in text.split(";"))
+    return tuple(dict.fromkeys(key for key in keys if len(key) == len(info.primary_key)))
 
 
 def _is_sortable(info: TableInfo, item: str) -> bool:
@@ -116,6 +179,16 @@ def table_route(table: str, filters: Mapping[str, str] | None = None) -> Route:
 def record_route(table: str, key: Mapping[str, str]) -> Route:
     """Return the address of a row."""
     return Route("record", (table,), dict(key))
+
+
+def edit_route(table: str, key: Mapping[str, str], values: Mapping[str, str] | None = None) -> Route:
+    """Return the address of the form that changes a row, beginning with other values if some are given."""
+    return Route("edit", (table,), {**key, **{f"set.{name}": text for name, text in (values or {}).items()}})
+
+
+def delete_route(table: str, key: Mapping[str, str]) -> Route:
+    """Return the address of the page that deletes a row."""
+    return Route("delete", (table,), dict(key))
 
 
 def object_route(table: str, key: Mapping[str, str], attribute: str) -> Route:
@@ -170,8 +243,8 @@ def _column(info: TableInfo, attribute: Attribute) -> Column:
     return column
 
 
-def blank_view(view: TableView) -> GridView:
-    """Return what the grid shows before there is an answer."""
+def blank_view(info: TableInfo, view: TableView, serial: int = 0) -> GridView:
+    """Return what the grid shows before there is an answer; `serial` counts the selections taken note of."""
     return GridView(
         state="loading",
         message="",
@@ -181,7 +254,13 @@ def blank_view(view: TableView) -> GridView:
         filters=dict(view.filters),
         problems={},
         hidden=list(view.hidden),
+        order=list(view.order),
+        widths=dict(view.widths),
+        selected=[_row_address(info, dict(zip(info.primary_key, key, strict=True))) for key in view.selected],
+        serial=serial,
         page=view.page,
+        page_text="",
+        range="",
         page_size=view.page_size,
         last_page=0,
         has_next=False,
@@ -195,7 +274,9 @@ def blank_view(view: TableView) -> GridView:
     )
 
 
-def grid_view(view: TableView, found: RowsPage, total_text: str, *, code: str, add: str) -> GridView:
+def grid_view(
+    view: TableView, found: RowsPage, total_text: str, *, code: str, add: str, serial: int = 0
+) -> GridView:
     """Return what the grid shows of a page of rows.
 
     Parameters
@@ -210,8 +291,10 @@ def grid_view(view: TableView, found: RowsPage, total_text: str, *, code: str, a
         Python that fetches the same.
     add
         Address of the form, where rows can be added.
+    serial
+        As for `blank_view`.
     """
-    shown = blank_view(view)
+    shown = blank_view(found.table, view, serial)
     has_filters = bool(view.filters)
     shown["state"] = "rows" if found.rows else "no-match" if has_filters else "empty"
     if not found.rows:
@@ -220,6 +303,7 @@ def grid_view(view: TableView, found: RowsPage, total_text: str, *, code: str, a
             shown["hint"] = "Rows appear here as soon as they are computed or entered."
     shown["rows"] = [_grid_row(row, found.table) for row in found.rows]
     shown["page"], shown["page_size"] = found.page, found.page_size
+    shown["page_text"], shown["range"] = _page_text(found.page), _range_text(found)
     shown["last_page"] = 0 if found.is_capped else max(found.count - 1, 0) // found.page_size + 1
     shown["has_next"] = found.has_next
     shown["n_rows"], shown["is_capped"], shown["count"] = found.count, found.is_capped, found.count_text
@@ -235,8 +319,30 @@ def grid_view(view: TableView, found: RowsPage, total_text: str, *, code: str, a
     return shown
 
 
+def _page_text(page: int) -> str:
+    if page > 0:
+        return str(page)
+    return "last" if page == -1 else f"last − {-page - 1}"
+
+
+def _range_text(found: RowsPage) -> str:
+    """Return which rows are shown, in words."""
+    if not found.rows:
+        return ""
+    if found.page == -1:
+        return f"last {len(found.rows):,} of {found.count_text}"
+    if found.page < 0:
+        return f"{len(found.rows):,} of {found.count_text}, page {-found.page} from the end"
+    first = (found.page - 1) * found.page_size + 1
+    return f"{first:,}–{first + len(found.rows) - 1:,} of {found.count_text}"
+
+
+def _row_address(info: TableInfo, key: Mapping[str, str]) -> str:
+    return format_route(record_route(info.name, key))
+
+
 def _grid_row(row: Row, info: TableInfo) -> GridRow:
-    address = format_route(record_route(info.name, row.key))
+    address = _row_address(info, row.key)
     cells: list[list[str]] = []
     for attribute, cell, parent in zip(info.attributes, row.cells, row.parents, strict=True):
         item = [cell.text]
@@ -248,4 +354,11 @@ def _grid_row(row: Row, info: TableInfo) -> GridRow:
             item = [cell.text, cell.kind, format_route(object_route(info.name, row.key, attribute.name))]
         cells.append(item)
     label = ", ".join(f"{name} {text}" for name, text in row.key.items()) or "the row"
-    return GridRow(id=address, href=address, label=label, cells=cells)
+    shown = GridRow(id=address, href=address, label=label, cells=cells)
+    if info.can_enter:
+        shown["actions"] = [
+            {"label": label, "href": format_route(Route(page, (info.name,), dict(row.key)))}
+            for page, label in (("edit", "Edit"), ("delete", "Delete…"))
+            if page == "edit" or info.master is None
+        ]
+    return shown

@@ -47,6 +47,9 @@ _ENVIRONMENT = {
     "jobs.add_job_metadata": "DJ_JOBS_ADD_JOB_METADATA",
     "provenance.capture": "DJ_PROVENANCE_CAPTURE",
     "provenance.source": "DJ_PROVENANCE_SOURCE",
+    "forms.timezone": "DJ_PANEL_TIMEZONE",
+    "forms.decimal_comma": "DJ_PANEL_DECIMAL_COMMA",
+    "forms.max_upload_mb": "DJ_PANEL_MAX_UPLOAD_MB",
     "loglevel": "DJ_LOG_LEVEL",
     "logstream": "DJ_LOG_STREAM",
     "thread_safe": "DJ_THREAD_SAFE",
@@ -124,6 +127,14 @@ class Provenance(param.Parameterized):
     source = param.Dict({}, doc="Recorded with every entry.")
 
 
+class Forms(param.Parameterized):
+    """How the forms in the browser read what people type; DataJoint has no such settings."""
+
+    timezone = param.String("", doc="Time zone of the lab, such as 'Europe/Berlin'; none: the device's.")
+    decimal_comma = param.Boolean(False, doc="Read 1,5 as one and a half.")
+    max_upload_mb = param.Integer(100, bounds=(1, None), doc="Largest file that is taken, in megabytes.")
+
+
 class Settings(param.Parameterized):
     """All settings of one process or one instance.
 
@@ -167,6 +178,7 @@ class Settings(param.Parameterized):
         self.display = Display()  # type: ignore[no-untyped-call]
         self.jobs = Jobs()  # type: ignore[no-untyped-call]
         self.provenance = Provenance()  # type: ignore[no-untyped-call]
+        self.forms = Forms()  # type: ignore[no-untyped-call]
         self._touched: set[str] = set()
         self.config_path: Path | None = None
 
@@ -410,13 +422,13 @@ class Settings(param.Parameterized):
         return full
 
 
-_GROUPS = ("database", "connection", "display", "jobs", "provenance")
+_GROUPS = ("database", "connection", "display", "jobs", "provenance", "forms")
 
 
 def setting_names() -> list[str]:
     """Return the dotted names of all settings."""
     names = [name for name in Settings.param if name != "name"]
-    for group, cls in zip(_GROUPS, (Database, Connecting, Display, Jobs, Provenance), strict=True):
+    for group, cls in zip(_GROUPS, (Database, Connecting, Display, Jobs, Provenance, Forms), strict=True):
         names += [f"{group}.{name}" for name in cls.param if name != "name" or group == "database"]
     return names
 

@@ -103,19 +103,21 @@ class Updater:
         node: Node = relation
         for name, value in {**expected, **key}.items():
             node = Restrict(node, Comparison(name, value))
+        text = key_text(key, list(key))
+        changed = (
+            f"The row of {self._label} with {text} was changed by someone else meanwhile. Nothing was written."
+            " Look at it again."
+        )
         if len(QueryExpression(self._connection, node)) != 1:
             there = bool(QueryExpression(self._connection, relation) & dict(key))
-            text = key_text(key, list(key))
-            raise OneRowError(
-                f"The row of {self._label} with {text} was changed by someone else meanwhile. Nothing was written."
-                " Look at it again."
-                if there
-                else f"{self._label} has no row with {text}. Insert it, or correct the key."
-            )
+            absent = f"{self._label} has no row with {text}. Insert it, or correct the key."
+            raise OneRowError(changed if there else absent)
         if not sets:
             return
         # The WHERE of a DELETE of the same rows is the WHERE that an UPDATE needs.
         where = delete_statement(node, relation, dialect)
         clause = where.sql.partition(" WHERE ")[2] or "1 = 1"
         sql = f"UPDATE {dialect.table(self._table.name)} SET {', '.join(sets)} WHERE {clause}"
-        self._connection.query(sql, [*parameters, *where.parameters])
+        if self._connection.query(sql, [*parameters, *where.parameters]).rowcount != 1:
+            # What a transaction reads is as it was when it began; what it writes to is as it is.
+            raise OneRowError(changed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from dj_panel.core.algebra import Distinct, Node, Relation
 from dj_panel.core.codec import call_encode, resolve_chain
@@ -24,6 +24,7 @@ _MAX_KEYS = 5000
 _MAX_HINTS = 3
 _MAX_SHOWN = 10
 Key = tuple[Any, ...]
+ProblemKind = Literal["value", "repeated", "taken", "parent"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Problem:
         What is wrong with it, as a clause.
     remedy
         What to do, as a sentence.
+    kind
+        ``"value"`` if the row by itself is wrong, ``"repeated"`` if an earlier row has the same key or unique
+        value, ``"taken"`` if a row of the table has it, ``"parent"`` if the row that a foreign key refers to is
+        not there.
     """
 
     row: int
@@ -49,6 +54,7 @@ class Problem:
     value: Any
     reason: str
     remedy: str
+    kind: ProblemKind = "value"
 
     @property
     def message(self) -> str:
@@ -162,8 +168,16 @@ class Validator:
         self._problems.sort(key=lambda p: (p.row, order.get((p.attribute or "").partition(",")[0], -1)))
         return ValidationResult(tuple(self._problems), number)
 
-    def _add(self, row: int, attribute: str | None, value: Any, reason: str, remedy: str) -> None:
-        self._problems.append(Problem(row, attribute, value, reason, remedy))
+    def _add(
+        self,
+        row: int,
+        attribute: str | None,
+        value: Any,
+        reason: str,
+        remedy: str,
+        kind: ProblemKind = "value",
+    ) -> None:
+        self._problems.append(Problem(row, attribute, value, reason, remedy, kind))
 
     # ------------------------------------------------------------------ each row by itself
     def _check_names(self, block: Block) -> None:
@@ -278,7 +292,8 @@ class Validator:
             for row in rows[1:]:
                 values = dict(zip(columns, key, strict=True))
                 reason = f"{key_text(values, columns)} is that of row {rows[0]} too"
-                self._add(row, names, _value(values), reason, "Remove one of the two, or correct it.")
+                remedy = "Remove one of the two, or correct it."
+                self._add(row, names, _value(values), reason, remedy, "repeated")
         remedy = (
             "Choose another key, or update the row with update1()."
             if is_key
@@ -288,7 +303,7 @@ class Validator:
             values = dict(zip(columns, key, strict=True))
             reason = f"{self._label} already has a row with {key_text(values, columns)}"
             for row in seen[key]:
-                self._add(row, names, _value(values), reason, remedy)
+                self._add(row, names, _value(values), reason, remedy, "taken")
 
     def _check_parents(self, fk: ForeignKey) -> None:
         wanted = self._wanted[fk]
@@ -302,10 +317,9 @@ class Validator:
             hint = explainer.near_matches(fk, theirs) if number < _MAX_HINTS else ""
             reason = f"{parent} has no row with {key_text(theirs, theirs)}"
             values = dict(zip(fk.attributes, key, strict=True))
+            names, advice = ", ".join(fk.attributes), (hint + " " + remedy).strip()
             for row in wanted[key]:
-                self._add(
-                    row, ", ".join(fk.attributes), _value(values), reason, (hint + " " + remedy).strip()
-                )
+                self._add(row, names, _value(values), reason, advice, "parent")
 
     def _whole(self) -> Relation:
         return Relation(self._table.name, self._table.heading)

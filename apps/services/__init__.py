@@ -4,8 +4,12 @@ Every method that reads or writes is a coroutine whose work is done in a thread 
 event loop never waits; each of the threads has its own connection. What pages may ask is grouped:
 
 - ``services.tables()``, ``services.table(name)``: facts on the tables, at hand without asking the database
-- ``services.browsing``: pages of rows, records, values, exports
+- ``services.browsing``: pages of rows, records, values
+- ``services.exports``, ``services.facets``: rows as files; the values of a column with their counts
+- ``services.restrictions``, ``services.views``: what holds on all pages; views of tables under names
 - ``services.entering``: forms, parents to choose from, saving, deleting
+- ``services.editing``, ``services.deleting``, ``services.history``: changing rows, deleting them, what happened
+- ``services.importing``: many rows from a file, checked, written and taken back
 - ``services.working``: populate, jobs, workers
 - ``services.watcher``: how far every table is, live
 
@@ -23,8 +27,16 @@ from typing import Any, ParamSpec, TypeVar
 
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.browsing import Browsing
+from dj_panel.apps.services.deleting import Deleting
+from dj_panel.apps.services.editing import Editing
 from dj_panel.apps.services.entering import Entering
+from dj_panel.apps.services.exports import Exports
+from dj_panel.apps.services.facets import Facets
+from dj_panel.apps.services.history import Happenings
+from dj_panel.apps.services.importing import Importing
+from dj_panel.apps.services.restrictions import Restrictions
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
+from dj_panel.apps.services.views import Views
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
 from dj_panel.apps.services.working import Working
 from dj_panel.core.errors import MissingTableError, did_you_mean
@@ -51,8 +63,16 @@ class Services:
         self._tables = describe_tables(pipeline)
         self._pool = ThreadPoolExecutor(_N_THREADS, thread_name_prefix="dj-panel")
         self.browsing = Browsing(self)
+        self.exports = Exports(self)
+        self.facets = Facets(self)
+        self.restrictions = Restrictions(self)
+        self.views = Views(self)
         self.working = Working(self)
+        self.history = Happenings(self)
         self.entering = Entering(self)
+        self.editing = Editing(self)
+        self.deleting = Deleting(self)
+        self.importing = Importing(self)
 
     # ------------------------------------------------------------------ running
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
@@ -66,8 +86,10 @@ class Services:
         """Stop watching, wait for running work, and close the connections."""
         self.watcher.stop()
         self.entering.close()
+        self.importing.stop()
         self.working.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self.importing.close()
         self.pipeline.connection.close()
 
     # ------------------------------------------------------------------ structure

@@ -6,21 +6,20 @@ of rows passed over, and of time. The number of statements does not grow with th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.preview.description import human_bytes
-from dj_panel.apps.services.cells import Cell, is_value, plan_of
-from dj_panel.apps.services.code import fetch_code, record_code, value_code
-from dj_panel.apps.services.exporting import csv_lines, streamed
+from dj_panel.apps.services.cells import is_value, plan_of
+from dj_panel.apps.services.code import fetch_code, keys_code, record_code, value_code
 from dj_panel.apps.services.filters import Filter, FilterError, parse_filter
+from dj_panel.apps.services.paging import COUNT_LIMIT, TIME_LIMIT_S, Pages, Wanted, conditions_of
 from dj_panel.apps.services.rows import (
     Address,
     Children,
+    Order,
     Record,
-    Row,
     RowsPage,
     child_filters,
     child_values,
@@ -30,8 +29,8 @@ from dj_panel.apps.services.rows import (
     parent_address,
     parse_key,
 )
-from dj_panel.apps.services.selection import Selection, select_cells, unused_name
-from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.selection import unused_name
+from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering
 from dj_panel.core.codec import decode_value
 from dj_panel.core.errors import OneRowError, QueryTimeoutError, UnknownAttributeError, ValueRefusedError
@@ -40,24 +39,11 @@ from dj_panel.core.structure import Attribute
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
 
-__all__ = ["COUNT_LIMIT", "MAX_OFFSET", "Browsing"]
+__all__ = ["Browsing"]
 
-COUNT_LIMIT = 10_000
-"""Counting stops here: more is shown as ``>10,000``."""
-
-MAX_OFFSET = 100_000
-"""Rows further down are reached by a filter or in the other direction: passing over rows takes time."""
-
-MAX_PAGE_SIZE = 250
-TIME_LIMIT_S = 8.0
-HEADS_LIMIT_S = 3.0
-EXPORT_LIMIT_S = 900.0
+CHILDREN_LIMIT_S = 1.0
 MAX_VALUE_BYTES = 256 * 2**20
 N_PART_ROWS = 10
-
-
-Order = tuple[tuple[Attribute, bool], ...]
-"""Attributes to sort by, each with whether downwards."""
 
 
 class Browsing:
@@ -71,6 +57,7 @@ class Browsing:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.pages = Pages(services)
 
     # ------------------------------------------------------------------ asked by pages
     async def rows(
@@ -80,6 +67,9 @@ class Browsing:
         sort: Sequence[str] = (),
         page: int = 1,
         page_size: int = 50,
+        *,
+        at: str = "",
+        before: RowsPage | None = None,
     ) -> RowsPage:
         """Return one page of rows.
 
@@ -92,7 +82,12 @@ class Browsing:
         sort
             Attributes, ``-`` in front of those to be sorted downwards; the primary key always follows.
         page, page_size
-            Which rows, counted in pages from 1.
+            Which rows, counted in pages from 1, or from -1 for the last; see `dj_panel.apps.services.paging`.
+        at
+            What `RowsPage.at` said of a page deep in the table.
+        before
+            The page that is shown now, if its filters and order are the same: with it the next one is found
+            at once.
 
         Raises
         ------
@@ -106,13 +101,14 @@ class Browsing:
         info = self._services.table(table)
         parsed = self.parsed(info, filters or {})
         order = self.order(info, sort)
-        return await self._services.run(self._read_page, info, parsed, order, page, page_size)
+        wanted = Wanted(page, page_size, at, before)
+        return await self._services.run(self.pages.read, info, conditions_of(parsed), order, wanted)
 
     async def count(self, table: str, filters: Mapping[str, str] | None = None) -> int:
         """Return the number of rows that filters leave, at most one more than `COUNT_LIMIT`."""
         info = self._services.table(table)
         parsed = self.parsed(info, filters or {})
-        return await self._services.run(self._count, info, parsed)
+        return await self._services.run(self.pages.count, info, conditions_of(parsed))
 
     async def record(self, table: str, key: Mapping[str, str]) -> Record:
         """Return one row with what belongs to it.
@@ -134,6 +130,19 @@ class Browsing:
         info = self._services.table(table)
         typed = parse_key(info, key)
         return await self._services.run(self._read_record, info, typed)
+
+    async def relatives(
+        self, table: str, key: Mapping[str, str]
+    ) -> tuple[tuple[tuple[Link, Address | None], ...], tuple[Children, ...]]:
+        """Return what a row refers to, through each foreign key, and how many rows refer to it.
+
+        Raises
+        ------
+        OneRowError
+            If there is no such row.
+        """
+        info = self._services.table(table)
+        return await self._services.run(self._read_relatives, info, parse_key(info, key))
 
     async def value(self, table: str, key: Mapping[str, str], attribute: str, folder: Path) -> Any:
         """Return one decoded value; large objects come as references that read when they are used.
@@ -167,7 +176,7 @@ class Browsing:
         rates = [a for a in info.attributes if "sampling_rate" in a.name and "(Hz)" in a.comment]
         if len(rates) != 1:
             return None
-        query = self._query(info, _matching(parse_key(info, key)))
+        query = self.pages.query(info, _matching(parse_key(info, key)))
         found = await self._services.run(query.to_dicts, rates[0].name, limit=1)
         rate = found[0][rates[0].name] if found else None
         return float(rate) if rate else None
@@ -177,28 +186,6 @@ class Browsing:
         info = self._services.table(table)
         typed = parse_key(info, key)
         return await self._services.run(self._read_neighbours, info, typed)
-
-    def export_csv(
-        self,
-        table: str,
-        filters: Mapping[str, str] | None = None,
-        sort: Sequence[str] = (),
-        columns: Sequence[str] | None = None,
-    ) -> AsyncIterator[bytes]:
-        """Yield a CSV file of all rows that the filters leave; what is not text is described, not exported.
-
-        Raises
-        ------
-        FilterError, UnknownAttributeError
-            As for `rows`, at once.
-        TooManyExportsError
-            If too many files are being made already.
-        """
-        info = self._services.table(table)
-        parsed = self.parsed(info, filters or {})
-        order = self.order(info, sort)
-        names = [named_attribute(info, name).name for name in columns] if columns else None
-        return streamed(lambda: self._csv(info, parsed, order, names))
 
     # ------------------------------------------------------------------ understood without the database
     def parsed(self, info: TableInfo, filters: Mapping[str, str]) -> dict[str, Filter]:
@@ -236,8 +223,10 @@ class Browsing:
                     f"Rows of {info.name} cannot be sorted by '{name}', which has no order."
                 )
             chosen.setdefault(name, item.startswith("-"))
+        # In the direction of what was asked for last: so an index gives this order, read from either end.
+        is_descending = bool(chosen) and list(chosen.values())[-1]
         for name in info.primary_key:
-            chosen.setdefault(name, False)
+            chosen.setdefault(name, is_descending)
         return tuple((info.attribute(name), is_descending) for name, is_descending in chosen.items())
 
     def code(
@@ -259,6 +248,33 @@ class Browsing:
         """Return Python that fetches a record."""
         return record_code(self._services.pipeline, table, parse_key(self._services.table(table), key))
 
+    def keys_code(self, table: str, keys: Sequence[Mapping[str, str]]) -> str:
+        """Return Python that restricts a table to rows with these primary keys, given as texts."""
+        info = self._services.table(table)
+        return keys_code(self._services.pipeline, table, [parse_key(info, key) for key in keys])
+
+    def advice(self, table: str, filters: Mapping[str, str], sort: Sequence[str]) -> str:
+        """Return what would let the database answer sooner, for a view that takes it too long."""
+        info = self._services.table(table)
+        quick = self._indexed(info)
+        slow = [
+            name
+            for name in dict.fromkeys([*filters, *(s.removeprefix("-") for s in sort)])
+            if name not in quick
+        ]
+        if not slow:
+            return "Filter by more of the key, so that there are fewer rows to look at."
+        return (
+            f"There is no index on {', '.join(slow)}, so every row has to be looked at."
+            f" Filter or sort by {', '.join(quick)}, which is quick."
+        )
+
+    def _indexed(self, info: TableInfo) -> list[str]:
+        structure = self._services.pipeline[info.name]().structure
+        firsts = [info.primary_key[:1], *(index.columns[:1] for index in structure.indexes)]
+        firsts += [link.foreign_key.attributes[:1] for link in info.parents]
+        return list(dict.fromkeys(name for names in firsts for name in names))
+
     def value_code(self, table: str, key: Mapping[str, str], attribute: str) -> str:
         """Return Python that fetches a value."""
         info = self._services.table(table)
@@ -267,98 +283,9 @@ class Browsing:
         )
 
     # ------------------------------------------------------------------ in a thread
-    def _query(self, info: TableInfo, condition: Condition | None = None) -> Any:
-        table = self._services.pipeline[info.name]()
-        return table if condition is None else table & condition
-
-    def _limit(self, seconds: float) -> Any:
-        return self._services.pipeline.connection.time_limit(seconds)
-
-    def _count(self, info: TableInfo, filters: Mapping[str, Filter]) -> int:
-        with self._limit(TIME_LIMIT_S):
-            return int(self._query(info, _all(filters)).count(at_most=COUNT_LIMIT + 1))
-
-    def _read_page(
-        self,
-        info: TableInfo,
-        filters: Mapping[str, Filter],
-        order: Order,
-        page: int,
-        page_size: int,
-    ) -> RowsPage:
-        page_size = min(max(page_size, 1), MAX_PAGE_SIZE)
-        n_found = self._count(info, filters)
-        is_capped = n_found > COUNT_LIMIT
-        n_pages = (MAX_OFFSET if is_capped else max(n_found - 1, 0)) // page_size + 1
-        page = min(max(page, 1), n_pages)
-        query = self._query(info, _all(filters))
-        found = self._fetch(info, query, order, page_size + 1, (page - 1) * page_size)
-        if not found and page > 1:
-            # Counting stopped before the end, and the page asked for lies behind it.
-            with self._limit(TIME_LIMIT_S):
-                n_rows = int(query.count(at_most=MAX_OFFSET + page_size))
-            page = max(n_rows - 1, 0) // page_size + 1
-            found = self._fetch(info, query, order, page_size + 1, (page - 1) * page_size)
-        return RowsPage(
-            info,
-            tuple(found[:page_size]),
-            min(n_found, COUNT_LIMIT),
-            is_capped,
-            page,
-            page_size,
-            len(found) > page_size and page < n_pages,
-        )
-
-    def _fetch(
-        self,
-        info: TableInfo,
-        query: Any,
-        order: Order,
-        limit: int,
-        offset: int = 0,
-        *,
-        full: bool = False,
-    ) -> list[Row]:
-        """Return rows; where the beginnings of large values take the server too long, do without them."""
-        selection = select_cells(info)
-        try:
-            with self._limit(HEADS_LIMIT_S if selection.has_heads else TIME_LIMIT_S):
-                return self._fetch_selected(info, query, selection, order, limit, offset, full=full)
-        except QueryTimeoutError:
-            if not selection.has_heads:
-                raise
-        selection = selection.without_heads()
-        with self._limit(TIME_LIMIT_S):
-            return self._fetch_selected(info, query, selection, order, limit, offset, full=full)
-
-    def _fetch_selected(
-        self,
-        info: TableInfo,
-        query: Any,
-        selection: Selection,
-        order: Order,
-        limit: int,
-        offset: int,
-        *,
-        full: bool,
-    ) -> list[Row]:
-        config = self._services.pipeline.connection.settings
-        shown = selection.projected(query)
-        rows = []
-        for row in shown.to_dicts(order_by=selection.order_by(order), limit=limit, offset=offset):
-            key = {name: row[name] for name in info.primary_key}
-            texts = {name: key_text(info.attribute(name), value) for name, value in key.items()}
-            parents = tuple(self._parent(info, attribute, row) for attribute in info.attributes)
-            rows.append(Row(texts, selection.cells(row, key, config, full=full), parents))
-        return rows
-
-    def _parent(self, info: TableInfo, attribute: Attribute, row: Mapping[str, Any]) -> Address | None:
-        link = info.parent_of(attribute.name)
-        return None if link is None else parent_address(self._services.table(link.table), link, row)
-
     def _read_record(self, info: TableInfo, key: Mapping[str, Any]) -> Record:
-        query = self._query(info, _matching(key))
-        found = self._fetch(info, query, (), 2, full=True)
+        query = self.pages.query(info, _matching(key))
+        found = self.pages.fetch(info, query, (), 2, full=True)
         if len(found) != 1:
             raise _no_row(info, key)
         raw = query.to_dicts(*_linking(info), limit=1)[0]
@@ -367,21 +294,35 @@ class Browsing:
             part = self._services.table(name)
             link = next(link for link in part.parents if link.table == info.name)
             filters = child_filters(part, link, raw)
-            page = self._read_page(part, self.parsed(part, filters), self.order(part, ()), 1, N_PART_ROWS)
+            condition = conditions_of(self.parsed(part, filters))
+            page = self.pages.read(part, condition, self.order(part, ()), Wanted(1, N_PART_ROWS))
             parts[name] = (page, filters)
-        parents = tuple(
-            (link, parent_address(self._services.table(link.table), link, raw)) for link in info.parents
+        return Record(info, found[0], self._parents(info, raw), parts, tuple(self._children(info, raw)))
+
+    def _read_relatives(
+        self, info: TableInfo, key: Mapping[str, Any]
+    ) -> tuple[tuple[tuple[Link, Address | None], ...], tuple[Children, ...]]:
+        found = self.pages.query(info, _matching(key)).to_dicts(*_linking(info), limit=1)
+        if not found:
+            raise _no_row(info, key)
+        return self._parents(info, found[0]), tuple(self._children(info, found[0]))
+
+    def _parents(self, info: TableInfo, row: Mapping[str, Any]) -> tuple[tuple[Link, Address | None], ...]:
+        return tuple(
+            (link, parent_address(self._services.table(link.table), link, row)) for link in info.parents
         )
-        return Record(info, found[0], parents, parts, tuple(self._children(info, raw)))
 
     def _children(self, info: TableInfo, row: Mapping[str, Any]) -> Iterator[Children]:
         for link in info.children:
             child = self._services.table(link.table)
             filters = child_filters(child, link, row)
             condition = _matching(child_values(link, row))
-            with self._limit(TIME_LIMIT_S):
-                count = int(self._query(child, condition).count(at_most=COUNT_LIMIT + 1))
-            yield Children(link.table, link, filters, min(count, COUNT_LIMIT), count > COUNT_LIMIT)
+            try:
+                count = self.pages.count(child, condition, CHILDREN_LIMIT_S)
+            except QueryTimeoutError:
+                yield Children(link.table, link, filters, 0, is_capped=True)
+            else:
+                yield Children(link.table, link, filters, min(count, COUNT_LIMIT), count > COUNT_LIMIT)
 
     def _read_neighbours(
         self, info: TableInfo, key: Mapping[str, Any]
@@ -397,17 +338,17 @@ class Browsing:
             same = tuple(Comparison(n, key[n]) for n in names[:place])
             alternatives.append(AllOf((*same, Ordering(name, "<" if backwards else ">", key[name]))))
         order_by = "KEY DESC" if backwards else "KEY"
-        with self._limit(TIME_LIMIT_S):
-            found = self._query(info, AnyOf(tuple(alternatives))).keys(order_by=order_by, limit=1)
+        with self.pages.limit(TIME_LIMIT_S):
+            found = self.pages.query(info, AnyOf(tuple(alternatives))).keys(order_by=order_by, limit=1)
         if not found:
             return None
         return Address(info.name, {n: key_text(info.attribute(n), value) for n, value in found[0].items()})
 
     def _read_value(self, info: TableInfo, key: Mapping[str, Any], attribute: Attribute, folder: Path) -> Any:
-        query = self._query(info, _matching(key))
+        query = self.pages.query(info, _matching(key))
         plan = plan_of(attribute)
         name = f"`{attribute.name}`"
-        with self._limit(TIME_LIMIT_S):
+        with self.pages.limit(TIME_LIMIT_S):
             known = query.proj(**{unused_name(info, "size"): plan.size or f"coalesce({name}, {name})"})
             found = known.to_dicts(limit=2)
         if len(found) != 1:
@@ -434,24 +375,6 @@ class Browsing:
         }
         value = decode_value(attribute.type, stored, key=key, context=context)
         return Path(value) if attribute.codec == "attach" else value
-
-    def _csv(
-        self, info: TableInfo, filters: Mapping[str, Filter], order: Order, columns: Sequence[str] | None
-    ) -> Iterator[str]:
-        selection = select_cells(info).without_heads()
-        config = self._services.pipeline.connection.settings
-        places = [i for i, a in enumerate(info.attributes) if columns is None or a.name in columns]
-        shown = selection.projected(self._query(info, _all(filters)))
-
-        def cells() -> Iterator[list[Cell]]:
-            with closing(shown.stream(order_by=selection.order_by(order))) as rows:
-                for row in rows:
-                    key = {name: row[name] for name in info.primary_key}
-                    found = selection.cells(row, key, config, full=True)
-                    yield [found[place] for place in places]
-
-        with self._limit(EXPORT_LIMIT_S):
-            yield from csv_lines([info.attributes[place].name for place in places], cells())
 
 
 class _Elsewhere:
@@ -484,10 +407,6 @@ def _linking(info: TableInfo) -> list[str]:
     for link in info.children:
         names |= dict.fromkeys(link.foreign_key.parent_attributes)
     return list(names) or [next(a.name for a in info.attributes)]
-
-
-def _all(filters: Mapping[str, Filter]) -> Condition | None:
-    return AllOf(tuple(item.condition for item in filters.values())) if filters else None
 
 
 def _matching(values: Mapping[str, Any]) -> Condition:

@@ -10,7 +10,7 @@ from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.filters import Filter
 from dj_panel.core.structure import Attribute
 
-__all__ = ["fetch_code", "record_code", "value_code"]
+__all__ = ["fetch_code", "keys_code", "record_code", "value_code"]
 
 
 def fetch_code(
@@ -58,6 +58,13 @@ def record_code(pipeline: Pipeline, table: str, key: Mapping[str, object]) -> st
         if key
         else f"{imports}\nrow = {name}.fetch1()\n"
     )
+
+
+def keys_code(pipeline: Pipeline, table: str, keys: Sequence[Mapping[str, object]]) -> str:
+    """Return Python that restricts a table to some rows."""
+    imports, name = _reference(pipeline, table)
+    lines = "".join(f"    {_literal(key)},\n" for key in keys)
+    return f"{imports}\nkeys = [\n{lines}]\nquery = {name} & keys\n"
 
 
 def value_code(pipeline: Pipeline, table: str, key: Mapping[str, object], attribute: Attribute) -> str:

@@ -13,7 +13,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.structure import Attribute
 
-__all__ = ["find_same", "newest_key"]
+__all__ = ["agrees", "find_same", "newest_key"]
 
 PartValues = Mapping[str, Sequence[Mapping[str, Any]]]
 """A part's name → the values of its rows."""
@@ -81,13 +81,14 @@ def _is_same(info: TableInfo, rows: Any, values: Mapping[str, Any], *, is_resent
     found = rows.to_dicts(*[a.name for a in plain], limit=2)
     if len(found) != 1:
         return False
-    if not all(_agrees(a, found[0][a.name], values.get(a.name)) for a in plain):
+    if not all(agrees(a, found[0][a.name], values.get(a.name)) for a in plain):
         return False
     objects = [a for a in info.attributes if a.codec is not None]
     return all(_has_same_object(a, rows, values.get(a.name), is_resent=is_resent) for a in objects)
 
 
-def _agrees(attribute: Attribute, there: Any, typed: Any) -> bool:
+def agrees(attribute: Attribute, there: Any, typed: Any) -> bool:
+    """Return whether a row of the table has what was typed; what was left empty stands for the default."""
     if typed is None and attribute.autoincrement:
         return True
     if typed is None and attribute.default is not None:

@@ -6,21 +6,27 @@ database's own, which they foresee, remain the last word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dj_panel.apps.fields import complaint, describe_field, format_value, parse_text
+from dj_panel.apps.grid import given_by_master
 from dj_panel.apps.pickers import key_label, picker_number
 from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads
+from dj_panel.apps.typed import Custom
+from dj_panel.core.dialect import Dialect
+from dj_panel.core.errors import AccessError, ValueRefusedError
 from dj_panel.core.structure import Attribute
 
-__all__ = ["MAX_TEXT_CHARS", "CheckedRow", "Draft", "check_row"]
+__all__ = ["MAX_TEXT_CHARS", "CheckedRow", "Draft", "check_parts", "check_row", "key_texts", "key_values"]
 
 Draft = Mapping[str, str]
 """Attribute → text as typed; a picker's id → text that has not become a row yet."""
+
+_MAX_PART_ROWS = 2000
 
 MAX_TEXT_CHARS = 1_000_000
 """Longest text that one field may send."""
@@ -51,6 +57,7 @@ def check_row(
     uploads: Uploads,
     given: Collection[str] = (),
     only: Collection[str] | None = None,
+    custom: Custom | None = None,
 ) -> CheckedRow:
     """Check a draft.
 
@@ -70,11 +77,16 @@ def check_row(
         Attributes that a master gives: not missed if they are not known yet, and their rows not looked for.
     only
         Attributes that are asked about; what is still empty is no error then. All of them if not given.
+    custom
+        How the lab writes numbers and tells the time.
     """
     checked = CheckedRow()
     draft = _with_resolved(info, draft, parents, checked)
+    dialect = rows.connection.dialect
     for attribute in info.attributes:
-        _read(attribute, draft.get(attribute.name, ""), uploads, checked)
+        # What a picker gives was written by the program; the lab's custom is for what people write.
+        own = custom if info.parent_of(attribute.name) is None else None
+        _read(attribute, draft.get(attribute.name, ""), uploads, dialect, own, checked)
     for link in info.parents:
         names = link.foreign_key.attributes
         if set(names) <= set(given) or (only is not None and not set(names) & set(only)):
@@ -110,6 +122,72 @@ def key_texts(info: TableInfo, key: Mapping[str, Any]) -> dict[str, str]:
     return {name: format_value(info.attribute(name), key[name]) for name in info.primary_key if name in key}
 
 
+def check_parts(
+    info: TableInfo,
+    row: CheckedRow,
+    draft: Draft,
+    parts: Mapping[str, Sequence[Draft]],
+    *,
+    table: Callable[[str], TableInfo],
+    checked: Callable[..., CheckedRow],
+) -> tuple[dict[str, list[dict[str, Any]]], dict[tuple[str, int, str], str]]:
+    """Return the values of the rows of a master's parts, and what is wrong with them.
+
+    Parameters
+    ----------
+    info, row, draft
+        The master, its row as far as it is right, and as it was typed.
+    parts
+        Part → its rows, as drafts; rows without any text are passed over.
+    table
+        Gives what is known of a part, by its name.
+    checked
+        Checks one row of a part.
+
+    Returns
+    -------
+    tuple
+        Part → values of its rows; and (part, row, attribute) → sentence.
+
+    Raises
+    ------
+    AccessError
+        If a table is no part of the master.
+    """
+    values: dict[str, list[dict[str, Any]]] = {}
+    errors: dict[tuple[str, int, str], str] = {}
+    key = key_values(info, row.values) or {}
+    texts = {**{n: draft.get(n, "") for n in info.primary_key}, **key_texts(info, key)}
+    for name, drafts in parts.items():
+        if name not in info.parts:
+            raise AccessError(f"{name} is not a part of {info.name}.")
+        part = table(name)
+        given = given_by_master(part)
+        seen: dict[tuple[Any, ...], int] = {}
+        values[name] = []
+        if len(drafts) > _MAX_PART_ROWS:
+            errors[name, 0, part.primary_key[-1]] = (
+                f"More than {_MAX_PART_ROWS} rows; insert them from Python."
+            )
+            continue
+        for number, one in enumerate(drafts):
+            if not any(text.strip() for text in one.values()):
+                continue
+            whole = {**one, **{ours: texts.get(theirs, "") for ours, theirs in given.items()}}
+            found = checked(part, whole, given=given)
+            own = {n: text for n, text in found.errors.items() if n not in given}
+            errors |= {(name, number, n): text for n, text in own.items()}
+            rest = key_values(part, {**dict.fromkeys(given), **found.values})
+            place = tuple(map(str, rest.values())) if rest else None
+            if place is not None and not own and place in seen:
+                column = next((n for n in reversed(part.primary_key) if n not in given), part.primary_key[-1])
+                errors[name, number, column] = f"Row {seen[place] + 1} has the same key."
+            elif place is not None:
+                seen[place] = number
+            values[name].append(found.values)
+    return values, errors
+
+
 def _with_resolved(
     info: TableInfo, draft: Draft, parents: Callable[[Link], Parents], checked: CheckedRow
 ) -> dict[str, str]:
@@ -134,7 +212,14 @@ def _last_empty(link: Link, known: Mapping[str, str]) -> str:
     return next((n for n in reversed(names) if not known.get(n, "").strip()), names[-1])
 
 
-def _read(attribute: Attribute, text: str, uploads: Uploads, checked: CheckedRow) -> None:
+def _read(
+    attribute: Attribute,
+    text: str,
+    uploads: Uploads,
+    dialect: Dialect,
+    custom: Custom | None,
+    checked: CheckedRow,
+) -> None:
     if not text.strip():
         return
     kind = describe_field(attribute).kind
@@ -143,12 +228,18 @@ def _read(attribute: Attribute, text: str, uploads: Uploads, checked: CheckedRow
             raise ValueError(f"is longer than {MAX_TEXT_CHARS:,} characters; insert it from Python")
         if kind == "none":
             raise ValueError("cannot be entered here; insert the row from Python")
-        value = uploads.value(text, attribute) if kind == "file" else parse_text(attribute, text)
-        if value is not None:
-            checked.values[attribute.name] = value
+        is_file = kind == "file"
+        value = uploads.value(text, attribute) if is_file else parse_text(attribute, text, custom)
+        if value is None:
+            return
+        encode = dialect.encoder(attribute.column_type) if attribute.codec is None else None
+        if encode is not None:
+            encode(value)  # a server may take less than the type: the embedded one no integer from 2**63 on
+        checked.values[attribute.name] = value
     except ValueError as error:
         shown = (uploads.name(text) or "The file") if kind == "file" else text
-        checked.errors.setdefault(attribute.name, complaint(shown, str(error)))
+        reason = error.reason if isinstance(error, ValueRefusedError) else str(error)
+        checked.errors.setdefault(attribute.name, complaint(shown, reason))
 
 
 def _check_parent(info: TableInfo, link: Link, parents: Parents, draft: Draft, checked: CheckedRow) -> None:

@@ -12,15 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dj_panel as dj
-from dj_panel.apps.fields import format_value, parse_text
+from dj_panel.apps.fields import complaint, format_value, parse_text
 from dj_panel.apps.grid import Form, counter_of, describe_form, given_by_master
 from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.comparison import PartValues, find_same, newest_key
-from dj_panel.apps.services.drafts import CheckedRow, Draft, check_row, key_texts, key_values
-from dj_panel.apps.services.parents import Choice, Parents
-from dj_panel.apps.services.receipts import Checked, Duplicate, Receipt, Refused, refused
+from dj_panel.apps.services.doubts import find_doubts
+from dj_panel.apps.services.drafts import CheckedRow, Draft, check_parts, check_row, key_texts, key_values
+from dj_panel.apps.services.originals import Originals
+from dj_panel.apps.services.parents import Choice, Found, Parents
+from dj_panel.apps.services.receipts import Checked, Duplicate, Receipt, Refused, doubted, refused
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads
+from dj_panel.apps.typed import custom_of
 from dj_panel.core.errors import (
     AccessError,
     DataJointError,
@@ -39,7 +42,6 @@ __all__ = ["Checked", "Duplicate", "Entering", "Receipt", "Refused"]
 N_RECENT = 20
 _N_TOKENS = 2000
 _N_USED = 10
-_MAX_PART_ROWS = 2000
 
 Parts = Mapping[str, Sequence[Draft]]
 """A part's name → its rows, as drafts."""
@@ -56,7 +58,10 @@ class Entering:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self.uploads = Uploads()
+        settings = services.pipeline.connection.settings
+        self.custom = custom_of(settings)
+        self.originals = Originals(services)
+        self.uploads = Uploads(settings.forms.max_upload_mb * 1_000_000)
         self._running: dict[str, asyncio.Task[Receipt | Refused]] = {}
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
         self._recent: dict[str, deque[Receipt]] = defaultdict(lambda: deque(maxlen=N_RECENT))
@@ -106,7 +111,11 @@ class Entering:
         """
         return await self._services.run(self._check, self._services.table(table), draft, only)
 
-    async def search(self, table: str, link: int, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+    async def begun(self, table: str, link: int, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+        """Return the first rows whose key begins with what was typed, at once; arguments as of `search`."""
+        return await self._services.run(self._parents(self._link(table, link)).begun, text, fixed)
+
+    async def search(self, table: str, link: int, text: str, fixed: Mapping[str, str]) -> Found:
         """Return the first rows that a foreign key may refer to.
 
         Parameters
@@ -146,7 +155,7 @@ class Entering:
     def _parents(self, link: Link) -> Parents:
         return Parents(link, self._services.table(link.table), self._rows(link.table))
 
-    def _search(self, link: Link, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+    def _search(self, link: Link, text: str, fixed: Mapping[str, str]) -> Found:
         return self._parents(link).search(text, fixed, list(self._used[link.table]))
 
     def _resolve(self, link: Link, text: str, fixed: Mapping[str, str]) -> Choice | str:
@@ -173,19 +182,41 @@ class Entering:
         except ValueError:
             return ""
 
-    def _checked(self, info: TableInfo, draft: Draft, **options: Any) -> CheckedRow:
+    def checked(self, info: TableInfo, draft: Draft, **options: Any) -> CheckedRow:
+        """Check a draft, in a thread of the pool; options are those of `check_row`."""
         return check_row(
-            info, draft, parents=self._parents, rows=self._rows(info.name), uploads=self.uploads, **options
+            info,
+            draft,
+            parents=self._parents,
+            rows=self._rows(info.name),
+            uploads=self.uploads,
+            custom=self.custom,
+            **options,
         )
 
     def _check(self, info: TableInfo, draft: Draft, only: Collection[str] | None) -> Checked:
         given = given_by_master(info) if info.master else {}
-        checked = self._checked(info, draft, given=given, only=only)
+        checked = self.checked(info, draft, given=given, only=only)
         duplicate = None
         asked = only is None or set(only) & set(info.primary_key)
         if asked and info.master is None and not set(checked.errors) & set(info.primary_key):
             duplicate = self._duplicate(info, checked.values)
-        return Checked(checked.errors, duplicate)
+        doubts = self._doubts(info, checked, draft, {}, only) if info.master is None else {}
+        return Checked(checked.errors, duplicate, doubts)
+
+    def _doubts(
+        self,
+        info: TableInfo,
+        checked: CheckedRow,
+        draft: Draft,
+        ticked: Mapping[str, str],
+        only: Collection[str] | None = None,
+    ) -> dict[str, str]:
+        """Return what is unusual and was not ticked as it stands."""
+        found = find_doubts(info, checked.values, self._rows(info.name), self.custom, only)
+        return {
+            n: complaint(draft[n], t) for n, t in found.items() if n in draft and ticked.get(n) != draft[n]
+        }
 
     def _duplicate(self, info: TableInfo, values: Mapping[str, Any]) -> Duplicate | None:
         key = key_values(info, values)
@@ -198,7 +229,14 @@ class Entering:
 
     # ------------------------------------------------------------------ saving
     async def save(
-        self, table: str, draft: Draft, parts: Parts, token: str, *, is_resent: bool = False
+        self,
+        table: str,
+        draft: Draft,
+        parts: Parts,
+        token: str,
+        *,
+        is_resent: bool = False,
+        ticked: Mapping[str, str] | None = None,
     ) -> Receipt | Refused:
         """Write a row and the rows of its parts, in one transaction, once.
 
@@ -214,6 +252,8 @@ class Entering:
             Of the draft. The same content under the same token is written once, however often it is sent.
         is_resent
             Whether the draft was sent before and no answer came, perhaps from a server that is gone.
+        ticked
+            Attribute → text that is unusual, and meant; ``None`` does not ask about what is unusual.
 
         Returns
         -------
@@ -232,7 +272,7 @@ class Entering:
             return replace(known, is_repeat=True)
         task = self._running.get(mark)
         if task is None:
-            work = self._services.run(self._save, info, draft, parts, token, is_resent=is_resent)
+            work = self._services.run(self._save, info, draft, parts, token, is_resent, ticked)
             task = self._running[mark] = asyncio.ensure_future(work)
             task.add_done_callback(lambda _task: self._running.pop(mark, None))
         # A browser that goes away must not stop what it has begun.
@@ -250,9 +290,15 @@ class Entering:
         self._services.watcher.poke()
 
     def _save(
-        self, info: TableInfo, draft: Draft, parts: Parts, token: str, is_resent: bool = False
+        self,
+        info: TableInfo,
+        draft: Draft,
+        parts: Parts,
+        token: str,
+        is_resent: bool,
+        ticked: Mapping[str, str] | None,
     ) -> Receipt | Refused:
-        row = self._checked(info, draft)
+        row = self.checked(info, draft)
         part_rows, part_errors = self._check_parts(info, row, draft, parts)
         if not row.errors and not part_errors:
             there = self._same(info, row.values, part_rows, is_resent=is_resent)
@@ -263,6 +309,8 @@ class Entering:
             duplicate = self._duplicate(info, row.values)
         if row.errors or part_errors or duplicate:
             return refused(row.errors, part_errors, duplicate)
+        if ticked is not None and (doubts := self._doubts(info, row, draft, ticked)):
+            return doubted(doubts)
         try:
             self._write(info, row.values, part_rows)
         except (DuplicateError, IntegrityError) as error:
@@ -299,7 +347,7 @@ class Entering:
         there = self._same(info, values, part_rows)
         if there is not None:
             return self._receipt(info, there, part_rows, token, is_repeat=True)
-        row = self._checked(info, draft)
+        row = self.checked(info, draft)
         _, part_errors = self._check_parts(info, row, draft, parts)
         duplicate = self._duplicate(info, values)
         return refused(row.errors, part_errors, duplicate, str(error))
@@ -316,40 +364,7 @@ class Entering:
     def _check_parts(
         self, info: TableInfo, row: CheckedRow, draft: Draft, parts: Parts
     ) -> tuple[dict[str, list[dict[str, Any]]], dict[tuple[str, int, str], str]]:
-        values: dict[str, list[dict[str, Any]]] = {}
-        errors: dict[tuple[str, int, str], str] = {}
-        key = key_values(info, row.values) or {}
-        texts = {**{n: draft.get(n, "") for n in info.primary_key}, **key_texts(info, key)}
-        for name, drafts in parts.items():
-            if name not in info.parts:
-                raise AccessError(f"{name} is not a part of {info.name}.")
-            part = self._services.table(name)
-            given = given_by_master(part)
-            seen: dict[tuple[Any, ...], int] = {}
-            values[name] = []
-            if len(drafts) > _MAX_PART_ROWS:
-                errors[name, 0, part.primary_key[-1]] = (
-                    f"More than {_MAX_PART_ROWS} rows; insert them from Python."
-                )
-                continue
-            for number, one in enumerate(drafts):
-                if not any(text.strip() for text in one.values()):
-                    continue
-                whole = {**one, **{ours: texts.get(theirs, "") for ours, theirs in given.items()}}
-                checked = self._checked(part, whole, given=given)
-                own = {n: text for n, text in checked.errors.items() if n not in given}
-                errors |= {(name, number, n): text for n, text in own.items()}
-                rest = key_values(part, {**dict.fromkeys(given), **checked.values})
-                place = tuple(map(str, rest.values())) if rest else None
-                if place is not None and not own and place in seen:
-                    column = next(
-                        (n for n in reversed(part.primary_key) if n not in given), part.primary_key[-1]
-                    )
-                    errors[name, number, column] = f"Row {seen[place] + 1} has the same key."
-                elif place is not None:
-                    seen[place] = number
-                values[name].append(checked.values)
-        return values, errors
+        return check_parts(info, row, draft, parts, table=self._services.table, checked=self.checked)
 
     def _same(
         self, info: TableInfo, values: Mapping[str, Any], parts: PartValues, *, is_resent: bool = False
@@ -361,11 +376,16 @@ class Entering:
     def _write(
         self, info: TableInfo, values: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]
     ) -> None:
+        history = self._services.history
+        history.prepare([self._rows(info.name).name])
+
         def write() -> None:
             self._rows(info.name).insert1(dict(values))
             for name, rows in parts.items():
                 for row in rows:
                     self._rows(name).insert1(dict(row))
+            key = key_values(info, values) or newest_key(info, values, self._rows(info.name))
+            history.note_inserted(info, key)
 
         self._services.pipeline.connection.retried(write)
 
@@ -448,7 +468,7 @@ class Entering:
                 f"{receipt.label} cannot be taken back: rows were added to its parts or removed since."
                 " Nothing was deleted. Delete it in its table."
             )
-        rows.delete_planned(plan, counts)
+        self._services.history.delete_planned(rows, plan, counts, reason="Taken back")
 
 
 def _label(info: TableInfo, texts: Mapping[str, str]) -> str:

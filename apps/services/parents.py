@@ -10,16 +10,24 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import product
 from typing import Any
 
 from dj_panel.apps.fields import format_value, parse_text
 from dj_panel.apps.pickers import SEPARATOR, key_label
 from dj_panel.apps.services.structure import Link, TableInfo
-from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, TextMatch
+from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering, TextMatch
+from dj_panel.core.errors import QueryTimeoutError
+from dj_panel.core.structure import Attribute
 
-__all__ = ["Choice", "Parents"]
+__all__ = ["Choice", "Found", "Parents"]
 
 N_CHOICES = 20
+
+SEARCH_S = 2.0
+"""How long one look through all rows may take."""
+
+_LAST_CHARACTER = "\U0010ffff"
 _N_WORDS = 8
 _MAX_DETAIL = 60
 _TEXT_KINDS = ("text", "enum")
@@ -45,6 +53,22 @@ class Choice:
     label: str
     detail: str = ""
     is_recent: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gave.
+
+    Parameters
+    ----------
+    choices
+        The first rows, at most 20.
+    is_cut
+        Whether looking at all rows took too long, so that there may be others.
+    """
+
+    choices: list[Choice]
+    is_cut: bool = False
 
 
 class Parents:
@@ -88,24 +112,78 @@ class Parents:
                 values[attribute.name] = value
         return self._table & values if values else self._table
 
-    def search(
-        self, text: str, fixed: Mapping[str, str], recent: Sequence[Mapping[str, str]]
-    ) -> list[Choice]:
-        """Return the first rows that hold every word; those whose keys begin with the words come first."""
+    def begun(self, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+        """Return the first rows whose key begins with the first word and that hold the others.
+
+        Asked through the key's index alone, so that the answer is there at once however many rows there are;
+        empty where the key does not begin with text.
+        """
+        words = _words(text)
         try:
             rows = self.restricted(fixed)
         except ValueError:
             return []
-        words = [word for word in re.split(r"[\s·]+", text.strip()) if word][:_N_WORDS]
+        return [self._choice(row) for row in self._begun(rows, words, fixed)[:N_CHOICES]] if words else []
+
+    def search(self, text: str, fixed: Mapping[str, str], recent: Sequence[Mapping[str, str]]) -> Found:
+        """Return the first rows that hold every word; those whose keys begin with the words come first."""
+        try:
+            rows = self.restricted(fixed)
+        except ValueError:
+            return Found([])
+        words = _words(text)
         if not words:
-            return self._first(rows, recent)
-        condition = AllOf(tuple(self._holds(word) for word in words))
+            return Found(self._first(rows, recent))
+        found = self._begun(rows, words, fixed)
+        queries = [rows & AllOf(tuple(self._holds(word) for word in words))]
+        leading = self._leading(fixed)
+        if leading is None or len(self._attributes) > 1:
+            queries.insert(0, rows & AllOf(tuple(self._begins(word) for word in words)))
+        is_cut = False
+        for query in queries:
+            if len(found) >= N_CHOICES:
+                break
+            try:
+                with self._table.connection.time_limit(SEARCH_S):
+                    found += [row for row in self._fetch(query) if row not in found]
+            except QueryTimeoutError:
+                is_cut = True
+        return Found([self._choice(row) for row in found[:N_CHOICES]], is_cut)
+
+    def _leading(self, fixed: Mapping[str, str]) -> Attribute | None:
+        """Return the attribute by which the key's index goes on after what is known, if it is text."""
+        for name in self._parent.primary_key:
+            attribute = self._parent.attribute(name)
+            if name not in self._ours:
+                return None
+            if not fixed.get(self._ours[name], "").strip():
+                is_text = attribute.codec is None and attribute.column_type.kind == "text"
+                return attribute if is_text else None
+        return None
+
+    def _begun(self, rows: Any, words: Sequence[str], fixed: Mapping[str, str]) -> list[dict[str, Any]]:
+        leading = self._leading(fixed)
+        if leading is None:
+            return []
+        ranges = self._ranges(leading, words[0])
+        rests = [
+            tuple(self._begins(word) for word in words[1:]),
+            tuple(self._holds(word) for word in words[1:]),
+        ]
         found: list[dict[str, Any]] = []
-        begun = AllOf(tuple(self._begins(word) for word in words))
-        for query in (rows & begun, rows & condition):
-            if len(found) < N_CHOICES:
-                found += [row for row in self._fetch(query) if row not in found]
-        return [self._choice(row) for row in found[:N_CHOICES]]
+        for rest, between in product(rests if len(words) > 1 else rests[:1], ranges):
+            if len(found) >= N_CHOICES:
+                break
+            found += [row for row in self._fetch(rows & AllOf((*between, *rest))) if row not in found]
+        return found
+
+    def _ranges(self, leading: Attribute, start: str) -> list[tuple[Condition, ...]]:
+        """Return a range of the index for each way of writing a word: an index knows no "begins with"."""
+        ways = dict.fromkeys((start, start.upper(), start.lower(), start.capitalize()))
+        return [
+            (Ordering(leading.name, ">=", way), Ordering(leading.name, "<", way + _LAST_CHARACTER))
+            for way in ways
+        ]
 
     def _first(self, rows: Any, recent: Sequence[Mapping[str, str]]) -> list[Choice]:
         keys = [{a.name: parse_text(a, r.get(a.name, "")) for a in self._attributes} for r in recent]
@@ -203,8 +281,12 @@ class Parents:
         typed = text.strip().lower()
         words = [word for word in re.split(r"[\s·]+", typed) if word]
         first = words[0] if words else ""
+        leading = self._leading(fixed)
         for length in range(len(first), -1, -1):
-            query = rows & self._begins(first[:length]) if length else rows
+            if length and leading is not None:
+                query = rows & AnyOf(tuple(map(AllOf, self._ranges(leading, first[:length]))))
+            else:
+                query = rows & self._begins(first[:length]) if length else rows
             near = [(SequenceMatcher(None, typed, c.label.lower()).ratio(), c.label)
                     for c in map(self._choice, self._fetch_many(query))]  # fmt: skip
             best = max(near, default=(0.0, ""))
@@ -216,6 +298,10 @@ class Parents:
         names = [a.name for a in self._attributes] + self._detail
         rows: list[dict[str, Any]] = query.to_dicts(*names, order_by="KEY", limit=500)
         return rows
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s·]+", text.strip()) if word][:_N_WORDS]
 
 
 def _variants(word: str) -> list[str]:

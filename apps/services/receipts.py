@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Checked", "Duplicate", "Receipt", "Refused", "refused"]
+__all__ = ["Checked", "Duplicate", "Receipt", "Refused", "doubted", "refused"]
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,13 @@ class Checked:
         Sentences by attribute.
     duplicate
         The row that has the key already, if there is one.
+    doubts
+        Sentences by attribute on what is unusual without being wrong.
     """
 
     errors: dict[str, str]
     duplicate: Duplicate | None = None
+    doubts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,15 @@ class Refused:
         All of it in one sentence.
     duplicate
         The row that has the key already, if that is the reason.
+    doubts
+        Sentences by attribute on what is unusual, if all else is right: it has to be ticked.
     """
 
     errors: dict[str, str]
     part_errors: dict[tuple[str, int, str], str]
     summary: str
     duplicate: Duplicate | None = None
+    doubts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,3 +121,11 @@ def refused(
         return Refused({}, {}, reason, duplicate)
     fields = "One field needs" if number == 1 else f"{number} fields need"
     return Refused(errors, part_errors, f"{fields} a correction. Nothing was saved.", duplicate)
+
+
+def doubted(doubts: dict[str, str]) -> Refused:
+    """Return the refusal of a row that is right in form, and unusual."""
+    what = "One value is" if len(doubts) == 1 else f"{len(doubts)} values are"
+    return Refused(
+        {}, {}, f"{what} unusual. Tick what is meant, and save again. Nothing was saved.", None, doubts
+    )

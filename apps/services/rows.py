@@ -15,9 +15,11 @@ from dj_panel.core.structure import Attribute
 __all__ = [
     "Address",
     "Children",
+    "Order",
     "Record",
     "Row",
     "RowsPage",
+    "Spot",
     "child_filters",
     "child_values",
     "equal_text",
@@ -27,6 +29,10 @@ __all__ = [
     "parent_address",
     "parse_key",
 ]
+
+
+Order = tuple[tuple[Attribute, bool], ...]
+"""Attributes to sort by, each with whether downwards."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,33 @@ class Row:
         By the order of the table's attributes.
     parents
         For each attribute the row that it refers to, ``None`` if it refers to none.
+    place
+        Its values of the attributes that rows are sorted by.
     """
 
     key: Mapping[str, str]
     cells: tuple[Cell, ...]
     parents: tuple[Address | None, ...]
+    place: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where a page begins.
+
+    Parameters
+    ----------
+    values
+        Of the row beside it, by the order; None where rows are passed over instead.
+    offset
+        How many are passed over.
+    is_backwards
+        Whether the rows are read from there towards the beginning of the table.
+    """
+
+    values: tuple[Any, ...] | None = None
+    offset: int = 0
+    is_backwards: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,9 +107,13 @@ class RowsPage:
     is_capped
         Whether there are more than that.
     page, page_size
-        Which page this is, from 1; a page beyond the last is the last.
+        Which page this is, from 1; below 0 if it was counted from the end, -1 being the last.
     has_next
         Whether another page follows that can be asked for.
+    counted
+        How many rows were counted, one more than the limit if there are more; None if that took too long.
+    at
+        For an address: the row beside which a page deep in the table begins; empty for other pages.
     """
 
     table: TableInfo
@@ -91,6 +123,8 @@ class RowsPage:
     page: int
     page_size: int
     has_next: bool
+    counted: int | None = None
+    at: str = ""
 
     @property
     def count_text(self) -> str:
@@ -111,7 +145,7 @@ class Children:
     filters
         With these the child table shows just those rows.
     count, is_capped
-        How many they are.
+        How many they are; more than that, if it is capped.
     """
 
     table: str
@@ -119,6 +153,13 @@ class Children:
     filters: Mapping[str, str]
     count: int
     is_capped: bool
+
+    @property
+    def count_text(self) -> str:
+        """The count as people read it; ``many`` where counting takes too long."""
+        if self.is_capped and not self.count:
+            return "many"
+        return f"{'>' if self.is_capped else ''}{self.count:,}"
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,14 @@ class Selection:
         plain = [p.attribute.name for p in self.plans if p.attribute.name in self.contents]
         return query.proj(*plain, **self.computed)
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Under which name the content of each attribute comes."""
+        return {p.attribute.name: c for p, c in zip(self.plans, self.contents, strict=True)}
+
     def order_by(self, order: Any) -> list[str] | None:
         """Return pairs of attribute and direction as the projected query takes them."""
-        names = {p.attribute.name: c for p, c in zip(self.plans, self.contents, strict=True)}
+        names = self.names
         return [f"{names[a.name]} DESC" if down else names[a.name] for a, down in order] or None
 
     def cells(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import secrets
 import tempfile
@@ -19,14 +18,14 @@ from dj_panel.core.structure import Attribute
 
 __all__ = ["MAX_FILE_BYTES", "Upload", "Uploads"]
 
-MAX_FILE_BYTES = int(os.environ.get("DJ_PANEL_MAX_UPLOAD_MB", "100")) * 1_000_000
-"""Largest file that is taken; the environment variable ``DJ_PANEL_MAX_UPLOAD_MB`` sets it."""
+MAX_FILE_BYTES = 100_000_000
+"""Largest file that is taken where the setting ``forms.max_upload_mb`` says nothing else."""
 
 MAX_TEXT_BYTES = 20_000_000
 """Largest file of numbers written as text: read, it may need several times its size of memory."""
 
-MAX_TOTAL_BYTES = 10 * MAX_FILE_BYTES
-"""Most that all files waiting for their rows may have together."""
+N_WAITING = 10
+"""How many files of the largest size may wait for their rows at a time."""
 
 KEPT_S = 12 * 3600
 """How long a file waits for its row."""
@@ -63,9 +62,16 @@ class Upload:
 
 
 class Uploads:
-    """The files of all visitors, under names that nobody can guess."""
+    """The files of all visitors, under names that nobody can guess.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    max_file_bytes
+        Largest file that is taken.
+    """
+
+    def __init__(self, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+        self.max_file_bytes = max_file_bytes
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._uploads: dict[str, Upload] = {}
         self._lock = threading.Lock()
@@ -78,14 +84,17 @@ class Uploads:
         ValueError
             If it is too large, or too much is waiting already.
         """
-        if not 0 <= size_bytes <= MAX_FILE_BYTES:
+        if not 0 <= size_bytes <= self.max_file_bytes:
             raise ValueError(
-                f"is larger than {MAX_FILE_BYTES / 1e6:g} MB, the most that can be sent here;"
+                f"is larger than {self.max_file_bytes / 1e6:g} MB, the most that can be sent here;"
                 " insert it from Python instead"
             )
         with self._lock:
             self._forget_old()
-            if sum(u.size_bytes for u in self._uploads.values()) + size_bytes > MAX_TOTAL_BYTES:
+            if (
+                sum(u.size_bytes for u in self._uploads.values()) + size_bytes
+                > N_WAITING * self.max_file_bytes
+            ):
                 raise ValueError(
                     "cannot be taken now: too many files are waiting to be saved; try again later"
                 )
@@ -152,6 +161,13 @@ class Uploads:
             return f"{' × '.join(map(str, value.shape)) or 'one value'}, {value.dtype}"
         return ""
 
+    def path(self, reference: str) -> Path:
+        """Return where a file that has arrived is; raise ``ValueError`` as `value` does."""
+        upload = self._find(reference)
+        if not upload.is_complete:
+            raise ValueError("has not arrived completely; wait for it, or choose it again")
+        return upload.path
+
     def name(self, reference: str) -> str:
         """Return a file's name, or an empty text if it is not here."""
         upload = self._uploads.get(reference)
@@ -190,7 +206,7 @@ def _safe_name(name: str) -> str:
 
 
 def read_array(path: Path) -> np.ndarray[Any, Any]:
-    """Return the array of a ``.npy`` file, or the numbers of a text file, one row a line.
+    """Return the array of a ``.npy`` file, the only one of a ``.mat`` file, or the numbers of a text file.
 
     The first line of a text file may hold names. Values stand apart by commas, semicolons, tabs or blanks.
 
@@ -201,6 +217,8 @@ def read_array(path: Path) -> np.ndarray[Any, Any]:
     """
     if path.suffix.lower() == ".npy":
         return _read_npy(path)
+    if path.suffix.lower() == ".mat":
+        return _read_mat(path)
     if path.stat().st_size > MAX_TEXT_BYTES:
         raise ValueError(f"is larger than {MAX_TEXT_BYTES / 1e6:g} MB, the most for text; save it as .npy")
     try:
@@ -240,6 +258,27 @@ def _read_npy(path: Path) -> np.ndarray[Any, Any]:
     if not isinstance(mapped, np.ndarray):
         raise ValueError("is not a .npy file")
     return np.array(mapped)
+
+
+def _read_mat(path: Path) -> np.ndarray[Any, Any]:
+    """Return the only array of numbers in a file of MATLAB's, up to version 7; nothing in it is executed."""
+    try:
+        from scipy.io import loadmat  # noqa: PLC0415 - optional, and slow to import
+    except ImportError as error:
+        raise ValueError(
+            "is a file of MATLAB's, and scipy, which reads them, is not installed; save it as .npy"
+        ) from error
+    try:
+        found = loadmat(path)
+    except NotImplementedError as error:
+        raise ValueError("is a file of MATLAB 7.3, which is not read here; save it with -v7") from error
+    except Exception as error:  # a damaged file makes scipy raise errors of many types
+        raise ValueError("is not a complete file of MATLAB's") from error
+    arrays = {name: a for name, a in found.items() if isinstance(a, np.ndarray) and a.dtype.kind in "biufc"}
+    if len(arrays) != 1:
+        names = ", ".join(sorted(arrays)[:5]) or "none"
+        raise ValueError(f"must hold one array of numbers, and holds {len(arrays)} ({names})")
+    return np.asarray(next(iter(arrays.values())))
 
 
 def _numbers(line: str, delimiter: str | None) -> list[float] | None:

@@ -61,7 +61,7 @@ class Lab:
 
     def search(self, table: str, link: int, text: str, **fixed: str) -> list[str]:
         found = asyncio.run(self.entering.search(self.name(table), link, text, fixed))
-        return [choice.label for choice in found]
+        return [choice.label for choice in found.choices]
 
 
 SUBJECT = {"subject_id": "M1", "species": "mouse"}
@@ -373,7 +373,7 @@ def test_a_composite_key_is_one_choice_that_known_attributes_narrow(lab: Lab) ->
     assert not isinstance(found, str)
     assert found.key == {"subject_id": "M042", "session": "2"}
     renamed = asyncio.run(lab.entering.search(lab.name("Probe"), 1, "", {"subject_id": "M042"}))
-    assert {choice.key["earlier_session"] for choice in renamed} == {"1", "2"}
+    assert {choice.key["earlier_session"] for choice in renamed.choices} == {"1", "2"}
 
 
 def test_parents_used_of_late_are_offered_first(lab: Lab) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import dj_panel as dj
 from tests.conftest import Backend
+from tests.lab_tables import declare_lab, fill_lab
 
 
 @pytest.fixture
@@ -374,3 +375,19 @@ def test_programs_declare_and_write_at_the_same_time_without_an_error(backend: B
     assert len(dj.FreeTable(connection, f"{name}.shared")) == 160
     assert len(dj.FreeTable(connection, f"{name}.shared__piece")) == 480
     connection.close()
+
+
+@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
+def test_a_change_that_came_after_the_transaction_began_is_not_overwritten(
+    schema: dj.Schema, connection: dj.Connection, backend: Backend
+) -> None:
+    lab = fill_lab(declare_lab(schema))
+    other = backend.connect()
+    key = {"subject": "M1"}
+    with connection.transaction:
+        assert (lab.Subject & key).fetch1("sex") == "U"
+        dj.FreeTable(other, lab.Subject().name).update1({**key, "sex": "F"})
+        with pytest.raises(dj.errors.OneRowError, match="changed by someone else"):
+            lab.Subject.update1({**key, "sex": "M"}, expected={"sex": "U"})
+    assert (lab.Subject & key).fetch1("sex") == "F"
+    other.close()

@@ -79,6 +79,18 @@ def test_every_problem_of_every_row_is_found_and_nothing_is_written(lab: Any, ba
     assert len(lab.Subject) == 2
 
 
+def test_a_problem_says_whether_the_row_another_row_the_table_or_a_parent_is_the_reason(lab: Any) -> None:
+    rows = [
+        {"subject": "B1", "species": "mouse"},
+        {"subject": "B1", "species": "mouse"},
+        {"subject": "M1", "species": "mouse"},
+        {"subject": "B2", "species": "mose"},
+        {"subject": "B3", "species": "mouse", "weight": "heavy"},
+    ]
+    kinds = [(p.row, p.kind) for p in lab.Subject.validate(rows).problems]
+    assert kinds == [(1, "repeated"), (2, "taken"), (3, "parent"), (4, "value")]
+
+
 def test_rows_without_problems_go_in(lab: Any) -> None:
     rows = [{"subject": f"A{i}", "species": "mouse", "sex": "F"} for i in range(100)]
     result = lab.Subject.validate(rows)

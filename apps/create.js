@@ -1,0 +1,49 @@
+// "Create new…" of a picker: the form of the parent in a panel over the form that needs it, and back with the row.
+//
+// The form in the panel speaks through the same model. Its messages name its own table, and answers find the form
+// that asked by their number, so the two do not disturb each other.
+
+function openCreate(host, picker) {
+  const opener = picker.input
+  const panel = make("dialog", {class: "create", "aria-label": `New ${picker.about.label}`})
+  const cancel = make("button", {type: "button", class: "icon-button", "aria-label": "Close"}, icon("remove"))
+  const head = make("div", {class: "create-head"}, make("h3", {}, `New ${picker.about.label}`), cancel)
+  const body = make("div", {class: "create-body"}, make("p", {class: "note", role: "status"}, "Loading…"))
+  panel.append(head, body)
+  host.root.append(panel)
+  let form = null
+  const leave = () => {
+    form?.close()
+    panel.remove()
+    opener.focus()
+  }
+  panel.addEventListener("close", leave)
+  panel.addEventListener("keydown", (event) => event.stopPropagation())
+  cancel.onclick = () => panel.close()
+  panel.showModal()
+  host.request("form", {link: picker.about.id}).then((about) => {
+    if (!panel.open) return
+    const typed = picker.store.get(picker.about.id)
+    const prefill = {}
+    picker.about.attributes.forEach((name, i) => {
+      const known = picker.store.get(name)
+      if (known) prefill[picker.about.parent_attributes[i]] = known
+    })
+    const open = picker.about.parent_attributes.filter((name) => !(name in prefill))
+    if (typed.trim() && open.length === 1) prefill[open[0]] = typed.trim()
+    const place = `${host.model.pin_key}/new/${about.form.table}`
+    const model = {
+      form: {...about.form, custom: host.about.custom}, recent: [], prefill, pin_key: place,
+      draft_key: `${host.model.draft_key}/new/${about.form.table}`,
+      on: (...what) => host.model.on(...what), off: (...what) => host.model.off(...what),
+      send_msg: (message) => host.model.send_msg(message),
+    }
+    form = new EntryForm(model, {onSaved: (receipt) => {
+      const key = {}
+      picker.about.attributes.forEach((name, i) => { key[name] = receipt.key[picker.about.parent_attributes[i]] })
+      panel.close()
+      picker.choose({key, label: receipt.label})
+    }})
+    body.replaceChildren(form.root)
+  }, (error) => body.replaceChildren(make("p", {class: "problem", role: "alert"}, icon("error"), make("span", {}, error.message))))
+}

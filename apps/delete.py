@@ -1,0 +1,185 @@
+"""The page that deletes rows: what goes with them, by table; a word typed where it is much; and how to undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewable
+
+from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.markup import escape, tier_chip
+from dj_panel.apps.page import Page, empty_state
+from dj_panel.apps.record import no_such_row
+from dj_panel.apps.routes import format_route
+from dj_panel.apps.services.deleting import Deleted, Preview
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_html import link
+from dj_panel.apps.table_view import read_view, record_route, table_route
+from dj_panel.apps.visit import Visit
+from dj_panel.core.errors import (
+    AccessError,
+    DataJointError,
+    IntegrityError,
+    OneRowError,
+    UnknownAttributeError,
+    ValueRefusedError,
+)
+
+__all__ = ["DeletePage"]
+
+
+class DeletePage(Page):
+    """Rows to delete: ``#/delete/<schema>.<Class>?<key>``, or ``?select=…`` as on the page of the table."""
+
+    def __init__(self, visit: Visit) -> None:
+        super().__init__(visit)
+        self._is_busy = False
+
+    async def load(self) -> Viewable:
+        """Count what would go, and ask."""
+        route, services = self.visit.route, self.visit.services
+        info: TableInfo = services.table("/".join(route.path))
+        self._info = info
+        self._keys = _keys(info, route.query)
+        self.title = f"Delete {info.label}"
+        try:
+            self._preview: Preview = await services.deleting.preview(info.name, self._keys)
+        except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
+            return no_such_row(info.name, error)
+        except AccessError as error:
+            place = format_route(table_route(info.name))
+            rows = pmui.Button(label=f"Rows of {info.name}", href=place, variant="outlined", margin=0)
+            return empty_state("These rows are not deleted here", str(error), rows)
+        self.title = f"Delete {self._preview.label}"
+        self._counts = LiveHtml("", stylesheets=[stylesheet("delete.css")])
+        self._problem = LiveHtml("", stylesheets=[stylesheet("delete.css")])
+        self._reason = pmui.TextInput(label="Reason", sizing_mode="stretch_width", max_width=640, margin=0)
+        self._typed = pmui.TextInput(label="", sizing_mode="stretch_width", max_width=320, margin=0)
+        self._button = pmui.Button(label="Delete", color="error", variant="contained", margin=0)
+        self._button.on_click(self.guard(self._delete))
+        back = record_route(info.name, self._keys[0]) if len(self._keys) == 1 else table_route(info.name)
+        cancel = pmui.Button(label="Cancel", href=format_route(back), variant="outlined", margin=0)
+        self._form = pn.Column(
+            self._reason, self._typed, self._problem, sizing_mode="stretch_width", margin=(16, 0, 8, 0)
+        )
+        self._form.styles = {"gap": "16px"}
+        self._show()
+        buttons = pn.Row(self._button, cancel, margin=(8, 0))
+        buttons.styles = {"gap": "12px"}
+        return pn.Column(self._counts, self._form, buttons, sizing_mode="stretch_width", margin=0)
+
+    def _show(self) -> None:
+        preview = self._preview
+        self._counts.html = preview_html(preview)
+        self._typed.visible = bool(preview.must_type)
+        self._typed.label = f"Type {preview.must_type} to confirm that {preview.total:,} rows go"
+        rows = "1 row" if preview.total == 1 else f"{preview.total:,} rows"
+        self._button.label = f"Delete {rows}"
+        self._button.disabled = bool(preview.refusal)
+        self._reason.visible = not preview.refusal
+
+    def _say(self, text: str) -> None:
+        self._problem.html = f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
+
+    async def _delete(self, _event: Any) -> None:
+        if self._is_busy:  # of two clicks on the button the second comes after the rows are gone
+            return
+        self._is_busy = True
+        self._button.disabled = True
+        self._say("")
+        try:
+            deleted = await self.visit.services.deleting.delete(
+                self._info.name,
+                self._keys,
+                self._preview.agreement,
+                typed=self._typed.value_input or self._typed.value or "",
+                reason=self._reason.value_input or self._reason.value or "",
+            )
+        except IntegrityError as error:
+            await self._count_again(error)
+        except DataJointError as error:
+            self._say(str(error))
+        else:
+            self._leave(deleted)
+            return
+        finally:
+            self._is_busy = False
+        self._button.disabled = bool(self._preview.refusal)
+
+    async def _count_again(self, error: IntegrityError) -> None:
+        """Show the counts as they are now: what was agreed to is not what would go."""
+        try:
+            self._preview = await self.visit.services.deleting.preview(self._info.name, self._keys)
+        except OneRowError as gone:
+            self._say(str(gone))
+            return
+        self._typed.value = self._typed.value_input = ""
+        self._show()
+        self._say(str(error))
+
+    def _leave(self, deleted: Deleted) -> None:
+        services, visit = self.visit.services, self.visit
+
+        async def restore() -> None:
+            try:
+                back = await services.deleting.restore(deleted)
+            except DataJointError as error:
+                visit.notify(f"Nothing was put back. {error}", "error")
+                return
+            total = sum(back.values())
+            visit.notify(
+                f"Put back: {deleted.label}, {total:,} {'row' if total == 1 else 'rows'} in all.", "success"
+            )
+            visit.go(table_route(deleted.table))
+
+        rows = "1 row" if deleted.total == 1 else f"{deleted.total:,} rows"
+        visit.notify(
+            f"Deleted: {deleted.label}, {rows} in all.",
+            "success",
+            action=("Undo", restore) if deleted.n_kept else None,
+        )
+        visit.go(table_route(deleted.table))
+
+
+def preview_html(preview: Preview) -> str:
+    """Return what goes, table by table."""
+    lines = []
+    for going in preview.going:
+        after = "can be put back" if going.is_kept else "can be computed again"
+        if not going.is_kept and going.tier in ("Manual", "Lookup"):
+            after = "cannot be put back: no history is kept here"
+        name = (
+            f"<b>{escape(going.table)}</b>"
+            if going.is_chosen
+            else link(table_route(going.table), going.table)
+        )
+        lines.append(
+            f'<tr><th scope="row">{name}</th><td>{tier_chip(going.tier)}</td>'
+            f'<td class="n">{going.number:,}</td><td class="muted">{after}</td></tr>'
+        )
+    chosen = sum(going.number for going in preview.going if going.is_chosen)
+    others = preview.total - chosen
+    with_them = f" and {others:,} that {'depends' if others == 1 else 'depend'} on" if others else ""
+    it = "it" if chosen == 1 else "them"
+    refusal = f'<p class="problem" role="alert">{escape(preview.refusal)}</p>' if preview.refusal else ""
+    notice = f'<p class="notice">{escape(preview.notice)}</p>' if preview.notice else ""
+    return (
+        f'<div class="going"><p class="lead"><b>{escape(preview.label)}</b>: {chosen:,}'
+        f" {'row' if chosen == 1 else 'rows'}{f'{with_them} {it}' if others else ''}.</p>{refusal}{notice}"
+        '<table><caption class="hidden">Rows that go, by table</caption><thead><tr><th scope="col">Table</th>'
+        '<th scope="col">Kind</th><th scope="col" class="n">Rows</th><th scope="col">Afterwards</th></tr></thead>'
+        f'<tbody>{"".join(lines)}</tbody><tfoot><tr><th scope="row">In all</th><td></td>'
+        f'<td class="n">{preview.total:,}</td><td></td></tr></tfoot></table>'
+        '<p class="muted">Files and arrays in stores stay there until the store is cleaned up; until then they come'
+        " back with their rows.</p></div>"
+    )
+
+
+def _keys(info: TableInfo, query: Mapping[str, str]) -> list[dict[str, str]]:
+    if "select" in query:
+        selected = read_view(info, query).selected
+        return [dict(zip(info.primary_key, key, strict=True)) for key in selected]
+    return [dict(query)]

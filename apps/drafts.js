@@ -1,0 +1,117 @@
+// What is typed, kept in the browser: a draft for each open form, so that two windows never write over each other.
+//
+// A draft bears the name of the form that holds it and the time at which that form last lived. One whose form is
+// gone (the window was closed, the browser died, the tablet slept too long) is offered to the next form, the oldest
+// first. Presets are named sets of values, of the same user and table.
+
+const BEAT_MS = 4000
+const GONE_MS = 15000
+
+const stored = (key) => {
+  try { return JSON.parse(localStorage.getItem(key)) } catch { return null }
+}
+const keep = (key, value) => {
+  try {
+    if (value === null) localStorage.removeItem(key)
+    else localStorage.setItem(key, JSON.stringify(value))
+    return true
+  } catch { return false }             // storage may be full or forbidden
+}
+
+class Drafts {
+  constructor(place) {
+    this.prefix = `${place}#`
+    this.owner = newUuid()
+    this.key = null
+    this.timer = setInterval(() => this.beat(Date.now()), BEAT_MS)
+    this.leave = () => this.beat(0)
+    addEventListener("pagehide", this.leave)
+  }
+  // Drafts that no living form holds, the oldest first.
+  free() {
+    const found = []
+    try {
+      for (let i = 0; i < localStorage.length; i++) {
+        const key = localStorage.key(i)
+        if (!key.startsWith(this.prefix) || key === this.key) continue
+        const draft = stored(key)
+        if (draft && typeof draft.texts === "object" && Date.now() - (draft.beat ?? 0) > GONE_MS) found.push({key, draft})
+      }
+    } catch { return [] }
+    return found.sort((a, b) => (a.draft.at ?? 0) - (b.draft.at ?? 0))
+  }
+  take({key, draft}) {
+    this.key = key
+    keep(key, {...draft, owner: this.owner, beat: Date.now()})
+  }
+  get isMine() { return this.key !== null && stored(this.key)?.owner === this.owner }
+  keep(draft) {
+    // Another form took over what this one held while it slept: what is typed now is a draft of its own.
+    if (this.key === null || (stored(this.key) !== null && !this.isMine)) this.key = this.prefix + newUuid()
+    return keep(this.key, {...draft, owner: this.owner, beat: Date.now()})
+  }
+  beat(time) {
+    if (this.isMine) keep(this.key, {...stored(this.key), beat: time})
+  }
+  get draft() { return this.key === null ? null : stored(this.key) }
+  remove() {
+    if (this.isMine) keep(this.key, null)
+    this.key = null
+  }
+  close() {
+    clearInterval(this.timer)
+    removeEventListener("pagehide", this.leave)
+    this.beat(0)
+  }
+}
+
+// A list of presets with a button to apply, one to add, one to remove.
+function presetBar(key, {values, apply}) {
+  const all = () => stored(key) ?? {}
+  const list = make("select", {"aria-label": "Preset"})
+  const name = make("input", {type: "text", "aria-label": "Preset name", placeholder: "Name", maxlength: "60"})
+  const naming = make("span", {class: "naming", hidden: true}, name)
+  const button = (text, action, label = text) => make("button", {type: "button", class: "link", "aria-label": label, onclick: action}, text)
+  const status = make("span", {class: "hidden", role: "status"})
+  const show = (chosen = "") => {
+    const names = Object.keys(all()).sort()
+    list.replaceChildren(make("option", {value: ""}, "Choose a preset…"),
+      ...names.map((one) => make("option", {value: one}, one)))
+    list.value = chosen
+    list.hidden = names.length === 0
+    remove.hidden = chosen === ""
+  }
+  const store = () => {
+    const text = name.value.trim()
+    if (!text) { name.focus(); return }
+    const isKept = keep(key, {...all(), [text]: values()})
+    naming.hidden = true
+    add.hidden = false
+    show(text)
+    status.textContent = isKept ? `Preset ${text} saved.` : "This browser keeps no presets."
+    add.focus()
+  }
+  const add = button("Save as preset…", () => { naming.hidden = false; add.hidden = true; name.value = list.value; name.focus() })
+  const remove = button("Remove", () => {
+    const {[list.value]: _, ...rest} = all()
+    keep(key, rest)
+    show()
+    list.focus()
+  }, "Remove this preset")
+  naming.append(button("Save preset", store))
+  name.onkeydown = (event) => {
+    if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return
+    event.preventDefault()
+    event.stopPropagation()
+    if (event.key === "Enter") store()
+    else { naming.hidden = true; add.hidden = false; add.focus() }
+  }
+  list.onchange = () => {
+    remove.hidden = list.value === ""
+    const chosen = all()[list.value]
+    if (chosen) apply(chosen)
+  }
+  const bar = make("div", {class: "presets"}, list, remove, naming, add, status)
+  show()
+  return bar
+}

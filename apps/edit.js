@@ -1,0 +1,202 @@
+// The form that changes a row: the form of entry.js, beginning with the row, and what would change before it is saved.
+//
+// `EntryForm` gives the fields, messages to Python, drafts and errors. Saving here takes two steps: Python compares the
+// row as it was seen (`seen`), as it is, and as it is to be; then the visitor confirms, or chooses between two changes.
+
+const CONSEQUENCES = [
+  ["keep", "Leave them as they are"],
+  ["flag", "Leave them, and say so in their history"],
+  ["delete", "Delete them, so that they are computed again"],
+]
+
+class EditForm extends EntryForm {
+  get edit() { return this.about.edit }
+
+  build() {
+    this.seen = this.edit.seen
+    this.banner = make("div", {class: "restored", role: "status", hidden: true})
+    this.summary = make("div", {class: "summary", role: "alert", tabindex: "-1", hidden: true})
+    this.receipt = make("div", {class: "receipt", role: "status", hidden: true})
+    this.saved = make("section", {hidden: true})
+    const key = make("dl", {class: "fixed"}, ...Object.entries(this.edit.key).flatMap(([name, text]) =>
+      [make("dt", {}, name), make("dd", {}, text)]))
+    const fields = this.controls.length === 0 ? make("p", {}, "All attributes of this table belong to its key.")
+      : make("div", {class: "fields"}, ...this.controls.map((control) => control.root))
+    this.button = make("button", {type: "button", class: "save"}, "Review changes")
+    this.button.onclick = () => this.save()
+    this.reset = make("button", {type: "button", class: "quiet"}, "Start again")
+    this.reset.onclick = () => this.discard()
+    this.state = make("span", {class: "state", role: "status"})
+    this.panel = make("section", {class: "revision", tabindex: "-1", hidden: true})
+    this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, "Ctrl Enter"), this.reset,
+      make("a", {href: this.edit.href}, "Cancel"), this.state)
+    this.root = make("div", {class: "form"}, this.banner, this.summary,
+      make("fieldset", {}, make("legend", {}, "Key: it names the row, so it stays"), key),
+      make("fieldset", {}, make("legend", {}, "Values"), fields), this.panel, this.bar)
+    this.root.addEventListener("keydown", (event) => this.pressed(event))
+    for (const control of this.controls) {
+      const there = this.edit.files[control.about.name]
+      if (!there) continue
+      control.setNote(there)
+      control.chip?.remove()           // an empty field leaves what is there
+    }
+  }
+  pressed(event) {
+    if (!this.panel.contains(event.composedPath()[0])) { super.pressed(event); return }
+    if (event.key === "Escape") { event.preventDefault(); this.hidePanel(); this.focusFirst() }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); this.proceed?.() }
+  }
+
+  // ---- what is typed
+  begin() {
+    const [oldest] = this.drafts.free()
+    this.put({texts: {...this.edit.texts, ...this.edit.key}})
+    if (oldest && typeof oldest.draft.seen === "string") {
+      const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
+      this.drafts.take(oldest)
+      this.put({texts: {...gone, ...oldest.draft.texts, ...this.edit.key}})
+      this.seen = oldest.draft.seen
+      this.showRestored(oldest.draft)
+    } else this.store.set(this.model.prefill)
+    this.focusWhenShown()
+  }
+  keepDraft() {
+    const files = this.controls.filter((c) => c instanceof FileField && c.hasText).map((c) => c.about.label)
+    const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
+    const isKept = this.drafts.keep({texts, seen: this.seen, files, at: Date.now()})
+    if (!isKept) this.state.textContent = "This browser keeps no copy of what you type."
+  }
+  changed(control) { this.hidePanel(); super.changed(control) }
+  focusFirst() { (this.controls.find((control) => control.about.kind !== "none")?.input ?? this.button).focus() }
+  discard() {
+    this.drafts.remove()
+    this.seen = this.edit.seen
+    for (const control of this.controls) control.setError("")
+    const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
+    this.store.set({...gone, ...this.edit.texts, ...this.edit.key})
+    this.banner.hidden = true
+    this.showSummary([])
+    this.hidePanel()
+    this.focusFirst()
+  }
+
+  // ---- two steps
+  async ask(kind, data = {}) {
+    const message = {draft: {...this.store.texts}, seen: this.seen, ...data}
+    this.isSaving = true
+    this.button.setAttribute("aria-disabled", "true")
+    try {
+      // The same change under the same `seen` is made once, so it is sent until the server says what became of it.
+      for (;;) {
+        try { return await this.request(kind, message, RESEND_MS) } catch (error) {
+          if (!/does not answer/.test(error.message)) return {errors: {}, summary: error.message}
+          if (this.isGone) return null
+          this.state.textContent = "Not saved yet: waiting for the server. What you typed is kept on this device."
+        }
+      }
+    } finally {
+      this.isSaving = false
+      this.state.textContent = ""
+      this.button.removeAttribute("aria-disabled")
+    }
+  }
+  async save() {
+    if (this.isSaving) return
+    if (this.nUploading > 0) { this.state.textContent = UPLOADING; return }
+    this.keepDraft()
+    this.show(await this.ask("review"))
+  }
+  show(answer) {
+    if (answer === null || answer.is_saved) return
+    this.hidePanel()
+    this.showSummary([])
+    if (answer.summary) this.refuse({errors: answer.errors, part_errors: [], summary: answer.summary})
+    else if (answer.differences.some((difference) => difference.is_theirs)) this.showOthers(answer)
+    else this.showChanges(answer)
+  }
+  hidePanel() { this.panel.hidden = true; this.proceed = null }
+  showPanel(title, ...children) {
+    const heading = make("h3", {id: newId("revision")}, title)
+    this.panel.setAttribute("aria-labelledby", heading.id)
+    this.panel.replaceChildren(heading, ...children.filter(Boolean))
+    this.panel.hidden = false
+  }
+  changesTable(names, rows) {
+    const head = make("tr", {}, ...names.map((name) => make("th", {scope: "col"}, name)))
+    const body = rows.map(([name, ...cells]) => make("tr", {}, make("th", {scope: "row"}, name),
+      ...cells.map((cell, i) => make("td", {"data-label": names[i + 1]}, cell))))
+    return make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Values before and afterwards"},
+      make("table", {class: "changes"}, make("thead", {}, head), make("tbody", {}, ...body)))
+  }
+  value({text, is_words: isWords}, kind = "span") {
+    return make(kind, {class: isWords ? "value words" : "value"}, text)
+  }
+  choice(name, value, checked, ...label) {
+    return make("label", {class: "choice"}, make("input", {type: "radio", name, value, checked}), ...label)
+  }
+
+  showOthers({differences, other, seen}) {
+    const group = newId("choice")
+    const rows = differences.map((d) => {
+      const choose = (side, shown, words) => make("div", {},
+        d.is_conflict ? this.choice(`${group}-${d.attribute}`, side, false, this.value(shown), make("span", {class: "comment"}, words))
+          : this.value(shown))
+      const theirs = choose("theirs", d.theirs, "keep this")
+      const mine = d.is_mine ? choose("mine", d.mine, "take this") : make("span", {class: "comment"}, "not changed by you")
+      return [d.attribute, this.value(d.was), theirs, mine]
+    })
+    const missing = make("p", {class: "problem", role: "alert", hidden: true})
+    const go = make("button", {type: "button", class: "save"}, "Go on")
+    go.onclick = () => {
+      const chosen = Object.fromEntries(differences.filter((d) => d.is_conflict).map((d) =>
+        [d.attribute, this.panel.querySelector(`input[name="${CSS.escape(`${group}-${d.attribute}`)}"]:checked`)?.value]))
+      const open = Object.keys(chosen).filter((name) => !chosen[name])
+      missing.hidden = open.length === 0
+      missing.textContent = `Choose between the two for: ${open.join(", ")}.`
+      if (open.length) { this.panel.querySelector("input")?.focus(); return }
+      const taken = differences.filter((d) => d.is_theirs && (chosen[d.attribute] ?? "theirs") === "theirs")
+      this.store.set(Object.fromEntries(taken.map((d) => [d.attribute, d.theirs_text ?? ""])))
+      this.seen = seen
+      this.save()
+    }
+    this.proceed = go.onclick
+    this.showPanel("Somebody else has changed this row meanwhile",
+      make("p", {}, `${other ? `Changed by ${other}. ` : ""}Nothing was saved yet, and nothing that you typed is lost.`),
+      this.changesTable(["Attribute", "When you opened it", "Now", "Yours"], rows), missing,
+      make("div", {class: "actions"}, go, this.back()))
+    ;(this.panel.querySelector("input") ?? go).focus()
+  }
+
+  showChanges({differences, computed, n_computed: number}) {
+    const group = newId("consequence")
+    const rows = differences.map((d) => [d.attribute, this.value(d.was, "del"), this.value(d.mine, "ins")])
+    const reason = make("input", {id: newId("reason"), type: "text", maxlength: "1000", autocomplete: "off"})
+    const used = number === 0 ? "" : make("fieldset", {class: "used"},
+      make("legend", {}, `${number.toLocaleString("en")} computed ${number === 1 ? "row" : "rows"} used the old ${rows.length === 1 ? "value" : "values"}`),
+      make("p", {class: "comment"}, computed.map(({label, count}) => `${count.toLocaleString("en")} × ${label}`).join(", ")),
+      ...CONSEQUENCES.map(([value, text], i) => this.choice(group, value, i === 0, make("span", {}, text))))
+    const confirm = make("button", {type: "button", class: "save"}, "Save changes")
+    confirm.onclick = async () => {
+      if (this.isSaving) return
+      const consequence = number ? this.panel.querySelector(`input[name="${group}"]:checked`).value : "keep"
+      const agreed = Object.fromEntries(computed.map(({table, count}) => [table, count]))
+      confirm.setAttribute("aria-disabled", "true")
+      const answer = await this.ask("write", {reason: reason.value, consequence, computed: agreed})
+      if (answer?.is_saved) this.drafts.remove()
+      this.show(answer)
+    }
+    reason.onkeydown = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); confirm.onclick() } }
+    this.proceed = confirm.onclick
+    this.showPanel(`${rows.length} ${rows.length === 1 ? "value" : "values"} will change`,
+      this.changesTable(["Attribute", "Old", "New"], rows), used,
+      make("div", {class: "reason"}, make("label", {for: reason.id}, "Reason ", make("span", {class: "comment"}, "may be empty; kept in the history")),
+        make("div", {class: "box"}, reason)),
+      make("div", {class: "actions"}, confirm, this.back()))
+    confirm.focus()
+  }
+  back() {
+    const button = make("button", {type: "button", class: "quiet"}, "Back to the form")
+    button.onclick = () => { this.hidePanel(); this.focusFirst() }
+    return button
+  }
+}

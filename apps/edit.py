@@ -1,0 +1,193 @@
+"""The page that changes a row: the form of Enter, what would change, and what to do about other people's changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewable
+
+from dj_panel.apps.entry import SCRIPTS, EntryForm, EntryPage, text_in, texts_in
+from dj_panel.apps.markup import escape, html_pane, tier_chip
+from dj_panel.apps.page import empty_state
+from dj_panel.apps.record import no_such_row
+from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.services.revisions import Consequence, Edited, Review
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_view import delete_route, edit_route, record_route, table_route
+from dj_panel.core.errors import OneRowError, UnknownAttributeError, ValueRefusedError
+
+__all__ = ["EditPage"]
+
+PREFILL = "set."
+"""Before the names of attributes in the address whose new values it holds."""
+
+_CONSEQUENCES: Final[Mapping[str, Consequence]] = MappingProxyType(
+    {"keep": "keep", "flag": "flag", "delete": "delete"}
+)
+_FOLDER = files("dj_panel.apps")
+_Handler = Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
+
+
+def _asset(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+class RowForm(EntryForm):
+    """The form of one row, in the browser."""
+
+    _esm = "\n".join(_asset(name) for name in (*SCRIPTS, "edit.js"))
+    _stylesheets: ClassVar[list[str]] = [_asset("entry.css"), _asset("edit.css")]
+
+
+class EditPage(EntryPage):
+    """One row in a form: ``#/edit/<schema>.<Class>?<key>``, with new values as ``set.<attribute>``."""
+
+    async def load(self) -> Viewable:
+        """Build the form, beginning with the row."""
+        services, route = self.visit.services, self.visit.route
+        info: TableInfo = services.table("/".join(route.path))
+        self.title = f"Edit {info.label}"
+        self._info = info
+        key = {name: text for name, text in route.query.items() if not name.startswith(PREFILL)}
+        if not info.can_enter:
+            return _made_by_code(info, key)
+        try:
+            opened = await services.editing.open(info.name, key)
+        except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
+            return no_such_row(info.name, error)
+        self.title = f"Edit {opened.label}"
+        self._key = opened.key
+        self._form = opened.form
+        prefill = {
+            name.removeprefix(PREFILL): text for name, text in route.query.items() if name.startswith(PREFILL)
+        }
+        names = {a.name for a in info.attributes if not a.in_key}
+        place = Route("edit", (info.name,), route.query)
+        self._initial = opened.texts
+        self._component = RowForm(
+            form={
+                **self._message(opened.form),
+                "edit": {
+                    "key": opened.key,
+                    "texts": opened.texts,
+                    "seen": opened.seen,
+                    "files": opened.files,
+                    "href": format_route(record_route(info.name, opened.key)),
+                },
+            },
+            prefill={name: text for name, text in prefill.items() if name in names},
+            draft_key=f"dj-panel-edit/{services.pipeline.title}/{self.visit.user}/{format_route(place)}",
+            pin_key="",
+            receive=self._receive,
+        )
+        return pn.Column(_heading(info, opened.key), self._component, sizing_mode="stretch_width", margin=0)
+
+    # ------------------------------------------------------------------ messages
+    async def _check_field(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        answer = await self._check(data)
+        if data.get("table") != self._info.name:  # a parent that is entered beside this form
+            return answer
+        draft = data.get("draft")
+        typed = draft if isinstance(draft, Mapping) else {}
+        # The row itself has what it had before: neither its key nor its unique values are taken by another.
+        errors = {n: text for n, text in answer["errors"].items() if typed.get(n) != self._initial.get(n)}
+        return {**answer, "errors": errors, "duplicate": None}
+
+    async def _review(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        review = await self.visit.services.editing.review(
+            self._info.name, self._key, texts_in(data.get("draft")), text_in(data.get("seen"))
+        )
+        return self._reviewed(review)
+
+    async def _write(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        computed = data.get("computed")
+        agreed = computed if isinstance(computed, Mapping) else {}
+        outcome = await self.visit.services.editing.save(
+            self._info.name,
+            self._key,
+            texts_in(data.get("draft")),
+            text_in(data.get("seen")),
+            reason=text_in(data.get("reason")),
+            consequence=_CONSEQUENCES.get(str(data.get("consequence")), "keep"),
+            computed={str(name): number for name, number in agreed.items() if isinstance(number, int)},
+        )
+        if isinstance(outcome, Review):
+            return self._reviewed(outcome)
+        self._leave(outcome)
+        return {"is_saved": True}
+
+    def _leave(self, edited: Edited) -> None:
+        """Go to the row, and offer to bring back what it was."""
+        values = f"{edited.n_changed} {'value' if edited.n_changed == 1 else 'values'} changed"
+        back = edit_route(self._info.name, self._key, edited.before) if edited.before else None
+        notice = self.visit.services.history.missing(self._info.name)
+        self.visit.notify(
+            f"Saved: {edited.label}, {values}.{f' {notice}' if notice else ''}",
+            "success",
+            link=("Undo…", back) if back is not None else None,
+        )
+        self.visit.go(record_route(self._info.name, self._key))
+
+    def _reviewed(self, review: Review) -> dict[str, Any]:
+        services = self.visit.services
+        return {
+            "differences": [
+                {**asdict(d), "is_theirs": d.is_theirs, "is_mine": d.is_mine, "is_conflict": d.is_conflict}
+                for d in review.differences
+            ],
+            "errors": review.errors,
+            "summary": review.summary,
+            "seen": review.seen,
+            "other": review.other,
+            "computed": [
+                {"table": name, "label": _label(services, name), "count": number}
+                for name, number in review.computed.items()
+            ],
+            "n_computed": sum(review.computed.values()),
+        }
+
+    _handlers: Mapping[str, _Handler] = {
+        **EntryPage._handlers,
+        "check": _check_field,
+        "review": _review,
+        "write": _write,
+    }
+
+
+def _label(services: Any, table: str) -> str:
+    """Return what a table is called; one that is not served here by its own name."""
+    return next((info.label for info in services.tables() if info.name == table), table)
+
+
+def _heading(info: TableInfo, key: Mapping[str, str]) -> Viewable:
+    comment = f"<span>{escape(info.comment)}</span>" if info.comment else ""
+    # The blank keeps Panel's pane from taking the link for a CSS selector.
+    table = " " + escape(format_route(table_route(info.name)))
+    row = " " + escape(format_route(record_route(info.name, key)))
+    return html_pane(
+        f'<p class="about">{tier_chip(info.tier)}<a href="{table}">{escape(info.name)}</a>'
+        f'<a href="{row}">The row</a>{comment}</p>',
+        stylesheets=[_asset("entry.css")],
+        sizing_mode="stretch_width",
+    )
+
+
+def _made_by_code(info: TableInfo, key: Mapping[str, str]) -> Viewable:
+    """Say why nobody changes a computed row, and what to do instead."""
+    place = format_route(record_route(info.name, key) if key else table_route(info.name))
+    delete = format_route(delete_route(info.name, key))
+    buttons = [pmui.Button(label="Back to the row", href=place, variant="outlined", margin=4)]
+    if info.master is None and key:
+        buttons.append(pmui.Button(label="Delete it…", href=delete, variant="outlined", margin=4))
+    return empty_state(
+        f"{info.label} is made by the pipeline's code",
+        "So nobody changes its rows by hand: the next computation would not know of it. Change what this row was"
+        " made from, or delete it, and it is computed again.",
+        *buttons,
+    )

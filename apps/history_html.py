@@ -1,0 +1,80 @@
+"""HTML of what happened to a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dj_panel.apps.markup import escape
+from dj_panel.apps.services.history import N_EVENTS, Event, Shown
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_html import link
+from dj_panel.apps.table_view import edit_route
+
+__all__ = ["history_html"]
+
+_WHAT = {"insert": "entered", "update": "changed", "delete": "deleted"}
+_SOURCES = {"form": "in a form", "import": "by an import", "api": "from Python"}
+
+
+def history_html(
+    info: TableInfo, key: Mapping[str, str], events: Sequence[Event], *, is_there: bool = True
+) -> str:
+    """Return what happened to a row, the latest first; empty if nothing is known.
+
+    Parameters
+    ----------
+    info
+        The table.
+    key
+        The row.
+    events
+        What happened.
+    is_there
+        Whether the row is there; values of before can be brought back into it.
+    """
+    if not events:
+        return ""
+    items = "".join(_item(info, key, event, is_there=is_there) for event in events)
+    more = f'<p class="muted">The last {N_EVENTS} are shown.</p>' if len(events) == N_EVENTS else ""
+    return f'<section class="history"><h2>History</h2><ol>{items}</ol>{more}</section>'
+
+
+def _item(info: TableInfo, key: Mapping[str, str], event: Event, *, is_there: bool) -> str:
+    stamp = escape(f"{event.time:%Y-%m-%d %H:%M:%S}")
+    zone = escape(f"{event.time:%z}")
+    what = _WHAT[event.action] if event.changes or event.action != "update" else "flagged"
+    head = (
+        f'<p><time datetime="{escape(event.time.isoformat())}" title="UTC{zone}">{stamp}</time>'
+        f" <b>{escape(event.user)}</b> {what} it {_SOURCES.get(event.source, '')}"
+        f"{f' <q>{escape(event.reason)}</q>' if event.reason else ''}</p>"
+    )
+    restore = ""
+    if event.action == "update" and event.before and is_there and info.can_enter:
+        restore = link(
+            edit_route(info.name, key, event.before), "Bring back the values before…", "small-button"
+        )
+    elif event.action == "delete" and not is_there:
+        name = escape(event.batch)
+        restore = f'<button type="button" class="button" data-act="restore/{name}">Put it back</button>'
+    return f"<li>{head}{_changes(event)}{restore}</li>"
+
+
+def _changes(event: Event) -> str:
+    if event.action == "update":
+        rows = "".join(
+            f'<tr><th scope="row">{escape(name)}</th><td>{_value(before, "del")}</td>'
+            f'<td><span aria-hidden="true">→</span> {_value(after, "ins")}</td></tr>'
+            for name, (before, after) in event.changes.items()
+        )
+        return f'<table class="changes"><tbody>{rows}</tbody></table>' if rows else ""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{_value(after or before, "span")}</td></tr>'
+        for name, (before, after) in event.changes.items()
+    )
+    return f'<details><summary>Its values</summary><table class="changes"><tbody>{rows}</tbody></table></details>'
+
+
+def _value(shown: Shown | None, tag: str) -> str:
+    if shown is None:
+        return ""
+    return f'<{tag} class="{"words" if shown.is_words else "past"}">{escape(shown.text)}</{tag}>'

@@ -1,0 +1,334 @@
+"""What the import page shows of a batch beside its rows, as HTML; every value in it is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dj_panel.apps.fields import describe_field
+from dj_panel.apps.live import button, href, link
+from dj_panel.apps.markup import chip, escape, icon, tier_chip
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass
+from dj_panel.apps.services.batchwriting import PastImport
+from dj_panel.apps.services.mapping import importable, missing
+from dj_panel.apps.services.notation import plain_number, plain_time
+from dj_panel.apps.services.reading import DELIMITERS, ENCODINGS
+from dj_panel.apps.services.structure import TableInfo
+
+__all__ = ["batch_html", "heading_html", "intro_html", "past_html"]
+
+_CLASSES: Mapping[RowClass, tuple[str, str, str]] = {
+    RowClass.NEW: ("New", "done", "Not in the table yet"),
+    RowClass.IDENTICAL: ("Identical", "ignored", "There already with the same values: nothing to write"),
+    RowClass.CONFLICT: ("Conflict", "partial", "The key exists with other values"),
+    RowClass.INVALID: ("Invalid", "error", "The table would refuse it"),
+    RowClass.IMPORTED: ("Imported", "done", "Written by this import"),
+}
+_MAX_NAMED = 5
+_DOING = {"reading": "Reading", "checking": "Checking", "writing": "Importing", "undoing": "Taking back"}
+
+
+def heading_html(info: TableInfo) -> str:
+    """Return the line below the title."""
+    comment = f"<span>{escape(info.comment)}</span>" if info.comment else ""
+    return f'<p class="row muted">{tier_chip(info.tier)}{link(info.name, Route("table", (info.name,)))}{comment}</p>'
+
+
+def intro_html(info: TableInfo, recent: Sequence[Batch], *, has_workbooks: bool) -> str:
+    """Return what stands above the place for pasting: what is needed, templates, and the imports of late."""
+    needed = [a.name for a in info.attributes if not a.has_default]
+    blocked = [a.name for a in info.attributes if not a.has_default and not importable(a)]
+    if blocked:
+        return (
+            f'<div class="stack">{heading_html(info)}<div class="notice-box dj-state-blocked" role="alert">'
+            f"{icon('blocked')}<div>Rows of this table need files in {escape(', '.join(blocked))}, which no cell can"
+            f" hold. {link('Enter them in the form', Route('enter', (info.master or info.name,)))}, or insert them"
+            " from Python.</div></div></div>"
+        )
+    names = ", ".join(f"<code>{escape(name)}</code>" for name in needed)
+    templates = button("Template as CSV", "template-csv", label="Template as CSV: the names, to be filled in")
+    if has_workbooks:
+        templates += button(
+            "Template for Excel", "template-xlsx", label="Template for Excel, with the choices"
+        )
+    items = "".join(_recent_item(info, batch) for batch in recent)
+    late = f'<section class="card"><header><h2>Your imports of late</h2></header><ul class="body list">{items}</ul></section>'
+    return (
+        f'<div class="stack">{heading_html(info)}<p>Every row needs {names}.</p>'
+        f'<div class="row">{templates}</div>{late if items else ""}</div>'
+    )
+
+
+def _recent_item(info: TableInfo, batch: Batch) -> str:
+    if batch.receipt is None:
+        state = "not imported yet"
+    elif batch.receipt.is_undone:
+        state = "taken back"
+    else:
+        state = f"{batch.receipt.n_rows:,} rows, {batch.receipt.saved_at:%H:%M}"
+    route = Route("import", (info.name,), {"batch": batch.id})
+    return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
+
+
+def past_html(info: TableInfo, past: PastImport, problem: str) -> str:
+    """Return what is shown of an import that only the history knows."""
+    return (
+        f'<div class="stack">{heading_html(info)}{_problem(problem)}{_receipt(info, past.receipt)}'
+        f'<p class="muted">The file and its rows are not on the server any more.</p></div>'
+    )
+
+
+def batch_html(info: TableInfo, batch: Batch, chosen: RowClass | None) -> str:
+    """Return everything of a batch but its rows.
+
+    Parameters
+    ----------
+    info
+        The table.
+    batch
+        The import.
+    chosen
+        The class whose rows are shown; ``None`` for all.
+    """
+    return (
+        f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_problem(batch.problem)}'
+        f"{_progress(batch)}{_receipt(info, batch.receipt) if batch.receipt else ''}"
+        f"{_questions(batch)}{_missing(info, batch)}{_reading_card(info, batch)}"
+        f"{_rows_line(batch, chosen)}</div>"
+    )
+
+
+def _file_line(info: TableInfo, batch: Batch) -> str:
+    kinds = {"text": "text", "xlsx": "Excel workbook", "parquet": "Parquet"}
+    facts = [kinds[batch.layout.kind]]
+    if batch.classes:
+        facts += [f"{len(batch.classes):,} rows", f"{len(batch.columns)} columns"]
+    another = f'<a class="btn quiet" href="{href(Route("import", (info.name,)))}">Another file</a>'
+    return (
+        f'<div class="row spread" data-key="file"><div class="break"><b>{escape(batch.file_name)}</b>'
+        f' <span class="muted">{" · ".join(facts)}</span></div>{another}</div>'
+    )
+
+
+def _problem(text: str) -> str:
+    if not text:
+        return ""
+    return (
+        f'<div class="notice-box dj-state-error" data-key="problem" role="alert">{icon("error")}'
+        f'<div class="break">{escape(text)}</div></div>'
+    )
+
+
+def _progress(batch: Batch) -> str:
+    if not batch.is_busy or batch.stage not in _DOING:
+        return ""
+    total = batch.n_total or max(batch.n_done, 1)
+    share = min(100 * batch.n_done / total, 100) if batch.n_total else 0
+    words = f"{_DOING[batch.stage]}: {batch.n_done:,} rows" + (
+        f" of {batch.n_total:,}" if batch.n_total else ""
+    )
+    return (
+        f'<div class="row" data-key="progress"><span class="dj-progress dj-state-running" role="progressbar"'
+        f' aria-label="{escape(_DOING[batch.stage])}" aria-valuemin="0" aria-valuemax="100"'
+        f' aria-valuenow="{share:.0f}" style="flex:1 1 200px"><span class="dj-track">'
+        f'<i style="width:{share:.1f}%"></i></span><span class="dj-progress-text">{escape(words)}</span></span>'
+        f"{button('Cancel', 'cancel')}</div>"
+    )
+
+
+def _receipt(info: TableInfo, receipt: ImportReceipt) -> str:
+    rows = f"{receipt.n_rows:,} {'row' if receipt.n_rows == 1 else 'rows'}"
+    table = link(info.name, Route("table", (info.name,)))
+    if receipt.is_undone:
+        words, undo, state = f"Taken back: {rows} of {table} were removed.", "", "ignored"
+    else:
+        others = f" {receipt.n_left_out:,} others were left out." if receipt.n_left_out else ""
+        words = f"Imported {rows} into {table} at {receipt.saved_at:%H:%M:%S}.{others}"
+        undo, state = button("Undo import", "undo", label=f"Undo import of {rows}"), "done"
+    return (
+        f'<div class="notice-box dj-state-{state}" data-key="receipt" role="status">{icon(state)}'
+        f"<div>{words}</div>{undo}</div>"
+    )
+
+
+# ---------------------------------------------------------------------------------------------- reading
+def _questions(batch: Batch) -> str:
+    if batch.stage in ("writing", "written", "undoing") or not batch.classes:
+        return ""
+    boxes = ""
+    if batch.number_forms.has_signs and not batch.notation.decimal:
+        text = _ambiguous(batch, "number")
+        point, comma = (plain_number(text, sign) for sign in (".", ","))
+        boxes += _question(
+            "decimal", f"What does {text} mean in this file?",
+            ((".", f"{point} (decimal point)"), (",", f"{comma} (decimal comma)")),
+        )  # fmt: skip
+    if batch.day_forms.has_days and not batch.notation.days:
+        text = _ambiguous(batch, "day")
+        day, month = (plain_time(text, order) for order in ("dmy", "mdy"))
+        boxes += _question(
+            "days", f"Which day is {text} in this file?",
+            (("dmy", f"{day} (day first)"), ("mdy", f"{month} (month first)")),
+        )  # fmt: skip
+    return boxes
+
+
+def _ambiguous(batch: Batch, kind: str) -> str:
+    """Return a value of the file that has two readings, or one that is like them."""
+    read = plain_number if kind == "number" else plain_time
+    for column, name in zip(batch.columns, batch.mapped, strict=True):
+        for text in column.samples if name else ():
+            try:
+                read(text, "")
+            except ValueError as error:
+                if "may mean" in str(error):
+                    return text
+    return "1,234" if kind == "number" else "3/4/2026"
+
+
+def _question(name: str, question: str, answers: Iterable[tuple[str, str]]) -> str:
+    buttons = "".join(button(text, f"{name}-answer", value) for value, text in answers)
+    return (
+        f'<div class="notice-box dj-state-partial" data-key="ask-{name}" role="group">{icon("partial")}'
+        f"<div><b>{escape(question)}</b> It can be read in two ways, so nothing is guessed.</div>{buttons}</div>"
+    )
+
+
+def _missing(info: TableInfo, batch: Batch) -> str:
+    if not batch.columns or batch.receipt is not None:
+        return ""
+    names = [a.name for a in missing(info, batch.mapped)]
+    if not names:
+        return ""
+    codes = ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    return (
+        f'<div class="notice-box dj-state-error" data-key="missing" role="alert">{icon("error")}<div>No column'
+        f" goes to {codes}, and every row needs a value there. Choose one below.</div></div>"
+    )
+
+
+def _reading_card(info: TableInfo, batch: Batch) -> str:
+    if (batch.receipt is not None and not batch.receipt.is_undone) or not (batch.columns or batch.problem):
+        return ""
+    is_open = (
+        not batch.classes or bool(missing(info, batch.mapped)) or not all(m.is_sure for m in batch.matches)
+    )
+    n_used = sum(map(bool, batch.mapped))
+    ignored = [c.name for c, name in zip(batch.columns, batch.mapped, strict=True) if not name]
+    words = f"{n_used} of {len(batch.columns)} columns are used"
+    if ignored:
+        more = f" and {len(ignored) - _MAX_NAMED} more" if len(ignored) > _MAX_NAMED else ""
+        words += f"; ignored: {', '.join(ignored[:_MAX_NAMED])}{more}"
+    table = _mapping_table(info, batch) if batch.columns else ""
+    return (
+        f'<details class="card" data-key="reading"{" open" if is_open else ""}><summary class="head">'
+        f'<h2>How the file is read</h2><span class="muted break">{escape(words if batch.columns else "")}</span></summary>'
+        f'<div class="body row">{_layout_fields(batch)}</div>{table}</details>'
+    )
+
+
+def _layout_fields(batch: Batch) -> str:
+    fields = ""
+    layout = batch.layout
+    if layout.kind == "text":
+        encodings = dict(ENCODINGS)
+        encodings.setdefault(layout.encoding, layout.encoding.upper())
+        fields += _select("Encoding", "encoding", encodings, layout.encoding)
+        fields += _select("Cells apart by", "delimiter", DELIMITERS, layout.delimiter)
+    if len(layout.sheets) > 1:
+        fields += _select("Sheet", "sheet", {name: name for name in layout.sheets}, layout.sheet)
+    if batch.number_forms.has_signs:
+        signs = {".": "point (1.5)", ",": "comma (1,5)"}
+        fields += _select("Decimal sign", "decimal", signs, batch.notation.decimal)
+    if batch.day_forms.has_days:
+        orders = {"dmy": "day/month/year", "mdy": "month/day/year"}
+        fields += _select("Days", "days", orders, batch.notation.days)
+    if layout.kind != "parquet":
+        ticked = " checked" if batch.has_header else ""
+        fields += f'<label><input type="checkbox" data-action="has_header"{ticked}>The first row holds names</label>'
+    return fields
+
+
+def _select(label: str, action: str, options: Mapping[str, str], chosen: str) -> str:
+    items = "" if chosen in options else '<option value="" selected>choose…</option>'
+    items += "".join(
+        f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(text)}</option>'
+        for value, text in options.items()
+    )
+    return (
+        f'<label data-key="{action}">{escape(label)} <select data-action="{action}">{items}</select></label>'
+    )
+
+
+def _mapping_table(info: TableInfo, batch: Batch) -> str:
+    names = [a.name for a in info.attributes if importable(a)]
+    rows = ""
+    for place, (column, match) in enumerate(zip(batch.columns, batch.matches, strict=True)):
+        options = f'<option value=""{"" if match.attribute else " selected"}>(ignored)</option>' + "".join(
+            f'<option value="{escape(n)}"{" selected" if n == match.attribute else ""}>{escape(n)}</option>'
+            for n in names
+        )
+        samples = ", ".join(column.samples)
+        about = ""
+        if match.attribute:
+            field = describe_field(info.attribute(match.attribute))
+            about = " · ".join(part for part in (field.comment, field.unit) if part)
+        sure = escape(match.reason) if match.is_sure else chip(match.reason, "partial", icon_name="partial")
+        rows += (
+            f'<tr data-key="{place}"><th scope="row" class="break column">{escape(column.name)}</th>'
+            f'<td class="muted small break">{escape(samples[:80])}</td><td><select data-action="map-{place}"'
+            f' aria-label="Attribute for the column {escape(column.name)}">{options}</select></td>'
+            f'<td class="small muted">{sure}{" · " if about else ""}{escape(about)}</td></tr>'
+        )
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Columns and attributes"><table><thead><tr>'
+        '<th scope="col">Column of the file</th><th scope="col">First values</th><th scope="col">Attribute</th>'
+        f'<th scope="col">Why</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+# ---------------------------------------------------------------------------------------------- rows
+def _rows_line(batch: Batch, chosen: RowClass | None) -> str:
+    if batch.stage in ("reading", "mapping", "checking") or not batch.classes:
+        return ""
+    total = len(batch.classes)
+    filters = [_filter("All", "all", total, is_on=chosen is None, title="All rows of the file")]
+    for kind, (word, state, title) in _CLASSES.items():
+        number = batch.count(kind)
+        if number or (kind != RowClass.IMPORTED and batch.receipt is None):
+            filters.append(
+                _filter(word, kind.name.lower(), number, is_on=chosen == kind, title=title, state=state)
+            )
+    line = f'<div class="row" role="group" aria-label="Rows by class" data-key="classes">{"".join(filters)}</div>'
+    actions = _actions(batch)
+    return line + (f'<div class="row" data-key="actions">{actions}</div>' if actions else "")
+
+
+def _filter(word: str, value: str, number: int, *, is_on: bool, title: str, state: str = "") -> str:
+    image = icon(state) if state else ""
+    return (
+        f'<button type="button" class="btn filter dj-state-{state or "pending"}" data-action="class"'
+        f' data-value="{value}" data-key="{value}" aria-pressed="{"true" if is_on else "false"}"'
+        f' title="{escape(title)}">{image}{escape(word)} <b>{number:,}</b></button>'
+    )
+
+
+def _actions(batch: Batch) -> str:
+    if batch.stage == "written" or (batch.is_busy and batch.stage in _DOING):
+        return ""
+    n_new, n_same = batch.count(RowClass.NEW), batch.count(RowClass.IDENTICAL)
+    n_bad = batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT)
+    rows = "row" if n_new == 1 else "rows"
+    if n_bad:
+        why = f"{n_bad:,} rows need a correction first, or import only the valid ones."
+    elif not n_new:
+        why = "All rows are in the table already." if n_same else "There are no new rows."
+    else:
+        why = ""
+    made = button(f"Import {n_new:,} {rows}", "import", kind="primary", key="import", why_not=why)
+    if n_bad and n_new:
+        made += button(f"Import only the {n_new:,} valid {rows}", "import-valid", key="import-valid")
+    if n_bad:
+        made += button(f"Download {n_bad:,} rejected rows", "rejected", key="rejected")
+    made += button("Check again", "check", kind="quiet", key="check")
+    return made + (f'<span class="small muted">{escape(why)}</span>' if why else "")

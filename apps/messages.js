@@ -1,0 +1,73 @@
+// What a form says: what is wrong with it, that its key is taken, that it was saved, and what was saved before.
+
+class Messages {
+  showSummary(wrong, title = "") {
+    this.duplicate = null
+    this.summary.hidden = !title
+    if (!title) return
+    const links = wrong.map(({control, where}) => {
+      const link = make("button", {type: "button", class: "link"}, where)
+      link.onclick = () => control.focus()
+      return make("li", {}, link, `: ${control.errorText}`)
+    })
+    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, title), links.length ? make("ul", {}, ...links) : ""))
+  }
+  showDuplicate(duplicate, isRefused = false) {
+    this.duplicate = duplicate
+    const open = make("a", {href: duplicate.href}, "Open")
+    const compare = make("button", {type: "button", class: "quiet", "aria-expanded": "false"}, "Compare")
+    const differences = make("div", {class: "differences", hidden: true})
+    compare.onclick = () => this.compare(compare, differences)
+    const actions = make("div", {class: "actions"}, open, compare)
+    if (duplicate.next_free) {
+      const next = make("button", {type: "button", class: "quiet"}, `Use next free number: ${duplicate.next_free}`)
+      next.onclick = () => {
+        this.store.set({[duplicate.counter]: duplicate.next_free})
+        this.keepDraft(true)
+        this.showSummary([])
+        this.focusFirst()
+      }
+      actions.append(next)
+    }
+    const text = `${duplicate.label} exists already.${isRefused ? " Nothing was saved." : ""}`
+    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions, differences))
+    this.summary.hidden = false
+  }
+  async compare(button, box) {
+    if (!box.hidden) { box.hidden = true; button.setAttribute("aria-expanded", "false"); return }
+    try {
+      const {contrasts} = await this.request("compare", {draft: {...this.store.texts}})
+      const row = ({label, there, typed}) => make("tr", {}, make("th", {scope: "row"}, label),
+        make("td", {}, there || "NULL"), make("td", {}, typed || "nothing typed"))
+      box.replaceChildren(contrasts.length === 0 ? make("p", {}, "What is typed agrees with the row that is there.")
+        : make("table", {}, make("thead", {}, make("tr", {}, make("th", {scope: "col"}, "Differs in"),
+          make("th", {scope: "col"}, "In the database"), make("th", {scope: "col"}, "Typed here"))),
+        make("tbody", {}, ...contrasts.map(row))))
+    } catch (error) { box.replaceChildren(make("p", {}, error.message)) }
+    box.hidden = false
+    button.setAttribute("aria-expanded", "true")
+  }
+  showReceipt(receipt, before) {
+    const undo = make("button", {type: "button", class: "quiet"}, "Undo")
+    undo.onclick = () => this.undo(receipt.id, before, undo)
+    const parts = receipt.parts.map(({label, number}) => ` · ${number} × ${label}`).join("")
+    this.receipt.replaceChildren(icon("done"),
+      make("span", {}, receipt.is_repeat ? "Already saved: " : "Saved: ", make("a", {href: receipt.href}, receipt.label),
+        `${parts} · ${receipt.time}`), receipt.is_repeat ? "" : undo)
+    this.receipt.hidden = false
+    this.receipt.classList.remove("undone")
+  }
+  hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
+  showSaved(recent) {
+    this.saved.hidden = recent.length === 0
+    this.saved.replaceChildren(make("h3", {}, "Saved in this session"), make("ol", {}, ...recent.map((receipt) => {
+      const undo = make("button", {type: "button", class: "link", "aria-label": `Undo ${receipt.label}`}, "Undo")
+      undo.onclick = () => this.undo(receipt.id, null, undo)
+      const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
+      const again = make("button", {type: "button", class: "link", "aria-label": `New row like ${receipt.label}`}, "New like this")
+      again.onclick = () => this.beginLike(receipt.key)
+      return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
+        parts ? make("span", {class: "comment"}, parts) : "", again, undo)
+    })))
+  }
+}

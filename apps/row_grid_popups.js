@@ -1,0 +1,247 @@
+// What opens over the grid of rows: the columns, the ways to filter one, the menu of a row, exports and views.
+
+function gridPopups(grid) {
+  const {model, root, popup, send} = grid
+  let close = () => {}
+  let waiting = {} // what to do with an answer of Python, by its kind
+  const isOpen = name => !popup.hidden && popup.dataset.of === name
+
+  function open(name, anchor, content, label, {role = "dialog", end = false, focus = null} = {}) {
+    close()
+    popup.replaceChildren(content)
+    popup.dataset.of = name
+    const named = role === "dialog" ? popup : content.querySelector("[role=menu]")
+    for (const attribute of ["role", "aria-label"]) popup.removeAttribute(attribute)
+    named.setAttribute("role", role)
+    named.setAttribute("aria-label", label)
+    popup.hidden = false
+    const opener = anchor.matches("button") ? anchor : anchor.querySelector("button")
+    opener.setAttribute("aria-expanded", "true")
+    put(anchor, end)
+    const outside = event => { if (!event.composedPath().includes(popup) && !event.composedPath().includes(anchor)) close() }
+    const escape = event => { if (event.key === "Escape") { event.stopPropagation(); close(); (focus ?? anchor).focus() } }
+    document.addEventListener("pointerdown", outside, true)
+    root.addEventListener("keydown", escape)
+    close = () => {
+      popup.hidden = true
+      waiting = {}
+      opener.setAttribute("aria-expanded", "false")
+      document.removeEventListener("pointerdown", outside, true)
+      root.removeEventListener("keydown", escape)
+      close = () => {}
+    }
+  }
+
+  function put(anchor, end) {
+    const box = anchor.getBoundingClientRect(), around = root.getBoundingClientRect()
+    const wide = popup.offsetWidth
+    popup.style.left = `${Math.max(0, Math.min(box[end ? "right" : "left"] - around.left - (end ? wide : 0), around.width - wide))}px`
+    popup.style.top = `${box.bottom - around.top + 4}px`
+  }
+
+  // ------------------------------------------------------------------ menus
+  function menuOf(items) {
+    const list = make("div", {class: "menu", role: "menu"}, ...items)
+    list.addEventListener("keydown", event => {
+      const all = [...list.querySelectorAll("[role=menuitem]")]
+      const at = all.indexOf(grid.focused())
+      const to = {ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1}[event.key]
+      if (to === undefined) return
+      event.preventDefault()
+      all[(to + all.length) % all.length].focus()
+    })
+    return list
+  }
+  function item(label, hint, onClick) {
+    const made = make("button", {type: "button", role: "menuitem", tabindex: -1}, make("span", {}, label), make("kbd", {}, hint))
+    made.addEventListener("click", onClick)
+    return made
+  }
+  const linkItem = (label, hint, href) =>
+    make("a", {href, role: "menuitem", tabindex: -1}, make("span", {}, label), make("kbd", {}, hint))
+
+  // ------------------------------------------------------------------ the ways to filter a column
+  function openFilters(column, field) {
+    const list = menuOf([])
+    const note = make("p", {class: "about", role: "status"}, "")
+    const emptiness = column.choices ? [] : EMPTINESS
+    for (const [label, text] of [...OPERATORS[column.filter], ...emptiness]) {
+      list.append(item(label, text || "…", () => {
+        close()
+        const isWhole = /^[a-z]/.test(text)
+        const rest = field.value.replace(/^(!=|<=|>=|[=<>^!])/, "").replace(/^(is empty|is filled|today)$/, "").replace("..", "")
+        grid.head_.put(column, field, isWhole ? text : text === ".." ? `${rest}..` : text + rest, isWhole || Boolean(rest))
+      }))
+    }
+    if (model.view.filters[column.name] && grid.keepsRestrictions) {
+      list.append(item("Keep on every page", "", () => { close(); send({type: "restrict", name: column.name}) }))
+    }
+    const values = make("div", {role: "group", "aria-label": "Values", class: "values"})
+    if (column.filter !== "presence") {
+      list.append(values)
+      note.textContent = "Counting the values…"
+      send({type: "facets", name: column.name})
+    }
+    open("filters", field.parentElement, make("div", {}, list, note), `Ways to filter ${column.name}`, {role: "menu", focus: field})
+    list.querySelector("[role=menuitem]")?.focus()
+    waiting.facets = found => {
+      if (found.name !== column.name) return
+      values.replaceChildren(...found.values.map(([text, n, filter]) => {
+        const made = item(text, n, () => { close(); grid.head_.put(column, field, filter, true) })
+        if (text === "") made.firstChild.append(make("span", {class: "null"}, "∅ no value"))
+        if (filter === model.view.filters[column.name]) made.setAttribute("aria-current", "true")
+        return made
+      }))
+      note.textContent = found.note
+      if (!list.contains(grid.focused())) list.querySelector("[role=menuitem]")?.focus()
+    }
+  }
+
+  // ------------------------------------------------------------------ the menu of a row
+  function openRow(row, anchor) {
+    const inside = anchor.closest("tr").querySelector('td[tabindex="0"]') ?? anchor
+    const list = menuOf([linkItem("Open", "Enter", row.href)])
+    for (const {label, href} of row.actions ?? []) list.append(linkItem(label, "", href))
+    if (grid.keepsRestrictions) list.append(item("Keep to this row on every page", "", () => { close(); send({type: "restrict", row: row.id}) }))
+    const parents = make("div", {role: "group", "aria-label": "Refers to"})
+    const children = make("div", {role: "group", "aria-label": "Referred to by"})
+    const note = make("p", {class: "about", role: "status"}, "Looking for what belongs to it…")
+    list.append(parents, children)
+    open("row", anchor, make("div", {}, list, note), `Row ${row.label}`, {role: "menu", focus: inside})
+    list.querySelector("[role=menuitem]").focus()
+    send({type: "relatives", row: row.id})
+    waiting.relatives = found => {
+      if (found.row !== row.id) return
+      const heading = text => make("p", {"aria-hidden": "true", class: "group"}, text)
+      const drawn = items => items.map(([label, count, href]) => linkItem(label, count, href))
+      if (found.parents.length) parents.replaceChildren(heading("Refers to"), ...drawn(found.parents))
+      if (found.children.length) children.replaceChildren(heading("Referred to by"), ...drawn(found.children))
+      note.textContent = found.note
+      put(anchor, false)
+    }
+  }
+
+  // ------------------------------------------------------------------ the columns
+  function openColumns(anchor) {
+    if (isOpen("columns")) return close()
+    const list = make("ul", {class: "choices"})
+    const draw = () => {
+      const hidden = model.view.hidden
+      list.replaceChildren(...grid.ordered().map(column => {
+        const line = make("li", {})
+        const box = make("input", {type: "checkbox", disabled: column.key})
+        box.checked = !hidden.includes(column.name)
+        box.addEventListener("change", () => {
+          grid.layout({hidden: box.checked ? hidden_().filter(name => name !== column.name) : [...hidden_(), column.name]})
+        })
+        const width = make("input", {type: "text", inputmode: "numeric", size: 4, placeholder: "auto", "aria-label": `Width of ${column.name} in pixels`,
+          value: model.view.widths[column.name] ?? ""})
+        width.addEventListener("change", () => {
+          const {[column.name]: _, ...widths} = model.view.widths
+          const wanted = Number.parseInt(width.value, 10)
+          if (wanted > 0) widths[column.name] = Math.min(Math.max(wanted, NARROWEST), WIDEST)
+          width.value = widths[column.name] ?? ""
+          grid.layout({widths})
+        })
+        line.append(make("label", {}, box, make("span", {}, column.name), make("small", {}, column.about)), width)
+        const moves = column.key ? [] : [["Earlier", "upper", -1], ["Later", "lower", 1]]
+        for (const [word, picture, step] of moves) {
+          const move = button(`${word}: ${column.name}`, picture, () => {
+            const names = grid.ordered().filter(other => !other.key).map(other => other.name)
+            const at = names.indexOf(column.name)
+            if (!names[at + step]) return
+            names.splice(at + step, 0, ...names.splice(at, 1))
+            grid.layout({order: names})
+            draw()
+            list.querySelector(`button[aria-label="${CSS.escape(`${word}: ${column.name}`)}"]`)?.focus()
+          })
+          line.append(move)
+        }
+        return line
+      }))
+    }
+    const hidden_ = () => model.view.hidden
+    draw()
+    const all = button("As defined", null, () => { grid.layout({hidden: [], order: [], widths: {}}); draw() }, {text: "As defined"})
+    const about = make("p", {class: "about"}, "Columns of the key come first and stand still. This browser remembers the choice.")
+    open("columns", anchor, make("div", {}, list, make("div", {class: "choices-foot"}, all, about)), "Columns", {end: true})
+    list.querySelector("input:not(:disabled)")?.focus()
+  }
+
+  // ------------------------------------------------------------------ exports
+  function openExport(anchor, isSelection) {
+    const which = isSelection ? `${grid.selection.size.toLocaleString("en")} selected` : `${model.view.count} row${model.view.count === "1" ? "" : "s"}`
+    const formats = make("fieldset", {}, make("legend", {}, `Export ${which}`))
+    let chosen = "csv"
+    for (const {id, label, about, missing} of model.formats) {
+      const radio = make("input", {type: "radio", name: "format", value: id, checked: id === chosen, disabled: Boolean(missing)})
+      radio.addEventListener("change", () => { chosen = id; values.disabled = !format().values })
+      formats.append(make("label", {class: "choice"}, radio, make("span", {}, label), make("small", {}, missing || about)))
+    }
+    const format = () => model.formats.find(other => other.id === chosen)
+    const values = make("input", {type: "checkbox"})
+    const size = make("small", {role: "status"}, "")
+    const parts = [formats]
+    if (model.has_values) {
+      parts.push(make("label", {class: "choice"}, values, make("span", {}, "With arrays and other values kept in the rows"), size))
+      send({type: "sizes", selected: isSelection})
+    }
+    const go = button("Export", "download", () => {
+      close()
+      send({type: "export", format: chosen, values: values.checked && !values.disabled, selected: isSelection})
+    }, {text: "Export"})
+    open("export", anchor, make("div", {class: "form"}, ...parts, go), "Export", {end: true})
+    waiting.sizes = found => { size.textContent = found.text }
+    formats.querySelector("input").focus()
+  }
+
+  // ------------------------------------------------------------------ views
+  function openViews(anchor) {
+    if (isOpen("views")) return close()
+    const list = make("div", {class: "views"})
+    const about = make("p", {class: "about", role: "status"}, "Looking for views…")
+    const name = make("input", {type: "text", maxlength: 60, "aria-label": "Name of the view", placeholder: "Name of this view"})
+    const shares = make("input", {type: "checkbox"})
+    const keep = button("Save", null, () => {
+      const text = name.value.trim()
+      if (!text) { about.textContent = "Give the view a name first."; name.focus(); return }
+      if (shares.checked) send({type: "view", action: "save", name: text})
+      else { grid.views.save(text); draw({shared: shared ?? [], note: `Saved “${text}” in this browser.`}) }
+      name.value = ""
+    }, {text: "Save"})
+    name.addEventListener("keydown", event => { if (event.key === "Enter") keep.click() })
+    let shared = null
+    const line = (text, href, hint, rename, remove) => {
+      const made = make("div", {class: "line"}, make("a", {href}, text), make("small", {}, hint))
+      if (rename) made.append(button(`Rename ${text}`, null, () => renamed(made, text, rename), {text: "Rename", "aria-label": `Rename ${text}`}))
+      if (remove) made.append(button(`Delete ${text}`, "remove", remove))
+      return made
+    }
+    function renamed(place, text, rename) {
+      const field = make("input", {type: "text", maxlength: 60, value: text, "aria-label": `New name of ${text}`})
+      const done = () => { if (field.value.trim()) rename(field.value.trim()) }
+      field.addEventListener("keydown", event => { if (event.key === "Enter") done() })
+      place.replaceChildren(field, button("Rename", null, done, {text: "Rename"}))
+      field.focus()
+    }
+    function draw(found) {
+      shared = found.shared
+      const mine = Object.entries(grid.views.all()).map(([text, href]) => line(text, href, "only in this browser",
+        to => { grid.views.rename(text, to); draw({shared, note: ""}) }, () => { grid.views.remove(text); draw({shared, note: `Deleted “${text}”.`}) }))
+      const others = shared.map(({name: text, href, user, own}) => line(text, href, own ? "shared by you" : `shared by ${user}`,
+        own && (to => send({type: "view", action: "rename", name: text, to})), own && (() => send({type: "view", action: "delete", name: text}))))
+      list.replaceChildren(...mine, ...others)
+      about.textContent = found.note || (mine.length + others.length ? "" : "No view of this table is saved yet.")
+    }
+    const form = make("div", {class: "line"}, name, make("label", {}, shares, " shared with everybody"), keep)
+    open("views", anchor, make("div", {class: "form"}, list, about, form), "Views", {end: true})
+    waiting.views = draw
+    send({type: "view", action: "list"})
+    name.focus()
+  }
+
+  function answer(data) {
+    for (const [kind, act] of Object.entries(waiting)) if (data[kind]) act(data[kind])
+  }
+  return {openFilters, openRow, openColumns, openExport, openViews, answer, close: () => close()}
+}

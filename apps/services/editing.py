@@ -1,0 +1,383 @@
+"""Changing a row that is there: what would change, who was faster, and which computed rows used the old values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dj_panel.apps.fields import draft_text
+from dj_panel.apps.grid import describe_form
+from dj_panel.apps.pickers import Picker, key_label, picker_number
+from dj_panel.apps.preview.description import human_bytes
+from dj_panel.apps.services.drafts import Draft
+from dj_panel.apps.services.history import Shown, Value, is_typed, shown
+from dj_panel.apps.services.revisions import Consequence, Difference, Edited, Opened, Review, Seen
+from dj_panel.apps.services.rows import parse_key
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.core.definition import is_server_value
+from dj_panel.core.deletion import plan_deletion
+from dj_panel.core.errors import AccessError, DataJointError, IntegrityError, OneRowError, ValueRefusedError
+from dj_panel.core.history import Change, Digest
+from dj_panel.core.rowtexts import noted, stored_contents, stored_rows, texts_of
+from dj_panel.core.structure import Attribute
+from dj_panel.core.table import FreeTable
+
+if TYPE_CHECKING:
+    from dj_panel.apps.services import Services
+
+__all__ = ["Editing"]
+
+
+class _ChangedMeanwhileError(Exception):
+    """The row is not as it was seen."""
+
+
+class Editing:
+    """What the page for changing a row asks.
+
+    Parameters
+    ----------
+    services
+        The site's.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def open(self, table: str, key: Mapping[str, str]) -> Opened:
+        """Return a row with its form.
+
+        Raises
+        ------
+        AccessError
+            If people do not enter rows of this table.
+        OneRowError
+            If there is no such row.
+        """
+        return await self._services.run(self._open, self._editable(table), key)
+
+    async def review(self, table: str, key: Mapping[str, str], draft: Draft, seen: str) -> Review:
+        """Check a draft, and tell what saving it would change; nothing is written.
+
+        Parameters
+        ----------
+        table, key
+            The row.
+        draft
+            What the fields hold. What is empty becomes no value, or the default where there must be one.
+        seen
+            From :class:`Opened`, or of the last review.
+        """
+        return await self._services.run(self._review, self._editable(table), key, draft, seen)
+
+    async def save(
+        self,
+        table: str,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen: str,
+        *,
+        reason: str = "",
+        consequence: Consequence = "keep",
+        computed: Mapping[str, int] | None = None,
+    ) -> Edited | Review:
+        """Change a row, if it still is as it was seen.
+
+        Parameters
+        ----------
+        table, key, draft, seen
+            As for :meth:`review`.
+        reason
+            Why.
+        consequence
+            What becomes of computed rows: they stay, they stay and their history says what happened, or they
+            are deleted, so that they are computed again.
+        computed
+            How many computed rows somebody agreed to delete.
+
+        Returns
+        -------
+        Edited or Review
+            Nothing was written if a review comes back.
+        """
+        info = self._editable(table)
+        outcome = await self._services.run(
+            self._save, info, key, draft, seen, reason, consequence, dict(computed or {})
+        )
+        if isinstance(outcome, Edited):
+            self._services.watcher.poke()
+        return outcome
+
+    def _editable(self, table: str) -> TableInfo:
+        info = self._services.table(table)
+        if not info.can_enter:
+            raise AccessError(
+                f"Rows of {info.label} are made by the pipeline's code, so nobody changes them by hand. Change what"
+                " they were made from, or delete them, and they are computed again."
+            )
+        return info
+
+    # ------------------------------------------------------------------ reading
+    def _table(self, info: TableInfo, key: Mapping[str, str]) -> tuple[Any, dict[str, Any]]:
+        return self._services.pipeline[info.name](), parse_key(info, key)
+
+    def _contents(self, rows: Any) -> dict[str, str | bytes | None] | None:
+        return next(stored_contents(rows.connection, rows.name, rows.node), None)
+
+    def _open(self, info: TableInfo, key: Mapping[str, str]) -> Opened:
+        table, values = self._table(info, key)
+        row = self._contents(table & values)
+        if row is None:
+            raise _no_row(info, key)
+        form = describe_form(info, self._services.table)
+        items = tuple(item for item in form.items if not _is_of_key(item, info))
+        texts = {a.name: self._draft_text(a, row[a.name]) for a in info.attributes if is_typed(a)}
+        files = {
+            a.name: _there(a, row[a.name])
+            for a in info.attributes
+            if not is_typed(a) and row[a.name] is not None
+        }
+        return Opened(
+            replace(form, items=items, grids=(), counter="", blocker=""),
+            {name: key[name] for name in info.primary_key},
+            _label(info, key),
+            {name: text for name, text in texts.items() if text},
+            _dump(noted(row)),
+            files,
+        )
+
+    def _draft_text(self, attribute: Attribute, content: str | bytes | None) -> str:
+        value = attribute.column_type.parse(content) if isinstance(content, str) else None
+        return draft_text(attribute, value, self._services.entering.custom)
+
+    # ------------------------------------------------------------------ comparing
+    def _checked(
+        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the values that differ from what was seen, and what is wrong with them."""
+        others = [a for a in info.attributes if not a.in_key]
+        names = {a.name for a in others}
+        for name in draft:
+            number = picker_number(name)
+            if number is not None and number < len(info.parents):
+                names |= set(info.parents[number].foreign_key.attributes)
+        checked = self._services.entering.checked(info, {**draft, **key}, only=names)
+        heading = self._services.pipeline[info.name]().heading
+        values: dict[str, Any] = {}
+        errors = {n: text for n, text in checked.errors.items() if n not in checked.values}
+        for attribute in others:
+            name = attribute.name
+            if name in errors or (not is_typed(attribute) and not draft.get(name)):
+                continue
+            value = checked.values.get(name)
+            if value is None and not attribute.nullable:
+                if attribute.default is None or is_server_value(attribute.default):
+                    errors[name] = "Needs a value."
+                    continue
+                value = attribute.column_type.check(attribute.default)
+            if not is_typed(attribute) or texts_of(heading, {name: value})[name] != seen.get(name):
+                values[name] = value
+        # What was there before is no error of this change: a unique value is taken by the row itself.
+        groups = [(name,) for name in values] + [
+            *info.unique,
+            *(p.foreign_key.attributes for p in info.parents),
+        ]
+        touched = {name for group in groups if set(group) & set(values) for name in group}
+        return values, errors | {n: text for n, text in checked.errors.items() if n in touched}
+
+    def _review(self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen_text: str) -> Review:
+        table, key_values = self._table(info, key)
+        seen = _load(seen_text)
+        content = self._contents(table & key_values)
+        if content is None:
+            return Review(summary=f"{_no_row(info, key)} What you typed is kept here.")
+        values, errors = self._checked(info, key, draft, seen)
+        if errors:
+            fields = "One field needs" if len(errors) == 1 else f"{len(errors)} fields need"
+            return Review(errors=errors, summary=f"{fields} a correction. Nothing was saved.", seen=seen_text)
+        differences = tuple(self._differences(info, draft, seen, content, values))
+        review = Review(differences, seen=_dump(noted(content)))
+        if not any(d.is_mine for d in differences) and not review.is_changed_meanwhile:
+            return replace(review, summary="Nothing is changed, so there is nothing to save.")
+        if review.is_changed_meanwhile:
+            events = self._services.history.of_row_now(info, key, 1)
+            # Only a change that the history has is somebody's; others came from programs that note nothing.
+            noted_there = events and any(
+                d.theirs in events[0].changes.get(d.attribute, ()) for d in differences if d.is_theirs
+            )
+            who = f"{events[0].user} at {events[0].time:%H:%M:%S}" if noted_there else ""
+            review = replace(review, other=who)
+        return replace(review, computed=self._computed(table & key_values))
+
+    def _differences(
+        self,
+        info: TableInfo,
+        draft: Draft,
+        seen: Seen,
+        content: Mapping[str, str | bytes | None],
+        values: Mapping[str, Any],
+    ) -> list[Difference]:
+        heading = self._services.pipeline[info.name]().heading
+        now = noted(content)
+        found = []
+        for attribute in info.attributes:
+            name = attribute.name
+            was, theirs = shown(seen.get(name)), shown(now.get(name))
+            mine = was
+            if name in values and not is_typed(attribute):
+                file = self._services.entering.uploads.name(draft[name]) or "another file"
+                mine = Shown(f"the file {file}", is_words=True)
+            elif name in values:
+                value = texts_of(heading, {name: values[name]})[name]
+                # what both have changed alike is no difference between them
+                mine = shown(value)
+            if was == theirs == mine:
+                continue
+            text = self._draft_text(attribute, content[name]) if is_typed(attribute) else None
+            found.append(Difference(name, was, theirs, mine, text))
+        return found
+
+    def _computed(self, rows: Any) -> dict[str, int]:
+        counts = rows.plan_delete("ignore").counts(rows.connection)
+        names = self._services.pipeline.names
+        return {
+            names.get(place, str(place.class_name)): number
+            for place, number in counts.items()
+            if place.tier in ("Imported", "Computed")
+        }
+
+    # ------------------------------------------------------------------ saving
+    def _save(
+        self,
+        info: TableInfo,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen_text: str,
+        reason: str,
+        consequence: Consequence,
+        agreed: dict[str, int],
+    ) -> Edited | Review:
+        table, key_values = self._table(info, key)
+        seen = _load(seen_text)
+        values, errors = self._checked(info, key, draft, seen)
+        if errors or not values:
+            return self._review(info, key, draft, seen_text)
+        rows = table & key_values
+        history = self._services.history
+        history.prepare([rows.name] if consequence == "keep" else rows.plan_delete("ignore").nodes)
+
+        def write() -> tuple[Seen, int]:
+            before = next(stored_rows(rows.connection, rows.name, rows.node), None)
+            if before is None or before != seen:
+                raise _ChangedMeanwhileError
+            table.update1({**key_values, **values})
+            after = next(stored_rows(rows.connection, rows.name, rows.node))
+            changed = [name for name in before if before[name] != after[name]]
+            change = Change(
+                rows.name,
+                "update",
+                {name: before[name] for name in changed},
+                {name: after[name] for name in changed},
+                key={name: before[name] for name in info.primary_key},
+                are_texts=True,
+            )
+            batch = history.note(change, reason)
+            n_computed = 0
+            if consequence != "keep":
+                n_computed = self._follow(
+                    rows, consequence, agreed, batch, f"{_label(info, key)} was changed"
+                )
+            return {name: before[name] for name in changed}, n_computed
+
+        try:
+            before, n_computed = rows.connection.retried(write)
+        except _ChangedMeanwhileError:
+            return self._changed_meanwhile(info, key, draft, seen, values)
+        except ValueRefusedError as error:
+            errors = {error.attribute: error.reason} if error.attribute in values else {}
+            return Review(errors=errors, summary=str(error), seen=seen_text)
+        except DataJointError as error:
+            return Review(summary=str(error), seen=seen_text)
+        for text in draft.values():
+            self._services.entering.uploads.drop(text)
+        texts = {
+            name: self._draft_text(info.attribute(name), value)
+            for name, value in before.items()
+            if is_typed(info.attribute(name)) and not isinstance(value, Digest)
+        }
+        return Edited(_label(info, key), len(before), n_computed, texts)
+
+    def _changed_meanwhile(
+        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen, values: Mapping[str, Any]
+    ) -> Edited | Review:
+        table, key_values = self._table(info, key)
+        now = next(stored_rows(table.connection, table.name, (table & key_values).node), None)
+        mine = texts_of(table.heading, values)
+        if now is not None and now == {**seen, **mine}:
+            # The answer to an earlier attempt got lost: the row is as it was to be.
+            return Edited(_label(info, key), len(mine), 0, {})
+        return self._review(info, key, draft, _dump(seen))
+
+    def _follow(
+        self, rows: Any, consequence: Consequence, agreed: Mapping[str, int], batch: str, reason: str
+    ) -> int:
+        """Flag or delete what was computed from a row; in the transaction that changes it."""
+        found = self._computed(rows)
+        if consequence == "delete" and found != agreed:
+            raise IntegrityError(
+                "Nothing was saved: meanwhile other rows were computed from this one. Look at the counts again."
+            )
+        history = self._services.history
+        plan = rows.plan_delete("ignore")
+        for place in [name for name in plan.nodes if name.tier in ("Imported", "Computed")]:
+            if consequence == "flag":
+                history.of(place).flag(
+                    place,
+                    plan.nodes[place],
+                    user=self._services.user,
+                    source="form",
+                    batch=batch,
+                    reason=reason,
+                )
+                continue
+            part = plan_deletion(rows.connection.catalog, place, plan.nodes[place])
+            counts = part.counts(rows.connection)
+            if counts:
+                table = FreeTable(rows.connection, place)
+                history.delete_planned(table, part, counts, reason=reason, batch=batch)
+        return sum(found.values())
+
+
+def _is_of_key(item: Any, info: TableInfo) -> bool:
+    """Return whether an item of a form fills nothing but the primary key."""
+    names = item.attributes if isinstance(item, Picker) else (item.name,)
+    return all(name in info.primary_key for name in names)
+
+
+def _there(attribute: Attribute, content: str | bytes | None) -> str:
+    size = f", {human_bytes(len(content))}" if isinstance(content, bytes) else ""
+    return f"A value of the type {attribute.type}{size} is there. It stays unless you choose another."
+
+
+def _label(info: TableInfo, key: Mapping[str, str]) -> str:
+    return f"{info.label} {key_label(key, info.primary_key)}".strip()
+
+
+def _no_row(info: TableInfo, key: Mapping[str, str]) -> OneRowError:
+    return OneRowError(f"{_label(info, key)} is not there any more: somebody has deleted it.")
+
+
+def _dump(row: Mapping[str, Value]) -> str:
+    return json.dumps(
+        {n: [v.size, v.sha256] if isinstance(v, Digest) else v for n, v in row.items()}, ensure_ascii=False
+    )
+
+
+def _load(text: str) -> Seen:
+    try:
+        found = json.loads(text)
+        return {str(n): Digest(*v) if isinstance(v, list) else v for n, v in found.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise OneRowError("The row that was read is not known any more. Load the page again.") from error

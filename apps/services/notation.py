@@ -1,0 +1,234 @@
+"""Numbers and days as files have them: which sign is decimal, and in which order a day is written.
+
+What can be read in two ways is never guessed. A file says by its other cells how it is meant, or a person does;
+until then such a cell is an error that names both readings.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Forms", "Notation", "plain_number", "plain_time"]
+
+_BLANKS = str.maketrans({
+    "\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "\N{THIN SPACE}": " ",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+})  # fmt: skip
+_SPACED = re.compile(r"([+-]?\d{1,3}(?:[ ']\d{3})+)(?![\d ])(.*)", re.DOTALL)
+_NUMBER = {
+    ".": re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][+-]?\d+)?"),
+    ",": re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?(?:[eE][+-]?\d+)?"),
+}
+_DAY = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)[T ]*(.*)", re.DOTALL)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})((?::\d{2}(?:\.\d+)?)?)\s*([AaPp])\.?\s?[Mm]\.?")
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How numbers and days are written.
+
+    Parameters
+    ----------
+    decimal
+        The decimal sign, ``"."`` or ``","``; empty if it is not known.
+    days
+        ``"dmy"`` or ``"mdy"``; empty if it is not known. Days as ISO 8601 writes them are always read.
+    """
+
+    decimal: str = "."
+    days: str = ""
+
+
+@dataclass
+class Forms:
+    """How often the cells of a column have a form that tells how they are meant, or leaves it open.
+
+    Parameters
+    ----------
+    comma, point
+        Numbers that have only one reading, with that decimal sign.
+    lone_comma, lone_point
+        Numbers such as ``1,234``, which have two.
+    day_first, month_first, either_first
+        Days such as ``31/12/2026``, ``12/31/2026`` and ``1/2/2026``.
+    """
+
+    comma: int = 0
+    point: int = 0
+    lone_comma: int = 0
+    lone_point: int = 0
+    day_first: int = 0
+    month_first: int = 0
+    either_first: int = 0
+
+    def note(self, text: str) -> None:
+        """Count one cell."""
+        if "/" in text or "-" in text[1:]:
+            self._note_day(text)
+        elif "," in text or "." in text:
+            as_point, as_comma = _readings(text)
+            if as_point is not None and as_comma is not None:
+                if "," in text:
+                    self.lone_comma += 1
+                else:
+                    self.lone_point += 1
+            elif as_point is not None:
+                self.point += 1
+            elif as_comma is not None:
+                self.comma += 1
+
+    def _note_day(self, text: str) -> None:
+        match = _DAY.fullmatch(text.strip())
+        if match is None or len(match[1]) == 4 or match[2] == ".":
+            return
+        first, second = int(match[1]), int(match[3])
+        if first > 12:
+            self.day_first += 1
+        elif second > 12:
+            self.month_first += 1
+        else:
+            self.either_first += 1
+
+    def __add__(self, other: Forms) -> Forms:
+        return Forms(*(mine + theirs for mine, theirs in zip(self._counts(), other._counts(), strict=True)))
+
+    def _counts(self) -> tuple[int, ...]:
+        return (
+            self.comma, self.point, self.lone_comma, self.lone_point,
+            self.day_first, self.month_first, self.either_first,
+        )  # fmt: skip
+
+    @property
+    def has_signs(self) -> bool:
+        """Whether the decimal sign matters."""
+        return any(self._counts()[:4])
+
+    @property
+    def has_days(self) -> bool:
+        """Whether the order of days matters."""
+        return any(self._counts()[4:])
+
+    def decimal(self, *, has_semicolons: bool) -> str:
+        """Return the decimal sign that every number agrees with; empty if that leaves two readings.
+
+        Parameters
+        ----------
+        has_semicolons
+            Whether the cells stand apart by semicolons, as they do where the comma is decimal.
+        """
+        if not self.comma and not self.lone_comma:
+            return "" if has_semicolons and self.lone_point and not self.point else "."
+        if self.comma and not self.point and not self.lone_point:
+            return ","
+        return ""
+
+    def days(self) -> str:
+        """Return the order of days that every cell agrees with; empty if none is told."""
+        if bool(self.day_first) == bool(self.month_first):
+            return ""
+        return "dmy" if self.day_first else "mdy"
+
+
+def plain_number(text: str, decimal: str) -> str:
+    """Return a number with a decimal point and nothing between its thousands.
+
+    What is no number is returned as it is.
+
+    Parameters
+    ----------
+    text
+        As the file has it.
+    decimal
+        The decimal sign; empty if it is not known.
+
+    Raises
+    ------
+    ValueError
+        With the reason as a clause, if it has two readings, or none with this decimal sign.
+
+    Examples
+    --------
+    >>> plain_number("1.234,5", ","), plain_number("1 234", "."), plain_number("0,5", "")
+    ('1234.5', '1234', '0.5')
+    """
+    as_point, as_comma = _readings(text)
+    if as_point is None and as_comma is None:
+        return text
+    if decimal:
+        found = as_point if decimal == "." else as_comma
+        if found is not None:
+            return found
+        sign, other = ("point", "comma") if decimal == "." else ("comma", "point")
+        raise ValueError(f"has a decimal {other}, and the decimal sign of the file is the {sign}")
+    if as_point is None or as_comma is None or as_point == as_comma:
+        return as_point or as_comma or text
+    raise ValueError(f"may mean {as_point} or {as_comma}; choose the decimal sign of the file")
+
+
+def _readings(text: str) -> tuple[str | None, str | None]:
+    """Return the number with the point, and with the comma, as decimal sign; ``None`` where it is none."""
+    text = text.strip().translate(_BLANKS)
+    spaced = _SPACED.fullmatch(text)
+    if spaced:
+        text = spaced[1].replace(" ", "").replace("'", "") + spaced[2]
+    as_point = text.replace(",", "") if _NUMBER["."].fullmatch(text) else None
+    as_comma = text.replace(".", "").replace(",", ".") if _NUMBER[","].fullmatch(text) else None
+    return as_point, as_comma
+
+
+def plain_time(text: str, days: str) -> str:
+    """Return a day, with or without a time of day, as ISO 8601 writes it.
+
+    What is none is returned as it is.
+
+    Parameters
+    ----------
+    text
+        As the file has it.
+    days
+        ``"dmy"`` or ``"mdy"``; empty if it is not known.
+
+    Raises
+    ------
+    ValueError
+        With the reason as a clause, if it has two readings, or none with this order.
+
+    Examples
+    --------
+    >>> plain_time("3/4/2026 2:05 PM", "mdy"), plain_time("31.12.2026", "")
+    ('2026-03-04 14:05', '2026-12-31')
+    """
+    match = _DAY.fullmatch(text.strip())
+    if match is None:
+        return text.strip()
+    first, mark, second, third, rest = match.groups()
+    if len(first) == 4:
+        return _day(int(first), int(second), int(third), rest)
+    if len(third) != 4:
+        raise ValueError("has no year of four digits; write it as YYYY-MM-DD")
+    one, two, year = int(first), int(second), int(third)
+    if mark == ".":
+        days = "dmy"
+    if not days:
+        if one <= 12 and two <= 12 and one != two:
+            raise ValueError(
+                f"may mean {year}-{two:02d}-{one:02d} or {year}-{one:02d}-{two:02d};"
+                " choose the order of days of the file"
+            )
+        days = "dmy" if one > 12 else "mdy"
+    day, month = (one, two) if days == "dmy" else (two, one)
+    if month > 12 and day <= 12:
+        order = "day before month" if days == "dmy" else "month before day"
+        raise ValueError(f"is no day with the {order}, which is the order of the file")
+    return _day(year, month, day, rest)
+
+
+def _day(year: int, month: int, day: int, rest: str) -> str:
+    clock = _CLOCK.fullmatch(rest)
+    if clock and 1 <= int(clock[1]) <= 12:
+        hour = int(clock[1]) % 12 + (12 if clock[4] in "pP" else 0)
+        rest = f"{hour:02d}:{clock[2]}{clock[3]}"
+    elif re.match(r"\d:", rest):
+        rest = "0" + rest
+    return f"{year:04d}-{month:02d}-{day:02d}{' ' + rest if rest else ''}"

@@ -1,0 +1,333 @@
+"""Files of rows, as spreadsheets and programs write them, read as cells, a row at a time."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import datetime as dt
+import io
+import math
+import os
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+try:
+    import openpyxl
+except ImportError:  # an optional package
+    openpyxl = None
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ImportError:  # an optional package
+    pa = pq = None
+
+__all__ = ["DELIMITERS", "ENCODINGS", "Cell", "Layout", "UnreadableFileError", "detect", "read_rows"]
+
+Cell = str | int | float
+"""Text as the file has it; of files that know numbers, numbers."""
+
+MAX_ROWS = int(os.environ.get("DJ_PANEL_MAX_IMPORT_ROWS", "200000"))
+"""Most rows of one import; the environment variable ``DJ_PANEL_MAX_IMPORT_ROWS`` sets it."""
+
+MAX_COLUMNS = 500
+MAX_CELL_CHARS = 100_000
+_NO_WORKBOOK = "The file is no whole Excel workbook (.xlsx). Save it again."
+_MAX_UNPACKED_BYTES = 1_000_000_000
+_MAX_SHARED_BYTES = 100_000_000
+_MAX_RATIO = 200
+_SAMPLE_BYTES = 64 * 1024
+_SAMPLE_ROWS = 30
+_BATCH_ROWS = 2000
+
+ENCODINGS = {
+    "utf-8-sig": "UTF-8",
+    "utf-16": "UTF-16",
+    "cp1252": "Windows-1252 (Western)",
+    "mac_roman": "Mac Roman",
+}
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+
+class UnreadableFileError(ValueError):
+    """A file that holds no rows that can be read; the message is for the person who sent it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is laid out.
+
+    Parameters
+    ----------
+    kind
+        What kind of file it is.
+    encoding, delimiter
+        Of text.
+    sheet, sheets
+        Of a workbook: the sheet that is read, and all of them.
+    """
+
+    kind: Literal["text", "xlsx", "parquet"]
+    encoding: str = "utf-8-sig"
+    delimiter: str = ","
+    sheet: str = ""
+    sheets: tuple[str, ...] = ()
+
+
+def detect(path: Path) -> Layout:
+    """Return the layout of a file, found in its content.
+
+    Raises
+    ------
+    UnreadableFileError
+        If it holds no table.
+    """
+    with path.open("rb") as file:
+        head = file.read(_SAMPLE_BYTES)
+    if not head:
+        raise UnreadableFileError("The file is empty.")
+    if head.startswith(b"PK\x03\x04"):
+        sheets = _sheets(path)
+        return Layout("xlsx", sheet=sheets[0], sheets=sheets)
+    if head.startswith(b"PAR1"):
+        return Layout("parquet")
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise UnreadableFileError(
+            "This is a workbook of Excel 2003 or older. Save it as .xlsx and choose that."
+        )
+    encoding = _encoding(path, head)
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        text = head.decode("cp1252", "replace")
+    return Layout("text", encoding, _delimiter(text))
+
+
+def read_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
+    """Yield the rows with their numbers in the file, counted from 1; those without any text are left out.
+
+    Raises
+    ------
+    UnreadableFileError
+        If the file cannot be read to its end, or a limit is exceeded.
+    """
+    read = {"text": _text_rows, "xlsx": _xlsx_rows, "parquet": _parquet_rows}[layout.kind]
+    n_rows = 0
+    for number, row in read(path, layout):
+        while row and row[-1] == "":
+            row.pop()
+        if not row:
+            continue
+        n_rows += 1
+        if n_rows > MAX_ROWS + 1:
+            raise UnreadableFileError(
+                f"The file has more than {MAX_ROWS:,} rows, the most for one import. Cut it in parts,"
+                " or insert the rows from Python."
+            )
+        if len(row) > MAX_COLUMNS:
+            raise UnreadableFileError(
+                f"Row {number} has {len(row):,} columns; {MAX_COLUMNS} are the most. Is the delimiter right?"
+            )
+        for column, cell in enumerate(row, 1):
+            if isinstance(cell, str) and len(cell) > MAX_CELL_CHARS:
+                raise UnreadableFileError(
+                    f"Row {number}, column {column} has {len(cell):,} characters; {MAX_CELL_CHARS:,} are the"
+                    " most. Insert this row from Python."
+                )
+        yield number, row
+
+
+# ---------------------------------------------------------------------------------------------- text
+def _encoding(path: Path, head: bytes) -> str:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in head:
+        # Letters of Western scripts have a zero byte beside each: that is UTF-16 without its mark.
+        for encoding, offset in (("utf-16-le", 1), ("utf-16-be", 0)):
+            if head[offset::2].count(0) > 0.4 * len(head) / 2 > 0 and not head[1 - offset :: 2].count(0):
+                return encoding
+        raise UnreadableFileError(
+            "This is no table: choose text (CSV, TSV), an Excel workbook (.xlsx) or a Parquet file."
+        )
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while piece := file.read(1 << 20):
+                decoder.decode(piece)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter that cuts the first lines into the same number of cells, and into most."""
+    best, best_score = ",", (0, 0)
+    for delimiter in DELIMITERS:
+        widths: list[int] = []
+        try:
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+                if row:
+                    widths.append(len(row))
+                if len(widths) == _SAMPLE_ROWS:
+                    break
+        except csv.Error:
+            continue
+        if not widths:
+            continue
+        if len(widths) < _SAMPLE_ROWS and len(widths) > 2:
+            widths.pop()  # the sample may end in it
+        width, number = Counter(widths).most_common(1)[0]
+        score = (round(10 * number / len(widths)) if width > 1 else 0, width)
+        # A tab is hardly ever part of a text; the others are.
+        if delimiter == "\t" and width > 1:
+            score = (score[0] + 3, width)
+        if score > best_score and width > 1:
+            best, best_score = delimiter, score
+    return best
+
+
+def _text_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
+    name = ENCODINGS.get(layout.encoding, layout.encoding)
+    try:
+        with path.open(encoding=layout.encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=layout.delimiter)
+            for number, row in enumerate(reader, 1):
+                cells: list[Cell] = [text if text.strip() else "" for text in row]
+                yield number, cells
+    except UnicodeError as error:
+        raise UnreadableFileError(f"The file is not {name} text. Choose another encoding.") from error
+    except csv.Error as error:
+        raise UnreadableFileError(
+            'The file cannot be cut into cells: a cell is too long, perhaps because a quotation mark (")'
+            " is not closed, or the delimiter is another one."
+        ) from error
+
+
+# ---------------------------------------------------------------------------------------------- workbooks
+def _sheets(path: Path) -> tuple[str, ...]:
+    if openpyxl is None:
+        raise UnreadableFileError(
+            "This server cannot read workbooks: the package openpyxl is not installed. Save the sheet as CSV."
+        )
+    with _opened(path) as book:
+        names = tuple(sheet.title for sheet in book.worksheets)
+    if not names:
+        raise UnreadableFileError("The workbook has no sheet of cells.")
+    return names
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a workbook whose parts, unpacked, are no larger than what can be handled."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            parts = packed.infolist()
+        unpacked = sum(part.file_size for part in parts)
+        shared = sum(part.file_size for part in parts if part.filename.endswith("sharedStrings.xml"))
+        if (
+            unpacked > _MAX_UNPACKED_BYTES
+            or shared > _MAX_SHARED_BYTES
+            or any(p.file_size > 1_000_000 and p.file_size > _MAX_RATIO * p.compress_size for p in parts)
+        ):
+            raise UnreadableFileError(
+                f"The workbook would unpack to {unpacked / 1e6:,.0f} MB, more than is taken."
+                " Save the sheet as CSV and choose that."
+            )
+    except UnreadableFileError:
+        raise
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise UnreadableFileError(_NO_WORKBOOK) from error
+    with path.open("rb") as file:  # of a path it would ask for an ending
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        except Exception as error:  # a damaged file may raise anything
+            raise UnreadableFileError(_NO_WORKBOOK) from error
+        try:
+            yield book
+        finally:
+            book.close()
+
+
+def _xlsx_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
+    with _opened(path) as book:
+        if layout.sheet not in book.sheetnames:
+            raise UnreadableFileError(f"The workbook has no sheet {layout.sheet!r}.")
+        sheet = book[layout.sheet]
+        sheet.reset_dimensions()
+        try:
+            for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+                yield number, [_cell(value) for value in row[: MAX_COLUMNS + 1]]
+        except (zipfile.BadZipFile, ValueError, KeyError, SyntaxError, EOFError) as error:
+            if isinstance(error, UnreadableFileError):
+                raise
+            raise UnreadableFileError("The workbook is damaged. Save it again.") from error
+
+
+def _cell(value: Any) -> Cell:
+    """Return a typed value as a cell: a number, or the text that is read as the same."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return "" if math.isnan(value) else str(value)
+        return int(value) if value.is_integer() and abs(value) < 1e15 else value
+    if isinstance(value, Decimal):
+        return float(value) if Decimal(repr(float(value))) == value else str(value)
+    if isinstance(value, dt.datetime):
+        text = value.isoformat(" ")
+        return text.removesuffix(" 00:00:00")
+    if isinstance(value, dt.timedelta):
+        seconds = value.total_seconds()
+        return f"{seconds // 3600:02.0f}:{seconds % 3600 // 60:02.0f}:{seconds % 60:02.0f}"
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, (list, dict)):
+        raise UnreadableFileError(
+            "A column holds lists or records, which no cell can; leave it out of the file."
+        )
+    text = str(value)
+    return text if text.strip() else ""
+
+
+# ---------------------------------------------------------------------------------------------- Parquet
+def _parquet_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
+    if pq is None:
+        raise UnreadableFileError(
+            "This server cannot read Parquet: the package pyarrow is not installed. Save the rows as CSV."
+        )
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+        if file.metadata.num_columns > MAX_COLUMNS:
+            raise UnreadableFileError(
+                f"The file has {file.metadata.num_columns:,} columns; {MAX_COLUMNS} are the most."
+            )
+        if file.metadata.num_rows > MAX_ROWS:
+            raise UnreadableFileError(
+                f"The file has {file.metadata.num_rows:,} rows; {MAX_ROWS:,} are the most for one import."
+                " Cut it in parts, or insert the rows from Python."
+            )
+        yield 1, list(file.schema_arrow.names)
+        number = 1
+        for batch in file.iter_batches(_BATCH_ROWS):
+            columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
+            for row in zip(*columns, strict=True):
+                number += 1
+                yield number, list(row)
+    except (pa.ArrowException, OSError) as error:
+        raise UnreadableFileError("The file is no whole Parquet file. Write it again.") from error
+
+
+def clean_name(text: Cell) -> str:
+    """Return a cell of the first row as the name of a column."""
+    return re.sub(r"\s+", " ", str(text)).strip()[:200]

@@ -1,0 +1,309 @@
+"""The rows of an import, checked in blocks: each gets a class, and every bad cell a message.
+
+The checks are those of a form and of `Table.validate`; at the end the database itself is asked, by writing the
+rows in a transaction that is rolled back.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from typing import Any
+
+from dj_panel.apps.fields import complaint, describe_field, format_value, parse_text
+from dj_panel.apps.services.batches import Batch, RowClass, cell_text
+from dj_panel.apps.services.comparison import agrees
+from dj_panel.apps.services.drafts import key_values
+from dj_panel.apps.services.notation import plain_number, plain_time
+from dj_panel.apps.services.reading import Cell
+from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.typed import Custom
+from dj_panel.core.definition import is_server_value
+from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
+from dj_panel.core.structure import Attribute
+
+__all__ = ["BLOCK_ROWS", "CancelledError", "RowChecker"]
+
+BLOCK_ROWS = 2000
+_MAX_KNOWN_TEXTS = 10_000
+_KEYS_PER_QUERY = 1000
+_MAX_SHOWN = 120
+Values = dict[str, Any]
+
+
+class CancelledError(Exception):
+    """Someone gave up what was being done."""
+
+
+class _RolledBackError(Exception):
+    """Ends a transaction that was to be rolled back."""
+
+
+class CellReader:
+    """Reads the cells of one column.
+
+    Parameters
+    ----------
+    attribute
+        Where they go.
+    batch
+        Says how numbers and days are written.
+    custom
+        By which clock the lab means its times.
+    """
+
+    def __init__(self, attribute: Attribute, batch: Batch, custom: Custom) -> None:
+        self._attribute = attribute
+        self._kind = describe_field(attribute).kind
+        self._notation = batch.notation
+        self._custom = replace(custom, decimal_comma=False)  # the file has a decimal sign of its own
+        self._known: dict[Cell, Any] = {}
+
+    def value(self, cell: Cell) -> Any:
+        """Return the value of a cell, ``None`` of an empty one; raise ``ValueError`` with the reason as a clause."""
+        if cell == "":
+            return None
+        # True and 1 are one key of a dict, but no cell is a bool.
+        if cell in self._known:
+            return self._known[cell]
+        value = parse_text(self._attribute, self._plain(cell), self._custom)
+        if self._kind not in ("text", "json") and len(self._known) < _MAX_KNOWN_TEXTS:
+            self._known[cell] = value
+        return value
+
+    def _plain(self, cell: Cell) -> str:
+        if not isinstance(cell, str):
+            return str(cell)
+        if self._kind in ("integer", "decimal", "float"):
+            return plain_number(cell, self._notation.decimal)
+        if self._kind in ("date", "datetime"):
+            return plain_time(cell, self._notation.days)
+        return cell
+
+
+class RowChecker:
+    """Checks the rows of one import.
+
+    Parameters
+    ----------
+    info
+        The table that they are for.
+    table
+        Gives the table, to be asked in the thread that asks.
+    batch
+        The import.
+    custom
+        By which clock the lab means its times.
+    """
+
+    def __init__(self, info: TableInfo, table: Callable[[], Any], batch: Batch, custom: Custom) -> None:
+        self._info = info
+        self._table = table
+        self._batch = batch
+        self._columns = [
+            (column, info.attribute(name), CellReader(info.attribute(name), batch, custom))
+            for column, name in enumerate(batch.mapped)
+            if name
+        ]
+        known = {a.name for a in info.attributes}
+        self._mapped = {attribute.name for _, attribute, _ in self._columns}
+        links = [link.foreign_key.attributes for link in info.parents if link.foreign_key.unique]
+        self._key = info.primary_key
+        self._unique = [
+            names
+            for names in dict.fromkeys([self._key, *info.unique, *links])
+            if names and set(names) <= known
+        ]
+        self._defaults = {
+            a.name: None
+            if a.default is None or a.autoincrement or is_server_value(a.default)
+            else a.column_type.check(a.default)
+            for a in info.attributes
+            if any(a.name in names for names in self._unique)
+        }
+        self._places: dict[bytes, list[int]] = {}
+
+    # ------------------------------------------------------------------ checking
+    def check(self, positions: Sequence[int]) -> None:
+        """Give rows their class and messages."""
+        values: dict[int, Values] = {}
+        errors: dict[int, dict[str, str]] = {}
+        for position in positions:
+            values[position], errors[position] = self._read(self._batch.cells(position))
+        twins = self._repeated(positions, values)
+        taken = self._problems(positions, values, errors)
+        there = self._there([values[position] for position in taken])
+        new: list[int] = []
+        for position in positions:
+            kind, messages = self._judge(position, values[position], errors[position], there, twins)
+            self._tell(position, kind, messages)
+            if kind == RowClass.NEW:
+                new.append(position)
+        self._ask_database([(position, _given(values[position])) for position in new])
+
+    def forget(self, position: int) -> list[int]:
+        """Take a row out before its cells change; return the rows that have a key or unique value of it."""
+        values, _ = self._read(self._batch.cells(position))
+        others: set[int] = set()
+        for _, mark in self._marks(values):
+            places = self._places.get(mark, [])
+            if position in places:
+                places.remove(position)
+                others.update(places)
+        return sorted(others)
+
+    def sharing(self, position: int) -> list[int]:
+        """Return the rows that have a key or unique value of a row, which is among them."""
+        values, _ = self._read(self._batch.cells(position))
+        return sorted({p for _, mark in self._marks(values) for p in self._places.get(mark, [])})
+
+    def values(self, position: int) -> Values:
+        """Return the values of a row that was found right; what is empty is not among them."""
+        cells = self._batch.cells(position)
+        return _given({a.name: reader.value(cells[column]) for column, a, reader in self._columns})
+
+    def _read(self, cells: Sequence[Cell]) -> tuple[Values, dict[str, str]]:
+        values: Values = {}
+        errors: dict[str, str] = {}
+        for column, attribute, reader in self._columns:
+            value = None
+            try:
+                value = reader.value(cells[column])
+                if value is None and not attribute.has_default:
+                    errors[attribute.name] = "Needs a value."
+            except ValueError as error:
+                errors[attribute.name] = complaint(cell_text(cells[column]), str(error))
+            values[attribute.name] = value
+        return values, errors
+
+    def _judge(
+        self,
+        position: int,
+        values: Values,
+        errors: dict[str, str],
+        there: Mapping[bytes, Mapping[str, Any]],
+        twins: Mapping[int, tuple[int, str]],
+    ) -> tuple[RowClass, dict[str, str]]:
+        if position in twins:
+            first, name = twins[position]
+            number = self._batch.row(first)[0]
+            if not errors and self._batch.cells(first) == self._batch.cells(position):
+                return RowClass.IDENTICAL, {"": f"The same as row {number} of the file."}
+            what = "key" if name in self._key else "value, which must be unique"
+            errors.setdefault(name, f"Row {number} of the file has the same {what}.")
+        if errors:
+            return RowClass.INVALID, errors
+        row = there.get(self._mark(self._key, values) or b"") if there else None
+        if row is None:
+            return RowClass.NEW, {}
+        differing = {
+            a.name: f"In the database: {_shown(a, row[a.name])}"
+            for _, a, _ in self._columns
+            if a.codec is None and not agrees(a, row[a.name], values[a.name])
+        }
+        return (RowClass.CONFLICT, differing) if differing else (RowClass.IDENTICAL, {})
+
+    def _tell(self, position: int, kind: RowClass, messages: dict[str, str]) -> None:
+        assert self._batch.outcomes is not None
+        self._batch.classes[position] = kind
+        if messages or self._batch.outcomes[position] is not None:
+            self._batch.outcomes[position] = messages or None
+
+    # ------------------------------------------------------------------ rows beside each other
+    def _mark(self, names: Sequence[str], values: Values) -> bytes | None:
+        """Return what tells a key or unique value from others; ``None`` if a part of it is empty."""
+        found = []
+        for name in names:
+            value = values.get(name)
+            if value is None:
+                value = self._defaults[name]
+                if value is None:
+                    return None
+            found.append(value)
+        return blake2b(repr((names, found)).encode(), digest_size=12).digest()
+
+    def _marks(self, values: Values) -> list[tuple[tuple[str, ...], bytes]]:
+        marks = [(names, self._mark(names, values)) for names in self._unique]
+        return [(names, mark) for names, mark in marks if mark is not None]
+
+    def _repeated(self, positions: Sequence[int], values: Mapping[int, Values]) -> dict[int, tuple[int, str]]:
+        """Return those with a key or unique value of an earlier row: that row, and where to say so."""
+        twins: dict[int, tuple[int, str]] = {}
+        for position in positions:
+            for names, mark in self._marks(values[position]):
+                places = self._places.setdefault(mark, [])
+                if position not in places:
+                    insort(places, position)
+                if places[0] != position:
+                    name = next((n for n in reversed(names) if n in self._mapped), "")
+                    twins.setdefault(position, (places[0], name))
+        return twins
+
+    # ------------------------------------------------------------------ what the database says
+    def _problems(
+        self, positions: Sequence[int], values: Mapping[int, Values], errors: dict[int, dict[str, str]]
+    ) -> list[int]:
+        """Add what `validate` finds; return the rows whose key the table has."""
+        taken: list[int] = []
+        key = ", ".join(self._key)
+        for problem in self._table().validate([values[position] for position in positions]).problems:
+            position = positions[problem.row]
+            if problem.kind == "taken" and problem.attribute == key:
+                taken.append(position)
+            elif problem.kind != "repeated":  # told by _repeated, of all blocks and with the file's numbers
+                names = (problem.attribute or "").split(", ")
+                name = next((n for n in reversed(names) if n in self._mapped), "")
+                errors[position].setdefault(name, _sentence(problem.message))
+        return taken
+
+    def _there(self, rows: Sequence[Values]) -> dict[bytes, dict[str, Any]]:
+        """Return the rows of the table that have these rows' keys."""
+        keys = [key for row in rows if (key := key_values(self._info, _given(row))) is not None]
+        names = dict.fromkeys([*self._key, *(a.name for _, a, _ in self._columns if a.codec is None)])
+        found = {}
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            there = self._table() & keys[start : start + _KEYS_PER_QUERY]
+            for row in there.to_dicts(*names):
+                key = {a.name: a.column_type.check(row[a.name]) for a in self._info.attributes if a.in_key}
+                found[self._mark(self._key, key) or b""] = row
+        return found
+
+    def _ask_database(self, rows: Sequence[tuple[int, Values]]) -> None:
+        """Write rows in a transaction that is rolled back; rows that the database refuses become invalid."""
+        if not rows:
+            return
+        table = self._table()
+        try:
+            with table.connection.transaction:
+                table.insert([values for _, values in rows])
+                raise _RolledBackError
+        except _RolledBackError:
+            return
+        except (AccessError, LostConnectionError):
+            raise
+        except DataJointError as error:
+            if len(rows) == 1:
+                name = getattr(error, "attribute", "")
+                self._tell(rows[0][0], RowClass.INVALID, {name if name in self._mapped else "": str(error)})
+                return
+        middle = len(rows) // 2
+        self._ask_database(rows[:middle])
+        self._ask_database(rows[middle:])
+
+
+def _given(values: Values) -> Values:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _sentence(text: str) -> str:
+    """Return a message with a capital, unless it begins with the name of a table."""
+    return text if "." in text.partition(" ")[0] else text[:1].upper() + text[1:]
+
+
+def _shown(attribute: Attribute, value: Any) -> str:
+    if value is None:
+        return "no value"
+    text = format_value(attribute, value)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

@@ -1,0 +1,439 @@
+"""Who changed which row, when, and how: kept beside the rows, written in the same transaction, never changed.
+
+A schema gets two tables of ours when something is first noted. Their names begin with ``~``, so DataJoint does
+not see them as tables of the pipeline. One holds an entry for each row that was written, with its values as
+texts; large and binary values stand there as size and digest. The other holds the contents of such values, of
+deleted rows only, so that these can be put back as they were. Objects in stores are not copied: a deleted row
+can be put back as long as they have not been collected.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Literal
+
+from dj_panel.core.algebra import Node
+from dj_panel.core.connection import Connection
+from dj_panel.core.declare import build_structure
+from dj_panel.core.definition import parse_definition
+from dj_panel.core.errors import AccessError, OneRowError, TransactionError
+from dj_panel.core.fetch import Decoder
+from dj_panel.core.inserting import Inserter
+from dj_panel.core.jobs import create_table
+from dj_panel.core.render import select_statement
+from dj_panel.core.rows import label
+from dj_panel.core.rowtexts import (
+    Digest,
+    Texts,
+    as_json,
+    content_of,
+    from_json,
+    noted,
+    plain,
+    short,
+    stored_blocks,
+    texts_of,
+)
+from dj_panel.core.structure import Heading, TableName
+from dj_panel.core.table import FreeTable
+
+__all__ = ["Change", "Digest", "Entry", "History"]
+
+logger = logging.getLogger("dj_panel")
+
+ENTRIES, CONTENTS = "~history", "~history_content"
+_MAX_ROWS = 200
+_PAGE = 1000
+
+_ENTRY_DEFINITION = """
+# Who changed which row, when and how; entries are added and never changed
+entry_id : char(32)               # in order of time
+---
+entry_batch : varchar(64)         # what was written together
+entry_table : varchar(64)         # name of the table in this schema
+entry_row : char(32)              # digest of the table and the key
+entry_action : enum('insert', 'update', 'delete')
+entry_time : datetime(6)          # UTC
+entry_user : varchar(255)
+entry_source : enum('form', 'import', 'api')
+entry_reason = "" : varchar(1000)
+entry_key : json
+entry_before = null : json
+entry_after = null : json
+index (entry_row)
+index (entry_batch)
+"""
+_CONTENT_DEFINITION = """
+# Large and binary values of deleted rows, as they were stored
+entry_id : char(32)
+entry_attribute : varchar(64)
+---
+entry_content : bytes
+"""
+
+Action = Literal["insert", "update", "delete"]
+Source = Literal["form", "import", "api"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One row that was written.
+
+    Parameters
+    ----------
+    table
+        Its table.
+    action
+        What was done.
+    before, after
+        Its values, or, of an update, those that changed; with the key among them, or in ``key``.
+    key
+        The primary key, where neither of them holds it.
+    are_texts
+        Whether all of these are texts and digests, as :func:`stored_rows` gives them, and not values as they are
+        inserted.
+    """
+
+    table: TableName
+    action: Action
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    key: Mapping[str, Any] | None = None
+    are_texts: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row that was written, as it was noted.
+
+    Parameters
+    ----------
+    entry_id
+        Its number; in order of time.
+    batch
+        Of all that was written together.
+    table
+        The table.
+    action, user, source, reason
+        What was done, by whom, in which way, and why.
+    time
+        When, UTC.
+    key, before, after
+        The primary key, the values before and those afterwards, as texts.
+    """
+
+    entry_id: str
+    batch: str
+    table: TableName
+    action: Action
+    time: datetime
+    user: str
+    source: Source
+    reason: str
+    key: dict[str, str]
+    before: dict[str, str | Digest | None] | None = None
+    after: dict[str, str | Digest | None] | None = None
+
+
+@dataclass
+class _Clock:
+    """Gives each moment once, so that entries of one process are in order."""
+
+    last: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def moment(self) -> int:
+        """Return microseconds since 1970."""
+        with self.lock:
+            self.last = max(time.time_ns() // 1000, self.last + 1)
+            return self.last
+
+
+_clock = _Clock()
+_compact = json.JSONEncoder(ensure_ascii=False)
+
+
+class History:
+    """What was written to the tables of one schema.
+
+    Parameters
+    ----------
+    connection
+        The connection.
+    schema
+        The schema's name in the database.
+    """
+
+    def __init__(self, connection: Connection, schema: str) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._is_kept: bool | None = None
+
+    # ------------------------------------------------------------------ writing
+    def prepare(self) -> bool:
+        """Create the tables if there are none; to be called before the transaction that writes rows.
+
+        Returns
+        -------
+        bool
+            Whether history is kept: false where this account may not create tables.
+        """
+        if self._is_kept is None:
+            try:
+                for name, definition in ((ENTRIES, _ENTRY_DEFINITION), (CONTENTS, _CONTENT_DEFINITION)):
+                    self._create(TableName(self._schema, name), definition)
+                self._is_kept = True
+            except AccessError as error:
+                logger.warning("No history is kept of the schema %s: %s", self._schema, error)
+                self._is_kept = False
+        return self._is_kept
+
+    def _create(self, name: TableName, definition: str) -> None:
+        catalog = self._connection.catalog
+        if catalog.find(name) is not None or catalog.refreshed(name) is not None:
+            return
+        if self._connection.in_transaction:
+            # A server may commit what was written so far when a table is created.
+            raise TransactionError("Call prepare() before the transaction whose rows are to be noted.")
+        structure = build_structure(name, parse_definition(definition), (), self._connection.settings)
+        create_table(self._connection, structure)
+
+    def note(
+        self, changes: Iterable[Change], *, user: str, source: Source, batch: str = "", reason: str = ""
+    ) -> str:
+        """Note rows that are written; to be called in the transaction that writes them.
+
+        Parameters
+        ----------
+        changes
+            The rows, all of tables of this schema; an iterator is read a block at a time.
+        user
+            Who wrote them: a person, not the database account.
+        source
+            In which way.
+        batch
+            Name of what is written together; made up if not given.
+        reason
+            Why, in the user's words; cut off after 1000 characters.
+
+        Returns
+        -------
+        str
+            The batch. Nothing is noted where history cannot be kept.
+        """
+        batch = batch or secrets.token_hex(16)
+        if self.prepare():
+            columns = self._common(user, source, batch, reason)
+            entries = (self._entry(change, number, columns) for number, change in enumerate(changes))
+            self._table(ENTRIES).insert(entries)
+        return batch
+
+    def archive(
+        self, table: TableName, node: Node, *, user: str, source: Source, batch: str, reason: str = ""
+    ) -> int:
+        """Note rows that are about to be deleted, with all their values; to be called in the same transaction.
+
+        Parameters
+        ----------
+        table
+            Their table.
+        node
+            The query of them.
+        user, source, batch, reason
+            As for :meth:`note`.
+
+        Returns
+        -------
+        int
+            How many rows there are.
+        """
+        if not self.prepare():
+            return 0
+        columns = self._common(user, source, batch, reason)
+        n_rows = 0
+        for rows in stored_blocks(self._connection, table, node):
+            entries, contents = [], []
+            for row in rows:
+                entry = self._entry(Change(table, "delete", noted(row), are_texts=True), n_rows, columns)
+                entries.append(entry)
+                contents += [
+                    {
+                        "entry_id": entry["entry_id"],
+                        "entry_attribute": name,
+                        "entry_content": content_of(value),
+                    }
+                    for name, value in row.items()
+                    if isinstance(short(value), Digest)
+                ]
+                n_rows += 1
+            self._table(ENTRIES).insert(entries)
+            self._table(CONTENTS).insert(contents)
+        return n_rows
+
+    def flag(
+        self, table: TableName, node: Node, *, user: str, source: Source, batch: str, reason: str
+    ) -> int:
+        """Note that something was changed that these rows were made from, while they stayed as they are.
+
+        Parameters are those of :meth:`archive`.
+
+        Returns
+        -------
+        int
+            How many rows there are.
+        """
+        if not self.prepare():
+            return 0
+        heading = self._connection.catalog.structure(table).heading
+        keys = select_statement(node, self._connection.dialect, heading.primary_key)
+        decoder = Decoder(heading, heading.primary_key, self._connection.dialect, self._connection.settings)
+        found = decoder.dicts(self._connection.fetch(keys))
+        changes = (Change(table, "update", key=key) for key in found)
+        self.note(changes, user=user, source=source, batch=batch, reason=reason)
+        return len(found)
+
+    def _common(self, user: str, source: Source, batch: str, reason: str) -> dict[str, Any]:
+        moment = _clock.moment()
+        seconds, rest = divmod(moment, 1_000_000)
+        when = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None, microsecond=rest)
+        return {
+            "entry_id": f"{moment:014x}%06x{secrets.token_hex(6)}",
+            "entry_batch": batch,
+            "entry_time": when,
+            "entry_user": user[:255],
+            "entry_source": source,
+            "entry_reason": reason[:1000],
+        }
+
+    def _entry(self, change: Change, number: int, common: Mapping[str, Any]) -> dict[str, Any]:
+        heading = self._connection.catalog.structure(change.table).heading
+        before, after = (
+            values if values is None or change.are_texts else texts_of(heading, values)
+            for values in (change.before, change.after)
+        )
+        texts = {**(before or {}), **(after or {})}
+        if change.key is not None:
+            texts |= texts_of(heading, change.key)
+        key = {name: texts[name] for name in heading.primary_key if name in texts}
+        return {
+            **common,
+            "entry_id": common["entry_id"] % number,
+            "entry_table": change.table.table,
+            "entry_row": _row_digest(change.table.table, key),
+            "entry_action": change.action,
+            "entry_key": as_json(key),
+            "entry_before": None if before is None else as_json(before),
+            "entry_after": None if after is None else as_json(after),
+        }
+
+    def _table(self, name: str) -> FreeTable:
+        return FreeTable(self._connection, TableName(self._schema, name))
+
+    # ------------------------------------------------------------------ reading
+    @property
+    def is_there(self) -> bool:
+        """Whether anything was ever noted in this schema."""
+        return self._connection.catalog.find(TableName(self._schema, ENTRIES)) is not None
+
+    def of_row(self, table: TableName, key: Mapping[str, Any], limit: int = 50) -> list[Entry]:
+        """Return what happened to one row, the latest first.
+
+        Parameters
+        ----------
+        table
+            Its table.
+        key
+            Its primary key; values, or texts.
+        limit
+            How many entries at most.
+        """
+        if not self.is_there:
+            return []
+        heading = self._connection.catalog.structure(table).heading
+        texts = texts_of(heading, {name: key[name] for name in heading.primary_key})
+        found = self._table(ENTRIES) & {"entry_row": _row_digest(table.table, texts)}
+        return [self._read(row) for row in found.to_dicts(order_by="entry_id DESC", limit=limit)]
+
+    def of_batch(self, batch: str) -> Iterator[Entry]:
+        """Yield what was written together, in the order in which it was noted, a thousand entries at a time."""
+        last = ""
+        while self.is_there:
+            # Restricted to what follows the last one, every page costs the same.
+            rows = self._table(ENTRIES) & {"entry_batch": batch} & f"entry_id > '{last}'"
+            found = rows.to_dicts(order_by="entry_id", limit=_PAGE)
+            yield from map(self._read, found)
+            if len(found) < _PAGE:
+                return
+            last = found[-1]["entry_id"]
+
+    def _read(self, row: Mapping[str, Any]) -> Entry:
+        return Entry(
+            row["entry_id"], row["entry_batch"], TableName(self._schema, row["entry_table"]), row["entry_action"],
+            row["entry_time"].replace(tzinfo=UTC), row["entry_user"], row["entry_source"], row["entry_reason"],
+            dict(row["entry_key"]), from_json(row["entry_before"]), from_json(row["entry_after"]),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ putting back
+    def restore(self, batch: str, table: TableName) -> list[Change]:
+        """Put back the rows of a table that were deleted in a batch; to be called in a transaction.
+
+        Parameters
+        ----------
+        batch
+            Under which they were archived.
+        table
+            The table. Its parents' rows must be there already.
+
+        Returns
+        -------
+        list of Change
+            What was put back, to be noted.
+
+        Raises
+        ------
+        DuplicateError, IntegrityError
+            If a row with such a key is there again, or a parent is missing.
+        OneRowError
+            If nothing was archived.
+        """
+        entries = (e for e in self.of_batch(batch) if e.table == table and e.action == "delete")
+        structure = plain(self._connection.catalog.structure(table))
+        inserter = Inserter(self._connection, structure)
+        changes: list[Change] = []
+        while block := list(islice(entries, _MAX_ROWS)):
+            inserter.insert([self._values(structure.heading, entry) for entry in block])
+            changes += [Change(table, "insert", after=e.before, are_texts=True) for e in block]
+        if not changes:
+            raise OneRowError(f"No deleted rows of {label(table)} were kept, so none can be put back.")
+        return changes
+
+    def _values(self, heading: Heading, entry: Entry) -> dict[str, Any]:
+        contents: dict[str, bytes] = {}
+        if any(isinstance(value, Digest) for value in (entry.before or {}).values()):
+            rows = self._table(CONTENTS) & {"entry_id": entry.entry_id}
+            contents = {row["entry_attribute"]: row["entry_content"] for row in rows.to_dicts()}
+        values: dict[str, Any] = {}
+        for name, value in (entry.before or {}).items():
+            if name not in heading or value is None:
+                continue  # a column that is gone by now, or no value
+            column = heading[name].column_type
+            if isinstance(value, Digest):
+                content = contents[name]
+                values[name] = content if column.kind == "bytes" else column.parse(content.decode())
+            else:
+                values[name] = column.parse(value)
+        return values
+
+
+def _row_digest(table: str, key: Texts) -> str:
+    text = _compact.encode([table, sorted(as_json(key).items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

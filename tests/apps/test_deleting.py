@@ -1,0 +1,170 @@
+"""Deleting: nothing goes that nobody agreed to, and what people entered comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dj_panel as dj
+from dj_panel.apps.delete import preview_html
+from dj_panel.apps.history_html import history_html
+from dj_panel.apps.services import Services
+from dj_panel.apps.services.deleting import Deleted, Preview
+from dj_panel.apps.services.history import Shown
+from dj_panel.core.errors import AccessError, IntegrityError, OneRowError
+from tests.entry_tables import HOSTILE, declare
+
+SUBJECT = {"subject_id": "M042"}
+
+
+@pytest.fixture
+def lab(schema: dj.Schema) -> Iterator[Lab]:
+    services = Services(declare(schema))
+    lab = Lab(services)
+    lab.rows("Person").insert([("ana", "Ana B."), ("bo", "")])
+    lab.rows("Subject").insert1(
+        {"subject_id": "M042", "species": "mouse", "remarks": HOSTILE, "trace": np.arange(3)}
+    )
+    for day in range(1, 3):
+        session = {"subject_id": "M042", "session": day}
+        lab.rows("Session").insert1({**session, "day": f"2026-03-{day:02d}"})
+        notes = ({**session, "note": i, "author": "ana", "note_text": "calm"} for i in range(2))
+        lab.rows("Session.Note").insert(notes)
+        lab.rows("Total").insert1({**session, "total": 1.0}, allow_direct_insert=True)
+    yield lab
+    services.close()
+
+
+class Lab:
+    """The pipeline, with short names and without await."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.schema = services.tables()[0].schema
+
+    def name(self, table: str) -> str:
+        return f"{self.schema}.{table}"
+
+    def rows(self, table: str) -> Any:
+        return self.services.pipeline[self.name(table)]()
+
+    def preview(self, table: str = "Subject", **key: str) -> Preview:
+        return asyncio.run(self.services.deleting.preview(self.name(table), [key or SUBJECT]))
+
+    def delete(self, preview: Preview, table: str = "Subject", **options: Any) -> Deleted:
+        key = options.pop("key", SUBJECT)
+        return asyncio.run(
+            self.services.deleting.delete(self.name(table), [key], preview.agreement, **options)
+        )
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return tuple(len(self.rows(name)) for name in ("Subject", "Session", "Session.Note", "Total"))
+
+
+def test_what_would_go_is_counted_by_table(lab: Lab) -> None:
+    preview = lab.preview()
+    short = {
+        going.table.split(".", 1)[1]: (going.tier, going.number, going.is_kept) for going in preview.going
+    }
+    assert short == {
+        "Subject": ("Manual", 1, True),
+        "Session": ("Manual", 2, True),
+        "Session.Note": ("Manual", 4, True),
+        "Total": ("Computed", 2, False),
+    }
+    assert (preview.total, preview.must_type, preview.label) == (9, "", "Subject M042")
+    assert lab.counts == (1, 2, 4, 2)
+
+
+def test_rows_come_back_just_as_they_were_with_their_parts(lab: Lab) -> None:
+    before = [lab.rows(name).to_dicts(order_by="KEY") for name in ("Session", "Session.Note")]
+    subject = lab.rows("Subject").fetch1()
+    deleted = lab.delete(lab.preview(), reason=HOSTILE)
+    assert lab.counts == (0, 0, 0, 0)
+    assert (deleted.total, deleted.n_kept) == (9, 7)
+    assert lab.services.deleting.recent(lab.name("Subject")) == [deleted]
+    back = asyncio.run(lab.services.deleting.restore(deleted))
+    assert {name.split(".", 1)[1]: n for name, n in back.items()} == {
+        "Subject": 1, "Session": 2, "Session.Note": 4,
+    }  # fmt: skip
+    assert [lab.rows(name).to_dicts(order_by="KEY") for name in ("Session", "Session.Note")] == before
+    again = lab.rows("Subject").fetch1()
+    assert np.array_equal(again.pop("trace"), subject.pop("trace"))
+    assert again == subject
+    assert lab.services.deleting.recent(lab.name("Subject")) == []
+    with pytest.raises(dj.errors.DuplicateError):
+        asyncio.run(lab.services.deleting.restore(deleted))
+
+
+def test_a_row_that_arrives_after_the_preview_stops_the_deletion(lab: Lab) -> None:
+    preview = lab.preview()
+    lab.rows("Session").insert1({**SUBJECT, "session": 9, "day": "2026-03-09"})
+    with pytest.raises(IntegrityError, match="Nothing was deleted"):
+        lab.delete(preview)
+    assert lab.counts == (1, 3, 4, 2)
+    assert asyncio.run(lab.services.history.of_row(lab.name("Subject"), SUBJECT)) == []
+
+
+def test_of_many_rows_the_number_must_be_typed(lab: Lab) -> None:
+    lab.rows("Session").insert({**SUBJECT, "session": i, "day": "2026-03-09"} for i in range(10, 20))
+    preview = lab.preview()
+    assert preview.must_type == "19"
+    for typed in ("", "1", "yes"):
+        with pytest.raises(AccessError, match="Type 19"):
+            lab.delete(preview, typed=typed)
+    assert lab.counts[0] == 1
+    assert lab.delete(preview, typed=" 19 ").total == 19
+
+
+def test_computed_rows_go_alone_and_parts_only_with_their_master(lab: Lab) -> None:
+    key = {"subject_id": "M042", "session": "1"}
+    deleted = lab.delete(lab.preview("Total", **key), "Total", key=key)
+    assert (deleted.total, deleted.n_kept, lab.counts) == (1, 0, (1, 2, 4, 1))
+    with pytest.raises(AccessError, match="with their master"):
+        lab.preview("Session.Note", **key, note="1")
+    with pytest.raises(OneRowError, match="deleted already"):
+        lab.preview(subject_id="M999")
+
+
+def test_rows_with_keys_that_are_taken_again_are_not_put_back(lab: Lab) -> None:
+    deleted = lab.delete(lab.preview())
+    lab.rows("Subject").insert1({"subject_id": "M042", "species": "rat"})
+    with pytest.raises(dj.errors.DuplicateError):
+        asyncio.run(lab.services.deleting.restore(deleted))
+    assert lab.counts == (1, 0, 0, 0)
+
+
+def test_history_outlives_the_row_and_hostile_words_in_it_are_text(lab: Lab) -> None:
+    lab.delete(lab.preview(), reason=HOSTILE)
+    events = asyncio.run(lab.services.history.of_row(lab.name("Subject"), SUBJECT))
+    assert [(event.action, event.reason) for event in events] == [("delete", HOSTILE)]
+    assert events[0].changes["remarks"] == (Shown(HOSTILE), None)
+    html = history_html(lab.services.table(lab.name("Subject")), SUBJECT, events, is_there=False)
+    assert "<img" not in html
+    assert html.count("&lt;img") == 2
+    assert f'data-act="restore/{events[0].batch}"' in html
+
+
+def test_hostile_words_in_what_would_go_are_text() -> None:
+    preview = Preview(HOSTILE, (), {}, refusal=HOSTILE, notice=HOSTILE)
+    assert "<img" not in preview_html(preview)
+
+
+def test_without_history_rows_are_deleted_and_it_is_said_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object) -> None:
+        raise AccessError("CREATE command denied")
+
+    monkeypatch.setattr("dj_panel.core.history.create_table", refuse)
+    preview = lab.preview()
+    assert "No history is kept" in preview.notice
+    assert not any(going.is_kept for going in preview.going)
+    assert lab.preview().notice == ""
+    deleted = lab.delete(preview)
+    assert (deleted.n_kept, lab.counts) == (0, (0, 0, 0, 0))

@@ -1,0 +1,170 @@
+"""What forms ask back, begin with and compare: unusual values, rows like another one, rows of the same key."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+
+import dj_panel as dj
+from dj_panel.apps.fields import EMPTY_TEXT
+from dj_panel.apps.pipeline import Pipeline
+from dj_panel.apps.services import Services
+from dj_panel.apps.services.parents import N_CHOICES, Parents
+from dj_panel.apps.services.receipts import Receipt, Refused
+from dj_panel.apps.services.uploads import Uploads, read_array
+from dj_panel.core.errors import OneRowError
+from tests.counting import counted_statements
+from tests.entry_tables import pipeline_of
+
+
+def declare(schema: dj.Schema) -> Pipeline:
+    @schema
+    class Animal(dj.Manual):
+        definition = """
+        animal : varchar(8)
+        ---
+        name = null : varchar(20)
+        """
+
+    @schema
+    class Weighing(dj.Manual):
+        definition = """
+        -> Animal
+        n : int16
+        ---
+        day : date
+        weight : decimal(6,2)  # (g)
+        note = null : varchar(20)
+        tag = null : varchar(8)
+        unique index (tag)
+        """
+
+        class Look(dj.Part):
+            definition = """
+            -> master
+            look : int8
+            ---
+            said : varchar(20)
+            """
+
+    return pipeline_of(schema)
+
+
+class Lab:
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.entering = services.entering
+        self.schema = services.tables()[0].schema
+
+    def name(self, table: str) -> str:
+        return f"{self.schema}.{table}"
+
+    def rows(self, table: str) -> Any:
+        return self.services.pipeline[self.name(table)]()
+
+    def weigh(self, ticked: dict[str, str] | None, **texts: str) -> Receipt | Refused:
+        draft = {"animal": "A1", "day": "2026-01-02", **texts}
+        return asyncio.run(self.entering.save(self.name("Weighing"), draft, {}, "t", ticked=ticked))
+
+
+@pytest.fixture
+def lab(schema: dj.Schema) -> Any:
+    services = Services(declare(schema))
+    lab = Lab(services)
+    lab.rows("Animal").insert([(f"A{i}", None) for i in range(5)])
+    weights = (24.9, 25.0, 25.2, 24.8, 25.1)
+    lab.rows("Weighing").insert(
+        {"animal": "A1", "n": n, "day": "2026-01-01", "weight": weight} for n, weight in enumerate(weights)
+    )
+    yield lab
+    services.close()
+
+
+def test_an_unusual_number_is_saved_only_when_it_is_ticked_as_it_stands(lab: Lab) -> None:
+    refused = lab.weigh({}, n="7", weight="19.5")
+    assert isinstance(refused, Refused)
+    assert refused.doubts == {"weight": "“19.5” is far from the last values of this Animal (24.80 … 25.20)."}
+    assert refused.errors == {}
+    assert len(lab.rows("Weighing")) == 5
+    assert isinstance(lab.weigh({"weight": "19"}, n="7", weight="19.5"), Refused)  # another text was ticked
+    assert isinstance(lab.weigh({"weight": "19.5"}, n="7", weight="19.5"), Receipt)
+    assert isinstance(lab.weigh({}, n="8", weight="24"), Receipt)
+
+
+def test_leaving_a_field_tells_what_is_unusual_about_it(lab: Lab) -> None:
+    draft = {"animal": "A1", "n": "7", "weight": "2.5", "day": "2999-01-01"}
+    checked = asyncio.run(lab.entering.check(lab.name("Weighing"), draft, {"weight"}))
+    assert set(checked.doubts) == {"weight"}
+    checked = asyncio.run(lab.entering.check(lab.name("Weighing"), draft, {"day"}))
+    assert checked.doubts == {"day": "“2999-01-01” is in the future."}
+    checked = asyncio.run(lab.entering.check(lab.name("Weighing"), {**draft, "day": "0206-01-01"}, {"day"}))
+    assert checked.doubts == {"day": "“0206-01-01” is before 1900."}
+
+
+def test_a_first_value_and_the_number_of_a_row_are_never_unusual(lab: Lab) -> None:
+    draft = {"animal": "A2", "n": "3000", "weight": "9000", "day": "2026-01-01"}
+    assert asyncio.run(lab.entering.check(lab.name("Weighing"), draft)).doubts == {}
+
+
+def test_a_row_like_another_leaves_out_what_must_differ(lab: Lab) -> None:
+    parts = {lab.name("Weighing.Look"): [{"look": "1", "said": "calm"}]}
+    draft = {"animal": "A1", "n": "9", "day": "2026-01-02", "weight": "25", "note": EMPTY_TEXT, "tag": "x"}
+    asyncio.run(lab.entering.save(lab.name("Weighing"), draft, parts, "t"))
+    originals = lab.entering.originals
+    found = asyncio.run(originals.like(lab.name("Weighing"), {"animal": "A1", "n": "9"}))
+    assert found.texts == {"animal": "A1", "day": "2026-01-02", "weight": "25.00", "note": EMPTY_TEXT}
+    assert found.parts == parts
+    for key in ({"animal": "A1", "n": "99"}, {"animal": "A1"}, {"animal": "A1", "n": "x"}):
+        with pytest.raises(OneRowError):
+            asyncio.run(originals.like(lab.name("Weighing"), key))
+
+
+def test_a_draft_is_compared_with_the_row_that_has_its_key(lab: Lab) -> None:
+    draft = {"animal": "A1", "n": "1", "day": "2026-01-01", "weight": "26", "note": "new"}
+    found = asyncio.run(lab.entering.originals.compare(lab.name("Weighing"), draft))
+    assert [(c.label, c.there, c.typed) for c in found] == [("Weight", "25.00", "26"), ("Note", "", "new")]
+    same = {**draft, "weight": "25.0", "note": ""}
+    assert asyncio.run(lab.entering.originals.compare(lab.name("Weighing"), same)) == []
+
+
+def test_the_first_parents_come_from_the_index_and_never_more_than_twenty(lab: Lab) -> None:
+    lab.rows("Animal").insert([(f"B{i:06d}", "grey") for i in range(3000)])
+    entering, name = lab.entering, lab.name("Weighing")
+    (link,) = lab.services.table(name).parents[:1]
+    parents = Parents(link, lab.services.table(link.table), lab.rows("Animal"))
+    for text, expected in (("B00", "B000000"), ("b0029", "B002900"), ("B002999 grey", "B002999")):
+        with counted_statements(lab.services.pipeline.connection) as count:
+            choices = parents.begun(text, {})
+        assert choices[0].label == expected
+        assert len(choices) <= N_CHOICES
+        assert count.n <= 4
+    assert asyncio.run(entering.begun(name, 0, "grey", {})) == []
+    assert len(asyncio.run(entering.search(name, 0, "grey", {})).choices) == N_CHOICES
+    assert asyncio.run(entering.search(name, 0, "nothing of that kind", {})).choices == []
+
+
+def test_arrays_are_read_from_matlab_files_and_pasted_text(tmp_path: Any) -> None:
+    scipy.io.savemat(tmp_path / "one.mat", {"trace": np.arange(6.0).reshape(2, 3)})
+    np.testing.assert_array_equal(read_array(tmp_path / "one.mat"), np.arange(6.0).reshape(2, 3))
+    scipy.io.savemat(tmp_path / "two.mat", {"a": np.arange(3), "b": np.arange(4), "name": "text"})
+    with pytest.raises(ValueError, match=r"holds 2 \(a, b\)"):
+        read_array(tmp_path / "two.mat")
+    (tmp_path / "cut.mat").write_bytes((tmp_path / "one.mat").read_bytes()[:150])
+    with pytest.raises(ValueError, match="MATLAB"):
+        read_array(tmp_path / "cut.mat")
+    (tmp_path / "pasted.txt").write_text("1\t2\n3\t4\n")
+    np.testing.assert_array_equal(read_array(tmp_path / "pasted.txt"), [[1, 2], [3, 4]])
+
+
+def test_the_largest_file_is_a_setting(schema: dj.Schema) -> None:
+    pipeline = declare(schema)
+    with pipeline.connection.settings.override(forms__max_upload_mb=2):
+        services = Services(pipeline)
+        with pytest.raises(ValueError, match="larger than 2 MB"):
+            services.entering.uploads.begin("a.bin", 2_000_001)
+        services.close()
+    assert Uploads(5).max_file_bytes == 5

@@ -1,0 +1,288 @@
+"""Rows as files: each kind is read back, nothing in it runs as a formula, and memory does not grow with it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import csv
+import datetime as dt
+import importlib.util
+import io
+import json
+import tracemalloc
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from decimal import Decimal
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pyarrow.parquet as pq
+import pytest
+
+import dj_panel as dj
+from dj_panel.apps.pipeline import Pipeline, app_name
+from dj_panel.apps.services import Services, exporting, exports
+from dj_panel.apps.services.exporting import MAX_EXPORTS, TooManyExportsError, csv_lines, xlsx_pieces
+from dj_panel.core.connection import Connection
+from dj_panel.core.errors import UnknownAttributeError, ValueRefusedError
+from dj_panel.core.structure import Attribute
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "=cmd|' /C calc'!A0"]
+NOTES = [*FORMULAS, 'say "a, b"', "two\nlines", "plain", " spaced ", "Ünï 日本", "x" * 40_000, "a\x0bb"]
+FULL = {
+    "number": 1,
+    "big": 2**53 + 1,
+    "single": 0.1,
+    "double_": 1 / 3,
+    "exact": Decimal("12345678.9000"),
+    "flag": True,
+    "word": "a",
+    "choice": "right",
+    "day": dt.date(2026, 2, 28),
+    "moment": dt.datetime(2026, 2, 28, 23, 59, 58),
+    "precise": dt.datetime(2026, 2, 28, 23, 59, 58, 123456),
+    "clock": dt.timedelta(hours=9, minutes=30),
+    "identity": uuid.UUID(int=5),
+    "document": {"a": [1, None]},
+    "raw": b"\x00\xff",
+    "trace": np.arange(6.0).reshape(2, 3),
+}
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+async def collected(chunks: AsyncIterator[bytes]) -> list[bytes]:
+    return [chunk async for chunk in chunks]
+
+
+async def wait_for_room(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Do something once the threads of exports that were given up have noticed it."""
+    while True:
+        try:
+            return await work()
+        except TooManyExportsError:
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def lab(schema: dj.Schema, connection: Connection, tmp_path: Path) -> Iterator[Any]:
+    """Give a function that exports a table of all types, the services, and the two tables."""
+    (tmp_path / "store").mkdir()
+    connection.settings.stores = {
+        "default": "main",
+        "main": {"protocol": "file", "location": str(tmp_path / "store")},
+    }
+
+    @schema
+    class Everything(dj.Manual):
+        definition = """
+        number : int32
+        ---
+        big = null : int64
+        single = null : float32
+        double_ = null : float64
+        exact = null : decimal(12, 4)
+        flag = null : bool
+        word = null : longtext
+        choice = null : enum('left', 'right')
+        day = null : date
+        moment = null : datetime
+        precise = null : datetime(6)
+        clock = null : time
+        identity = null : uuid
+        document = null : json
+        raw = null : bytes
+        trace = null : <blob>
+        array = null : <npy@>
+        """
+
+    Everything.insert1({**FULL, "array": np.arange(4, dtype="i2")})
+    Everything.insert1({"number": 2})
+    Everything.insert1({"number": 3, "word": ""})
+    Everything.insert({"number": 10 + n, "word": note} for n, note in enumerate(NOTES))
+    name = app_name(Everything().name)
+    services = Services(Pipeline("test", connection, MappingProxyType({name: Everything})))
+
+    def export(kind: str, *args: Any, **kwargs: Any) -> bytes:
+        work = lambda: collected(services.exports.file(name, kind, *args, **kwargs))  # noqa: E731
+        return b"".join(run(wait_for_room(work)))
+
+    yield export, services, name
+    services.close()
+
+
+def test_csv_tells_nothing_from_no_text_and_holds_no_formula(lab: Any) -> None:
+    export, _, _ = lab
+    text = export("csv", {"number": ">=10"}, ["-number"]).decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [int(row["number"]) for row in rows] == [10 + n for n in reversed(range(len(NOTES)))]
+    notes = [row["word"] for row in reversed(rows)]
+    assert notes == ["'" + note for note in FORMULAS] + NOTES[len(FORMULAS) :], "whole, also long texts"
+    columns = ["number", "word", "flag", "exact", "trace"]
+    assert export("csv", {"number": "2..3"}, columns=columns).decode("utf-8-sig") == (
+        'number,word,flag,exact\r\n2,,,\r\n3,"",,\r\n'
+    )
+    assert (
+        export("csv", {"number": "1"}, columns=["exact", "flag", "big"])
+        .decode("utf-8-sig")
+        .endswith("12345678.9000,yes,9007199254740993\r\n")
+    )
+    negative = list(csv_lines([Attribute("x", "int16"), Attribute("=y", "varchar(9)")], [[-5, "-5"]]))
+    assert b"".join(negative).decode("utf-8-sig") == "x,'=y\r\n-5,'-5\r\n", "a negative number is a number"
+
+
+def test_parquet_keeps_types_and_every_digit(lab: Any) -> None:
+    export, _, _ = lab
+    table = pq.read_table(
+        io.BytesIO(export("parquet", columns=[n for n in FULL if n not in ("raw", "trace")]))
+    )
+    first, second = table.to_pylist()[:2]
+    assert first == {
+        **{name: value for name, value in FULL.items() if name not in ("raw", "trace")},
+        "flag": 1,
+        "single": pytest.approx(0.1),
+        "document": first["document"],
+    }
+    assert json.loads(first["document"]) == FULL["document"]
+    assert set(second.values()) == {2, None}
+    assert table.num_rows == 3 + len(NOTES)
+    with_values = pq.read_table(io.BytesIO(export("parquet", {"number": "1..2"}, values=True))).to_pylist()
+    assert json.loads(with_values[0]["trace"]) == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+    assert base64.b64decode(json.loads(with_values[0]["raw"])) == FULL["raw"]
+    assert with_values[0]["identity"] == str(FULL["identity"])
+    assert with_values[1]["trace"] is None
+    empty = pq.read_table(io.BytesIO(export("parquet", {"number": ">100"})))
+    assert empty.num_rows == 0
+    assert "exact" in empty.column_names
+
+
+def test_json_has_one_object_a_line_and_values_only_when_they_are_asked_for(lab: Any) -> None:
+    export, services, name = lab
+    lines = [json.loads(line, parse_float=Decimal) for line in export("json").decode().splitlines()]
+    assert [line["number"] for line in lines] == [1, 2, 3, *(10 + n for n in range(len(NOTES)))]
+    assert (lines[0]["big"], lines[0]["exact"], lines[0]["flag"]) == (FULL["big"], FULL["exact"], True)
+    assert str(lines[0]["exact"]) == "12345678.9000"
+    assert (lines[0]["document"], lines[0]["clock"]) == (FULL["document"], "09:30:00")
+    assert [line["word"] for line in lines[3:]] == NOTES
+    assert not {"raw", "trace"} & set(lines[0])
+    assert lines[0]["array"]["shape"] == [4], "of an object, what the row says of it"
+    assert (lines[1]["word"], lines[2]["word"]) == (None, "")
+    with_values = json.loads(export("json", {"number": "1"}, values=True))
+    assert with_values["trace"] == [[0, 1, 2], [3, 4, 5]]
+    assert base64.b64decode(with_values["raw"]) == FULL["raw"]
+    size = run(services.exports.size_text(name, {}))
+    assert size.endswith(" bytes")
+    assert run(services.exports.size_text(name, {"number": "2"})) == "0 bytes"
+
+
+def test_an_excel_file_has_numbers_and_dates_and_no_formula(lab: Any) -> None:
+    export, _, _ = lab
+    book = openpyxl.load_workbook(io.BytesIO(export("xlsx", values=True)))
+    head, first, _second, third, *rows = book.active.iter_rows()
+    place = {cell.value: number for number, cell in enumerate(head)}
+    assert not {"raw", "trace"} & set(place)
+    value = {name: first[number].value for name, number in place.items()}
+    assert (value["number"], value["flag"], value["exact"]) == (1, True, 12345678.9)
+    assert (value["single"], value["double_"]) == (0.1, 1 / 3)
+    assert value["big"] == str(FULL["big"]), "Excel would round it"
+    assert (value["day"].date(), value["moment"]) == (FULL["day"], FULL["moment"])
+    assert value["precise"] == "2026-02-28 23:59:58.123456"
+    assert third[place["word"]].value in ("", None)
+    words = [row[place["word"]] for row in rows]
+    assert {cell.data_type for cell in words} == {"s"}, "text, whatever it begins with"
+    assert [cell.value for cell in words[: len(FORMULAS)]] == FORMULAS
+    assert len(words[-2].value) == 32_767
+    assert words[-1].value == "a\ufffdb"
+
+
+def test_what_excel_cannot_hold_is_said_before_and_while_it_is_made(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, services, name = lab
+    monkeypatch.setattr(exporting, "XLSX_ROWS", 5)
+    monkeypatch.setattr(exports, "XLSX_ROWS", 5)
+    with pytest.raises(ValueRefusedError, match="Excel holds 5 rows"):
+        run(services.exports.check(name, "xlsx", {}))
+    run(services.exports.check(name, "xlsx", {"number": "..3"}))
+    run(services.exports.check(name, "csv", {}))
+    with pytest.raises(ValueRefusedError, match="Take CSV or Parquet"):
+        list(xlsx_pieces([Attribute("a", "int16")], [[n] for n in range(6)]))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    with pytest.raises(ValueRefusedError, match="pip install pyarrow"):
+        run(services.exports.check(name, "parquet", {}))
+
+
+def test_selected_rows_are_exported_in_any_format(lab: Any) -> None:
+    export, _, _ = lab
+    keys = [{"number": "3"}, {"number": "1"}]
+    assert [json.loads(x)["number"] for x in export("json", keys=keys).splitlines()] == [1, 3]
+    assert export("csv", keys=keys, columns=["number"]).decode("utf-8-sig").split() == ["number", "1", "3"]
+    assert pq.read_table(io.BytesIO(export("parquet", keys=keys))).num_rows == 2
+    with pytest.raises(UnknownAttributeError):
+        export("csv", keys=[{"nothing": "1"}])
+    with pytest.raises(ValueRefusedError):
+        export("csv", keys=[{"number": "1 OR 1=1"}])
+
+
+def test_files_are_sent_in_chunks_in_bounded_memory_and_can_be_given_up(schema: dj.Schema) -> None:
+    @schema
+    class Point(dj.Manual):
+        definition = """
+        number : int32
+        ---
+        word : varchar(200)
+        """
+
+    n_rows = 40_000
+    Point.insert({"number": n, "word": f"{n:0200}"} for n in range(n_rows))
+    name = app_name(Point().name)
+    services = Services(Pipeline("test", schema.connection, MappingProxyType({name: Point})))
+    file = services.exports.file
+
+    async def given_up() -> None:
+        chunks = file(name, "csv")
+        assert len(await anext(chunks)) < 200_000
+        await chunks.aclose()  # type: ignore[attr-defined]
+
+    async def too_many() -> None:
+        started = [file(name, "csv") for _ in range(MAX_EXPORTS)]
+        for chunks in started:
+            await anext(chunks)
+        with pytest.raises(TooManyExportsError):
+            await anext(file(name, "csv"))
+        for chunks in started:
+            await chunks.aclose()  # type: ignore[attr-defined]
+
+    async def size(kind: str) -> tuple[int, int]:
+        n_bytes = n_chunks = 0
+        async for chunk in file(name, kind):
+            n_bytes, n_chunks = n_bytes + len(chunk), n_chunks + 1
+        return n_bytes, n_chunks
+
+    try:
+        for _ in range(MAX_EXPORTS + 1):
+            run(wait_for_room(given_up))
+        run(wait_for_room(too_many))
+        _, n_chunks = run(wait_for_room(lambda: size("parquet")))
+        assert n_chunks >= 2
+        tracemalloc.start()
+        n_bytes, n_chunks = run(wait_for_room(lambda: size("csv")))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert n_chunks >= 5
+        assert n_bytes > n_rows * 200
+        assert peak < 20_000_000, f"{peak:,} bytes for {n_bytes:,}"
+    finally:
+        services.close()
+
+
+def test_an_export_that_fails_says_so(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    export, _, _ = lab
+    monkeypatch.setattr(exports.Exports, "_rows", lambda *args: iter([1 / 0]))
+    with pytest.raises(ZeroDivisionError):
+        export("csv")

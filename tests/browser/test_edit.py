@@ -1,0 +1,206 @@
+"""Changing and deleting rows in a real browser: shown first, never over each other, and brought back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+import dj_panel as dj
+from dj_panel.apps.application import PAGES
+from dj_panel.apps.services import Services
+from dj_panel.apps.site import RunningSite, Site, serve
+from tests.browser.conftest import OpenPage
+from tests.browser.test_access import RULES, assert_no_serious_fault
+from tests.entry_tables import HOSTILE, declare
+
+expect.set_options(timeout=60_000)
+
+# What the page alone decides is tried on one server; whatever the server decides, on both.
+on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+class Lab:
+    """A served pipeline."""
+
+    def __init__(self, running: RunningSite, services: Services) -> None:
+        self.running = running
+        self.services = services
+        self.schema = services.tables()[0].schema
+
+    def rows(self, table: str) -> Any:
+        return self.services.pipeline[f"{self.schema}.{table}"]()
+
+    def go(self, tab: Tab, page: str, table: str = "Subject", query: str = "?subject_id=M042") -> Tab:
+        tab.goto("about:blank")
+        tab.goto(f"{self.running.url}#/{page}/{self.schema}.{table}{query}")
+        expect(tab.get_by_role("main")).to_have_attribute("aria-busy", "false")
+        return tab
+
+    @property
+    def subject(self) -> Any:
+        return (self.rows("Subject") & {"subject_id": "M042"}).fetch1()
+
+
+@pytest.fixture
+def lab(schema: dj.Schema, port: int) -> Iterator[Lab]:
+    services = Services(declare(schema))
+    running = serve(Site(PAGES, services, title="Test lab"), port=port, threaded=True)
+    lab = Lab(running, services)
+    lab.rows("Person").insert([("ana", ""), ("bo", "")])
+    lab.rows("Subject").insert1({"subject_id": "M042", "species": "mouse", "weight": 20, "tag": "T1"})
+    lab.rows("Session").insert(
+        {"subject_id": "M042", "session": i, "day": "2026-03-01"} for i in range(1, 12)
+    )
+    yield lab
+    running.stop()
+    services.close()
+
+
+@pytest.fixture
+def leaving(open_page: OpenPage) -> Iterator[list[Tab]]:
+    """Give a list of tabs that leave the site before the server stops, so that none of them complains."""
+    tabs: list[Tab] = []
+    yield tabs
+    for tab in tabs:
+        tab.goto("about:blank")
+
+
+def review(tab: Tab, field: str, text: str) -> None:
+    tab.get_by_label(re.compile(f"^{field}")).first.fill(text)
+    tab.keyboard.press("Control+Enter")
+
+
+def test_the_second_of_two_tabs_sees_the_difference_and_loses_nothing(
+    lab: Lab, leaving: list[Tab], open_page: OpenPage
+) -> None:
+    first, second = open_page(), open_page()
+    leaving += [first, second]
+    for tab in (first, second):
+        lab.go(tab, "edit")
+        expect(tab.locator(".form :focus")).to_have_count(1)
+    review(second, "Remarks", HOSTILE)
+    expect(second.locator(".revision")).to_contain_text(HOSTILE)
+    second.keyboard.press("Escape")
+    second.get_by_label(re.compile("^Weight")).first.fill("22")
+
+    review(first, "Weight", "21")
+    expect(first.locator(".revision")).to_contain_text("1 value will change")
+    first.keyboard.press("Enter")
+    expect(first.get_by_text("Saved: Subject M042, 1 value changed.")).to_be_visible()
+    expect(first.locator(".history")).to_contain_text(re.compile(r"weight.*20\.00.*→ 21\.00"))
+
+    second.keyboard.press("Control+Enter")
+    panel = second.locator(".revision")
+    expect(panel).to_contain_text("Somebody else has changed this row meanwhile")
+    expect(panel).to_contain_text(f"Changed by {lab.services.user}")
+    assert (str(lab.subject["weight"]), lab.subject["remarks"]) == ("21.00", "")
+    assert_no_serious_fault(second, "two changes", RULES)
+    panel.get_by_role("button", name="Go on").click()
+    expect(panel.get_by_role("alert")).to_have_text("Choose between the two for: weight.")
+    panel.get_by_role("radio", name="22.00").check()
+    panel.get_by_role("button", name="Go on").click()
+    expect(panel).to_contain_text("2 values will change")
+    second.keyboard.press("Enter")
+    expect(second.get_by_text("Saved: Subject M042, 2 values changed.")).to_be_visible()
+    assert (str(lab.subject["weight"]), lab.subject["remarks"]) == ("22.00", HOSTILE)
+    expect(second.locator(".history")).to_contain_text(HOSTILE)
+    assert "broken" not in second.title()
+
+
+@on_one_server
+def test_a_change_survives_a_reload_and_older_values_come_back_as_a_change(
+    lab: Lab, leaving: list[Tab], page: Tab
+) -> None:
+    leaving.append(page)
+    lab.go(page, "table", query="")
+    page.get_by_role("gridcell", name="M042", exact=True).focus()
+    page.keyboard.press("e")
+    expect(page.get_by_role("heading", name="Edit Subject M042")).to_be_visible()
+    lab.go(page, "record")
+    page.keyboard.press("e")
+    expect(page.get_by_role("heading", name="Edit Subject M042")).to_be_visible()
+    page.get_by_label(re.compile("^Weight")).first.fill("heavy")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".field.wrong")).to_contain_text("is not a number")
+    page.reload()
+    expect(page.locator(".restored")).to_contain_text("Restored what you had typed")
+    expect(page.get_by_label(re.compile("^Weight")).first).to_have_value("heavy")
+    review(page, "Weight", "25")
+    expect(page.locator(".revision")).to_contain_text("1 value will change")
+    page.get_by_label("Reason").fill("new scale")
+    page.keyboard.press("Enter")
+    expect(page.locator(".history")).to_contain_text("new scale")
+    page.get_by_role("link", name="Bring back the values before…").click()
+    expect(page.get_by_label(re.compile("^Weight")).first).to_have_value("20.00")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.locator(".revision")).to_contain_text("25.00")
+    assert str(lab.subject["weight"]) == "25.00"
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.locator(".history")).to_contain_text("→ 20.00")
+    assert str(lab.subject["weight"]) == "20.00"
+
+
+def test_a_row_that_arrives_before_the_confirmation_stops_the_deletion(
+    lab: Lab, leaving: list[Tab], page: Tab
+) -> None:
+    leaving.append(page)
+    lab.go(page, "delete")
+    expect(page.locator(".going tfoot")).to_contain_text("12")
+    lab.rows("Session").insert1({"subject_id": "M042", "session": 50, "day": "2026-03-01"})
+    page.get_by_label(re.compile("^Type 12 to confirm")).fill("12")
+    page.get_by_role("button", name="Delete 12 rows").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was deleted")
+    assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (1, 12)
+    expect(page.locator(".going tfoot")).to_contain_text("13")
+    page.get_by_label(re.compile("^Type 13 to confirm")).fill("13")
+    page.get_by_label("Reason").fill(HOSTILE)
+    page.get_by_role("button", name="Delete 13 rows").click()
+    expect(page.get_by_text("Deleted: Subject M042, 13 rows in all.")).to_be_visible()
+    assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (0, 0)
+    lab.go(page, "record")
+    expect(page.locator(".history")).to_contain_text(HOSTILE)
+    page.get_by_role("button", name="Put it back").click()
+    expect(page.get_by_text("Put back: 13 rows in all.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Subject M042")).to_be_visible()
+    assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (1, 12)
+    assert "broken" not in page.title()
+
+
+@on_one_server
+def test_two_people_who_enter_at_once_lose_no_row_and_see_each_duplicate(
+    lab: Lab, leaving: list[Tab], open_page: OpenPage
+) -> None:
+    tabs = {name: open_page(visitor=name) for name in ("Ana", "Bo")}
+    leaving += list(tabs.values())
+    for tab in tabs.values():
+        lab.go(tab, "enter", "Person", "")
+        expect(tab.locator(".form :focus")).to_have_count(1)
+    for number in range(4):
+        for name, tab in tabs.items():
+            key = "both" if number == 2 else f"{name}{number}"
+            tab.get_by_label(re.compile("^Full name")).first.fill(name)
+            tab.get_by_label(re.compile("^Person")).first.fill(key)
+            tab.keyboard.press("Control+Enter")
+        for name, tab in tabs.items():
+            said = (
+                "Saved: Person both|both exists already" if number == 2 else f"Saved: Person {name}{number}"
+            )
+            expect(tab.locator(".form")).to_contain_text(re.compile(said))
+        if number == 2:
+            shown = [tab.get_by_text("Person both exists already").is_visible() for tab in tabs.values()]
+            assert sorted(shown) == [False, True]
+    keys = sorted(lab.rows("Person").to_arrays("person").tolist())
+    assert keys == sorted(["ana", "bo", "both", *(f"{n}{i}" for n in tabs for i in (0, 1, 3))])
+
+
+@on_one_server
+def test_computed_rows_say_why_nobody_changes_them(lab: Lab, leaving: list[Tab], page: Tab) -> None:
+    leaving.append(page)
+    lab.go(page, "edit", "Total", "?subject_id=M042&session=1")
+    expect(page.get_by_role("main")).to_contain_text("made by the pipeline's code")
+    expect(page.locator(".form")).to_have_count(0)

@@ -1,0 +1,205 @@
+"""A day's entering in a real browser: twenty rows without the mouse, two windows, what is unusual, what is missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+import dj_panel as dj
+from dj_panel.apps.services import Services
+from dj_panel.apps.site import Site, serve
+from tests.browser.test_entry import PAGES, Lab
+from tests.entry_tables import pipeline_of
+
+on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+COUNT_MOUSE = """
+    window.mouse = 0
+    for (const kind of ["mousedown", "click", "pointerdown", "touchstart"]) {
+      addEventListener(kind, (event) => { if (event.isTrusted && event.detail !== 0) window.mouse += 1 }, true)
+    }
+"""
+
+
+def declare(schema: dj.Schema) -> Any:
+    @schema
+    class Rig(dj.Lookup):
+        definition = """
+        rig : varchar(8)
+        ---
+        place = "" : varchar(20)
+        """
+
+    @schema
+    class Animal(dj.Manual):
+        definition = """
+        animal : varchar(8)
+        ---
+        -> [nullable] Rig
+        """
+
+    @schema
+    class Weighing(dj.Manual):
+        definition = """
+        -> Animal
+        n : int16
+        ---
+        day : date
+        weight : decimal(6,2)  # (g)
+        note = null : varchar(20)
+        extra = null : json
+        trace = null : <blob>
+        """
+
+    return pipeline_of(schema)
+
+
+@pytest.fixture
+def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
+    services = Services(declare(schema))
+    running = serve(Site(PAGES, services, title="Test lab", user="ana"), port=port, threaded=True)
+    lab = Lab(running, services, page)
+    lab.rows("Animal").insert([(f"A{i}", None) for i in (1, 2)])
+    yield lab
+    page.goto("about:blank")
+    running.stop()
+    services.close()
+
+
+def test_twenty_weighings_are_entered_without_the_mouse_and_none_is_lost(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    tab.evaluate(COUNT_MOUSE)
+    lab.type("A1")
+    lab.press("Tab")
+    expect(lab.field("Animal")).to_have_value("A1")
+    expect(lab.field("N")).to_be_focused()
+    lab.type("1")
+    lab.press("Tab")
+    for n in range(1, 21):
+        expect(lab.field("Day")).to_be_focused()
+        expect(lab.field("N")).to_have_value(str(n))
+        lab.type("2026-03-01")
+        lab.press("Tab")
+        lab.type(f"25.{n:02d}")
+        lab.press("Enter")
+        lab.expect_saved(f"Weighing A1 · {n} ")
+    assert tab.evaluate("window.mouse") == 0
+    rows = lab.rows("Weighing").to_dicts(order_by="n")
+    assert [(row["n"], str(row["weight"])) for row in rows] == [(n, f"25.{n:02d}") for n in range(1, 21)]
+
+
+@on_one_server
+def test_two_windows_on_one_table_keep_a_draft_each_and_the_oldest_is_offered_first(
+    lab: Lab, open_page: Callable[..., Tab]
+) -> None:
+    first = lab.open("Animal")
+    lab.type("old")
+    second = Lab(lab.running, lab.services, open_page())
+    second.open("Animal")
+    expect(second.field("Animal")).to_have_value("")
+    second.type("new")
+    expect(second.field("Animal")).to_have_value("new")
+    expect(lab.field("Animal")).to_have_value("old")
+    first.goto("about:blank")
+    second.tab.goto("about:blank")
+    lab.open("Animal")
+    expect(lab.field("Animal")).to_have_value("old")
+    expect(first.get_by_text("Another draft is kept for afterwards")).to_be_visible()
+    lab.press("Control+Enter")
+    lab.expect_saved("Animal old")
+    expect(lab.field("Animal")).to_have_value("new")
+    lab.press("Control+Enter")
+    lab.expect_saved("Animal new")
+    expect(lab.field("Animal")).to_have_value("")
+    assert {row["animal"] for row in lab.rows("Animal").to_dicts()} == {"A1", "A2", "old", "new"}
+
+
+@on_one_server
+def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing_is_made_in_place(
+    lab: Lab,
+) -> None:
+    values = (24.9, 25.0, 25.2, 24.8)
+    lab.rows("Weighing").insert(
+        {"animal": "A1", "n": n, "day": "2026-01-01", "weight": value} for n, value in enumerate(values, 1)
+    )
+    tab = lab.open("Weighing", "?animal=A1&n=2&day=2026-01-01")
+
+    # what an empty field becomes is said, and an empty text is told from none
+    note = tab.locator(".field", has=tab.get_by_label(re.compile("^Note"))).first
+    expect(note.locator(".chip")).to_have_text("NULL")
+    lab.field("Note").focus()
+    lab.press("Alt+e")
+    expect(note.locator(".chip")).to_have_text("empty text")
+
+    # JSON is read while it is typed
+    lab.field("Extra").fill('{"a": 1')
+    expect(lab.field("Extra")).to_have_accessible_description(re.compile("Not yet valid JSON"))
+    lab.field("Extra").fill('{"a": 1}')
+    expect(lab.field("Extra")).to_have_accessible_description("Valid JSON: a")
+
+    # numbers may be pasted
+    tab.get_by_role("button", name="Paste numbers: Trace").click()
+    tab.get_by_role("textbox", name="Numbers of Trace").fill("1 2 3\n4 5 6")
+    tab.get_by_role("button", name="Use these numbers").click()
+    expect(tab.get_by_text("11 bytes · 2 × 3, float64")).to_be_visible()
+
+    # the key is taken: in what do the two differ?
+    lab.field("Weight").fill("2.5")
+    lab.press("Control+Enter")
+    tab.get_by_role("button", name="Compare").click()
+    expect(tab.get_by_role("row", name="Weight 25.00 2.5")).to_be_visible()
+    tab.get_by_role("button", name="Use next free number: 5").click()
+
+    # unusual: the tick takes the focus, and Space and Ctrl+Enter save
+    lab.press("Control+Enter")
+    tick = tab.get_by_role("checkbox", name=re.compile("2.5.*far from the last values of this Animal"))
+    expect(tick).to_be_focused()
+    expect(tab.get_by_role("alert").filter(has_text="One value is unusual")).to_be_visible()
+    assert len(lab.rows("Weighing")) == 4
+    lab.press("Space", "Control+Enter")
+    lab.expect_saved("Weighing A1 · 5")
+    row = (lab.rows("Weighing") & {"n": 5}).fetch1()
+    assert (str(row["weight"]), row["note"], row["extra"], row["trace"].tolist()) == (
+        "2.50",
+        "",
+        {"a": 1},
+        [[1, 2, 3], [4, 5, 6]],
+    )
+
+    # another row like it
+    tab.get_by_role("button", name="New row like Weighing A1 · 5").click()
+    expect(lab.field("Weight")).to_have_value("2.50")
+    expect(lab.field("N")).to_have_value("6")
+
+    # the animal is not there yet: it is made in a panel, with its rig in a panel over that
+    lab.field("Animal").fill("A9")
+    lab.press("Alt+Enter")
+    panel = tab.get_by_role("dialog", name="New Animal")
+    expect(panel.get_by_role("textbox", name=re.compile("^Animal"))).to_have_value("A9")
+    panel.get_by_role("combobox", name=re.compile("^Rig")).fill("two")
+    lab.press("Alt+Enter")
+    inner = tab.get_by_role("dialog", name="New Rig")
+    expect(inner.get_by_role("textbox", name=re.compile("^Rig"))).to_have_value("two")
+    inner.get_by_role("button", name="Save", exact=True).click()
+    expect(inner).to_have_count(0)
+    expect(panel.get_by_role("combobox", name=re.compile("^Rig"))).to_have_value("two")
+    panel.get_by_role("combobox", name=re.compile("^Rig")).press("Control+Enter")
+    expect(panel).to_have_count(0)
+    expect(lab.field("Animal")).to_have_value("A9")
+    expect(lab.field("Animal")).to_be_focused()
+    assert (lab.rows("Animal") & {"animal": "A9"}).fetch1("rig") == "two"
+
+    # a preset brings all but the number back
+    tab.get_by_role("button", name="Save as preset…").click()
+    lab.type("light")
+    lab.press("Enter")
+    tab.get_by_role("button", name="Clear").click()
+    expect(lab.field("Weight")).to_have_value("")
+    tab.get_by_role("combobox", name="Preset").select_option("light")
+    expect(lab.field("Weight")).to_have_value("2.50")
+    expect(lab.field("Animal")).to_have_value("A9")

@@ -1,0 +1,195 @@
+"""Importing rows in a real browser: pasted, checked, corrected at the cell, written once, taken back."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, WebSocketRoute, expect
+from playwright.sync_api import Page as Tab
+
+import dj_panel as dj
+from dj_panel.apps.importing import ImportPage
+from dj_panel.apps.markup import html_pane
+from dj_panel.apps.page import Page
+from dj_panel.apps.services import Services
+from dj_panel.apps.services.mapping import REASON_HEADER
+from dj_panel.apps.site import RunningSite, Site, serve
+from tests.entry_tables import HOSTILE, declare
+
+
+class Plain(Page):
+    """Stands for the pages that links lead to."""
+
+    title = "Elsewhere"
+
+    async def load(self) -> Any:
+        return html_pane("<p>elsewhere</p>")
+
+
+# A busy machine makes a page slow, and no promise false.
+expect.set_options(timeout=60_000)
+
+PAGES: dict[str, type[Page]] = {"home": Plain, "table": Plain, "enter": Plain, "import": ImportPage}
+
+
+class Lab:
+    """A served pipeline and the page that a test looks at."""
+
+    def __init__(self, running: RunningSite, services: Services, tab: Tab) -> None:
+        self.running = running
+        self.services = services
+        self.tab = tab
+        self.schema = services.tables()[0].schema
+
+    def rows(self, table: str) -> Any:
+        return self.services.pipeline[f"{self.schema}.{table}"]()
+
+    def open(self, table: str) -> Tab:
+        self.tab.goto("about:blank")
+        self.tab.goto(f"{self.running.url}#/import/{self.schema}.{table}")
+        expect(self.tab.get_by_label("Rows from a spreadsheet")).to_be_focused()
+        return self.tab
+
+    def paste(self, text: str) -> None:
+        box = self.tab.get_by_label("Rows from a spreadsheet")
+        box.fill(text)
+        box.press("Control+Enter")
+
+    def chip(self, name: str) -> Locator:
+        return self.tab.get_by_role("group", name="Rows by class").get_by_role("button", name=name)
+
+    def bad(self) -> Locator:
+        return self.tab.locator("td[aria-invalid=true]")
+
+
+@pytest.fixture
+def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
+    services = Services(declare(schema))
+    running = serve(Site(PAGES, services, title="Test lab", user="ana"), port=port, threaded=True)
+    lab = Lab(running, services, page)
+    yield lab
+    page.goto("about:blank")
+    running.stop()
+    services.close()
+
+
+def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_back(lab: Lab) -> None:
+    wrong = {
+        3: ("species", "cow"), 77: ("sex", "x"), 200: ("birth", "31/31/2026"), 333: ("weight", "heavy"),
+        501: ("temperature", "1,5,2"), 760: ("subject_id", "M0000000012"), 999: ("is_active", "perhaps"),
+    }  # fmt: skip
+    names = ["subject_id", "species", "sex", "birth", "weight", "temperature", "is_active"]
+    lines = ["\t".join(names)]
+    for n in range(1000):
+        row = dict(zip(names, (f"M{n:04d}", "mouse", "F", "2026-01-02", "20.5", "37.1", "yes"), strict=True))
+        row |= dict([wrong[n]]) if n in wrong else {}
+        lines.append("\t".join(row.values()))
+    tab = lab.open("Subject")
+    lab.paste("\n".join(lines))
+    expect(lab.chip("Invalid")).to_contain_text("7")
+    expect(lab.chip("New")).to_contain_text("993")
+    expect(tab.get_by_role("button", name="Import 993 rows")).to_have_attribute("aria-disabled", "true")
+    assert len(lab.rows("Subject")) == 0
+    lab.chip("Invalid").click()
+    expect(lab.bad()).to_have_count(7)
+    for cell, (position, (_, text)) in zip(lab.bad().all(), wrong.items(), strict=True):
+        expect(cell.locator("xpath=..").get_by_role("rowheader")).to_have_text(str(position + 2))
+        expect(cell.locator(".text")).to_have_text(text)
+        expect(cell.locator(".message")).not_to_be_empty()
+    # with the keyboard alone: F8 goes to the next problem, a letter begins to edit, Enter keeps it
+    lab.chip("All").click()
+    expect(tab.get_by_text("1–50 of 1,000")).to_be_visible()
+    right = ["mouse", "F", "2026-01-02", "20.5", "37.1", "M0760", "yes"]
+    tab.locator("tbody td[tabindex='0']").focus()
+    for number, text in enumerate(right, 1):
+        tab.keyboard.press("F8")
+        expect(tab.locator("td[aria-invalid=true]:focus")).to_have_count(1)
+        tab.keyboard.type(text)
+        tab.keyboard.press("Enter")
+        tab.keyboard.type("going on")  # in the cell below, while the server checks the one above
+        expect(lab.chip("Invalid")).to_contain_text(str(7 - number))
+        expect(tab.locator("tbody input:focus")).to_have_value("going on")
+        tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="Import 1,000 rows").dblclick()
+    expect(tab.get_by_text("Imported 1,000 rows into")).to_be_visible()
+    assert len(lab.rows("Subject")) == 1000
+    tab.reload()
+    tab.get_by_role("button", name="Undo import").click()
+    expect(tab.get_by_text("Taken back: 1,000 rows")).to_be_visible()
+    assert len(lab.rows("Subject")) == 0
+
+
+# What the page alone decides is tried on one server.
+on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+@on_one_server
+def test_a_file_of_another_kind_gets_a_message_and_hostile_text_stays_text(lab: Lab, tmp_path: Path) -> None:
+    tab = lab.open("Subject")
+    picture = tmp_path / "photo.csv"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    tab.get_by_label("A file", exact=True).set_input_files(picture)
+    expect(tab.get_by_role("alert")).to_contain_text("This is no table")
+    tab.get_by_role("link", name="Another file").click()
+    expect(tab.get_by_label("Rows from a spreadsheet")).to_be_focused()
+    file = tmp_path / f"{HOSTILE}.csv".replace("/", "")
+    with file.open("w", newline="") as out:
+        csv.writer(out, delimiter=";").writerows(
+            [
+                ["Subject ID", "Species", HOSTILE, "Remarks", "temperature"],
+                [HOSTILE, HOSTILE, "", "=1+1", "1,234"],
+            ]
+        )
+    tab.get_by_label("A file", exact=True).set_input_files(file)
+    expect(tab.get_by_text("What does 1,234 mean in this file?")).to_be_visible()
+    tab.get_by_role("button", name="1.234 (decimal comma)").click()
+    expect(tab.get_by_text("What does 1,234 mean in this file?")).to_have_count(0)
+    expect(tab.get_by_text(f"4 of 5 columns are used; ignored: {HOSTILE}")).to_be_visible()
+    expect(lab.bad()).to_have_count(2)
+    expect(lab.bad().nth(1).locator(".text")).to_have_text(HOSTILE)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name=re.compile("Download 1 rejected")).click()
+    rows = list(csv.reader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
+    assert rows[0][-1] == REASON_HEADER
+    assert rows[1][3] == "'=1+1"
+    assert "broken in" not in tab.title()
+    answer = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}).response
+    assert answer["passes"]
+    assert [v["id"] for v in answer["violations"] if v["impact"] in ("serious", "critical")] == []
+    for width in (320, 1280):
+        tab.set_viewport_size({"width": width, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@on_one_server
+def test_a_connection_that_is_cut_while_a_file_is_sent_leaves_a_message_and_no_row(lab: Lab) -> None:
+    is_cut: list[bool] = []
+
+    def forward(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def send(message: str | bytes) -> None:
+            if "piece" in str(message) and not is_cut:
+                is_cut.append(True)
+            if not is_cut:
+                server.send(message)
+
+        route.on_message(send)
+
+    lab.tab.route_web_socket(re.compile("/ws"), forward)
+    lab.tab.clock.install()
+    tab = lab.open("Person")
+    lab.paste("person\ncy\n")
+    expect(tab.get_by_text("Sending Pasted rows")).to_be_visible()
+    while not is_cut:
+        tab.wait_for_timeout(50)
+    tab.clock.fast_forward(60_000)
+    expect(tab.get_by_role("alert")).to_contain_text("The server does not answer. Nothing was imported.")
+    expect(tab.get_by_label("Rows from a spreadsheet")).to_have_value("person\ncy\n")
+    assert len(lab.rows("Person")) == 0
