@@ -261,6 +261,7 @@ def theme_config(*, dark: bool) -> dict[str, Any]:
                 "styleOverrides": {"paper": {"borderColor": c.border, "backgroundColor": c.surface}}
             },
             "MuiOutlinedInput": {"styleOverrides": {"notchedOutline": {"borderColor": c.border_strong}}},
+            "MuiToggleButton": {"styleOverrides": {"root": {"&:not(.Mui-selected)": {"color": c.muted}}}},
             "MuiTooltip": {
                 "styleOverrides": {
                     "tooltip": {"backgroundColor": c.text, "color": c.surface, "fontSize": "0.75rem"},

@@ -13,13 +13,14 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from dj_panel.core.catalog import Catalog
 from dj_panel.core.dialect import Dialect, MySQL, SQLite, Statement
 from dj_panel.core.dialect.columns import Batch
+from dj_panel.core.dialect.protocol import Pack
 from dj_panel.core.errors import DataJointError, LostConnectionError, TransactionError, UnknownOutcomeError
 from dj_panel.core.session import Result, Session
 from dj_panel.core.settings import Settings
@@ -166,20 +167,24 @@ class Connection:
         rows: list[Sequence[Any]] = self.query(sql, parameters).fetchall()
         return rows
 
-    def write_rows(self, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Run an INSERT for many rows; to be called in a transaction, for it may take several statements.
+    def packer(self) -> Pack:
+        """Return what makes an INSERT, written for one row, and many rows' values into :meth:`write_packed`'s pieces.
 
-        Parameters
-        ----------
-        sql
-            With the placeholders of one row: ``INSERT INTO … VALUES (%s, %s)``.
-        columns
-            The values of each placeholder.
+        What it returns asks nothing of the server, and may be called in any thread.
         """
+        return self.dialect.packer(self._session().raw)
+
+    def write_packed(self, pieces: Iterable[Any]) -> None:
+        """Run the pieces of an INSERT, in a transaction, for there may be several statements."""
         session = self._session()
         if self._is_deferred and not session.depth:
             session = self._begun()
-        self._guarded(session, lambda cursor: self.dialect.write_rows(session.raw, cursor, sql, columns))
+
+        def run(cursor: Any) -> None:
+            for piece in pieces:
+                self.dialect.run_piece(cursor, piece)
+
+        self._guarded(session, run)
 
     def _execute(self, session: Session, sql: str, parameters: Sequence[Any]) -> Result:
         def execute(cursor: Any) -> Result:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal
 
-from dj_panel.core.algebra import Node
+from dj_panel.core.algebra import Node, Ordering
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
@@ -368,7 +368,7 @@ class History:
         last = ""
         while self.is_there:
             # Restricted to what follows the last one, every page costs the same.
-            rows = self._table(ENTRIES) & {"entry_batch": batch} & f"entry_id > '{last}'"
+            rows = self._table(ENTRIES) & {"entry_batch": batch} & Ordering("entry_id", ">", last)
             found = rows.to_dicts(order_by="entry_id", limit=_PAGE)
             yield from map(self._read, found)
             if len(found) < _PAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
@@ -27,6 +28,7 @@ _HELD_BYTES = 64_000_000
 _CELL_BYTES = 64
 _LARGE = ("bytes", "json", "other")
 
+_Columns = Mapping[str, list[Any]]
 _Rows = tuple[Block, list[Block]]
 """Rows as they were given, and as the driver takes them."""
 
@@ -108,8 +110,10 @@ class Inserter:
                 self._insert_stream(reader, most, chain(held, blocks))
             elif sum(given.n_rows for given, _ in held) == 1 and not self._connection.in_transaction:
                 self._write_all(held)
-            else:
+            elif len(held) == 1 or self._looks_first:
                 self._connection.retried(lambda: self._write_all(held))
+            else:
+                self._connection.retried(lambda: self._write_ahead(held))
         except (DuplicateError, IntegrityError) as error:
             if self._refused is None:
                 raise  # not from these rows, but from what makes them
@@ -177,26 +181,64 @@ class Inserter:
                 self._write(block)
             self._refused = None
 
-    def _write(self, block: Block) -> None:
-        dialect = self._connection.dialect
-        on_duplicate = self._on_duplicate
-        if (
-            on_duplicate == "skip"
-            and dialect.skip_hides_unique
+    def _write_ahead(self, held: Sequence[_Rows]) -> None:
+        """Write rows that are all there: while the server works on a block, a thread makes the next one ready."""
+        pack = self._connection.packer()
+
+        def ready(encoded: Sequence[Block]) -> list[tuple[_Columns, list[Any]]]:
+            found = []
+            for block in encoded:
+                sql, columns = self._statement(block, self._on_duplicate)
+                try:
+                    found.append((columns, list(pack(sql, list(columns.values())))))
+                except ValueRefusedError as error:
+                    raise self._located(error, columns) from error
+            return found
+
+        with ThreadPoolExecutor(1, "dj_panel-insert") as pool:
+            coming = pool.submit(ready, held[0][1])
+            for position, (given, _) in enumerate(held, 1):
+                self._refused = given
+                pieces_of_blocks = coming.result()
+                if position < len(held):
+                    coming = pool.submit(ready, held[position][1])
+                for columns, pieces in pieces_of_blocks:
+                    self._run(columns, pieces)
+        self._refused = None
+
+    @property
+    def _looks_first(self) -> bool:
+        """Whether rows must be looked for before others are written: a server would pass over too many."""
+        return (
+            self._on_duplicate == "skip"
+            and self._connection.dialect.skip_hides_unique
             and any(i.unique for i in self._table.indexes)
-        ):
+        )
+
+    def _write(self, block: Block) -> None:
+        on_duplicate = self._on_duplicate
+        if self._looks_first:
             block = self._without_taken_keys(block)
             on_duplicate = "error"
             if not block.n_rows:
                 return
+        sql, columns = self._statement(block, on_duplicate)
+        self._run(columns, self._connection.packer()(sql, list(columns.values())))
+
+    def _statement(self, block: Block, on_duplicate: str) -> tuple[str, _Columns]:
+        """Return the INSERT of one row, and the values of many."""
+        dialect = self._connection.dialect
         columns = block.columns
         if not columns:
             # Every value is a default: only a singleton, or a table that numbers its rows.
             columns = {self._key[0]: [self._default_key()] * block.n_rows}
         marks = ", ".join([dialect.placeholder] * len(columns))
         sql = dialect.insert(self._table.name, list(columns), f"VALUES ({marks})", on_duplicate, self._key)
+        return sql, columns
+
+    def _run(self, columns: _Columns, pieces: Iterable[Any]) -> None:
         try:
-            self._connection.write_rows(sql, list(columns.values()))
+            self._connection.write_packed(pieces)
         except ValueRefusedError as error:
             raise self._located(error, columns) from error
 

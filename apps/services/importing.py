@@ -87,7 +87,7 @@ class Importing:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._folder = tempfile.TemporaryDirectory(prefix="dj-panel-import-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._batches: dict[str, Batch] = {}
 
     def stop(self) -> None:
@@ -100,7 +100,9 @@ class Importing:
         for batch in self._batches.values():
             batch.close()
         self._batches.clear()
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     # ------------------------------------------------------------------ what there is
     def table(self, name: str) -> TableInfo:
@@ -139,6 +141,8 @@ class Importing:
                 raise UnreadableFileError("Too many imports are at work. Try again when one of them is done.")
             await self.drop(min(idle, key=lambda b: b.used_at))
         token = secrets.token_urlsafe(18)
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="dj-panel-import-")
         folder = Path(self._folder.name) / token
         folder.mkdir(mode=0o700)
         batch = Batch(token, table, user, name, path.replace(folder / "file"), folder)

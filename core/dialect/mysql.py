@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -26,6 +26,7 @@ from dj_panel.core.dialect.mysql_structure import MySQLStructure
 from dj_panel.core.dialect.protocol import (
     TOO_SLOW,
     Convert,
+    Pack,
     RawConnection,
     Statement,
     json_text,
@@ -164,12 +165,19 @@ class MySQL(MySQLStructure):
         if n_bytes + 1024 > limit:
             raise _too_large(n_bytes, limit)
 
-    def write_rows(self, raw: RawConnection, cursor: Any, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        limit = raw.max_allowed_packet  # type: ignore[attr-defined]
-        for statement in packed_inserts(raw.escape, sql, columns, limit - 1024):  # type: ignore[attr-defined]
-            if len(statement) + 1024 > limit:
-                raise _too_large(len(statement), limit)
-            cursor.execute(statement)
+    def packer(self, raw: RawConnection) -> Pack:
+        escape, limit = raw.escape, raw.max_allowed_packet  # type: ignore[attr-defined]
+
+        def pack(sql: str, columns: Sequence[Sequence[Any]]) -> Iterator[bytes]:
+            for statement in packed_inserts(escape, sql, columns, limit - 1024):
+                if len(statement) + 1024 > limit:
+                    raise _too_large(len(statement), limit)
+                yield statement
+
+        return pack
+
+    def run_piece(self, cursor: Any, piece: Any) -> None:
+        cursor.execute(piece)
 
     def connection_id(self, raw: RawConnection) -> int:
         return int(raw.thread_id())  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -115,6 +115,7 @@ class AlterScript(NamedTuple):
 
 
 Query = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
+Pack = Callable[[str, Sequence[Sequence[Any]]], Iterator[Any]]
 """Runs a query and returns all its rows; given by the connection."""
 
 Convert = Callable[[Any], Any]
@@ -168,8 +169,16 @@ class Dialect(ABC):
     def check_size(self, raw: RawConnection, sql: str, parameters: Sequence[Any]) -> None:  # noqa: B027
         """Raise :class:`ValueRefusedError` for a statement that the server would cut the connection for."""
 
-    def write_rows(self, raw: RawConnection, cursor: Any, sql: str, columns: Sequence[Sequence[Any]]) -> None:
-        """Run an INSERT, written for one row, for the many rows whose values are given by column."""
+    def packer(self, raw: RawConnection) -> Pack:
+        """Return what makes pieces to be run of an INSERT, written for one row, and of many rows' values by column.
+
+        It asks nothing of the server, and may be called in any thread.
+        """
+        return lambda sql, columns: iter([(sql, columns)])
+
+    def run_piece(self, cursor: Any, piece: Any) -> None:
+        """Run a piece that a :meth:`packer` has made."""
+        sql, columns = piece
         cursor.executemany(sql, zip(*columns, strict=True))
 
     @abstractmethod

@@ -19,7 +19,6 @@ import pytest
 
 import dj_panel as dj
 from dj_panel.core import inserting
-from dj_panel.core.connection import Connection
 from tests.conftest import Backend
 from tests.counting import counted_statements
 from tests.lab_tables import declare_lab, fill_lab
@@ -224,15 +223,15 @@ def test_of_an_iterator_only_a_few_blocks_are_held(readings: Any, monkeypatch: p
         for begun in range(1, 4001):
             yield {"reading": begun, "wave": np.zeros(100)}
 
-    write_rows = Connection.write_rows
+    run = inserting.Inserter._run
 
-    def spying(self: Any, sql: str, columns: Any) -> None:
+    def spying(self: Any, columns: Any, pieces: Any) -> None:
         nonlocal written
         held.append(begun - written)
-        write_rows(self, sql, columns)
-        written += len(columns[0])
+        run(self, columns, pieces)
+        written += len(columns["reading"])
 
-    monkeypatch.setattr(Connection, "write_rows", spying)
+    monkeypatch.setattr(inserting.Inserter, "_run", spying)
     readings.insert(rows(), chunk_size=200)
     assert written == len(readings) == 4000
     assert max(held) <= 600
