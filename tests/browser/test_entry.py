@@ -480,6 +480,7 @@ def test_a_killed_server_takes_nothing_of_what_was_typed(server: Server, page: T
 
 
 @pytest.mark.console_errors(LOST)
+@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
 def test_a_server_that_died_while_saving_has_saved_once(
     server: Server, page: Tab, backend: Backend, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -63,20 +64,21 @@ STATUS = {
 
 @dataclass
 class Served:
-    """The diagram of the page opened last, and how to change it from a test."""
+    """The diagram of the page opened last, and how to change it, wherever it is open, from a test."""
 
     url: str = ""
     view: GraphView = field(default_factory=GraphView)
-    document: Document = field(default_factory=Document)
+    shown: list[tuple[GraphView, Document]] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
     def change(self, **params: Any) -> None:
         """Set parameters of the diagram as a callback on the server would."""
 
-        def update() -> None:
-            self.view.param.update(**params)
+        def update(view: GraphView) -> None:
+            view.param.update(**params)
 
-        self.document.add_next_tick_callback(update)
+        for view, document in self.shown:
+            document.add_next_tick_callback(partial(update, view))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def served() -> Iterator[Served]:
 
     def app() -> Viewable:
         served.view = GraphView(**arrange(NODES, EDGES), status=STATUS)
-        served.document = curdoc()
+        served.shown.append((served.view, curdoc()))
         served.opened.clear()
         served.view.param.watch(lambda event: served.opened.append(event.new), "opened", onlychanged=False)
         main = pn.Column(served.view, sizing_mode="stretch_both")
@@ -110,6 +112,7 @@ def answers(port: int) -> bool:
 
 @pytest.fixture
 def graph(served: Served, page: Page) -> Page:
+    served.shown.clear()
     page.goto(served.url)
     expect(node(page, "Session")).to_be_visible()
     return page
