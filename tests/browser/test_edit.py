@@ -75,7 +75,6 @@ def review(tab: Tab, field: str, text: str) -> None:
     tab.keyboard.press("Control+Enter")
 
 
-@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
 def test_the_second_of_two_tabs_sees_the_difference_and_loses_nothing(
     lab: Lab, leaving: list[Tab], open_page: OpenPage
 ) -> None:
@@ -146,7 +145,6 @@ def test_a_change_survives_a_reload_and_older_values_come_back_as_a_change(
     assert str(lab.subject["weight"]) == "20.00"
 
 
-@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
 def test_a_row_that_arrives_before_the_confirmation_stops_the_deletion(
     lab: Lab, leaving: list[Tab], page: Tab
 ) -> None:

@@ -232,7 +232,6 @@ def test_every_kind_of_wrong_text_is_told_at_its_field_and_nothing_is_written(la
     expect(lab.field("Weight")).not_to_have_attribute("aria-invalid", "true")
 
 
-@on_one_server
 def test_a_parent_that_is_not_there_is_told_with_the_nearest(lab: Lab) -> None:
     lab.open("Session")
     lab.type("M0041")
@@ -243,7 +242,6 @@ def test_a_parent_that_is_not_there_is_told_with_the_nearest(lab: Lab) -> None:
     expect(lab.field("Subject")).to_have_value("M0041")
 
 
-@on_one_server
 def test_a_taken_key_offers_to_open_it_or_the_next_number(lab: Lab) -> None:
     lab.rows("Session").insert1({"subject_id": "M042", "session": 1, "day": "2026-01-01"})
     tab = lab.open("Session", "?subject_id=M042")
@@ -308,7 +306,6 @@ def test_a_double_click_saves_one_row(lab: Lab) -> None:
     expect(tab.locator(".saved li")).to_have_count(1)
 
 
-@on_one_server
 def test_undo_takes_the_row_back_and_gives_the_text_back(lab: Lab) -> None:
     tab = lab.open("Person")
     lab.type("carla")
@@ -320,7 +317,6 @@ def test_undo_takes_the_row_back_and_gives_the_text_back(lab: Lab) -> None:
     assert len(lab.rows("Person")) == 2
 
 
-@on_one_server
 def test_undo_says_why_it_cannot(lab: Lab) -> None:
     tab = lab.open("Person")
     lab.type("carla")
@@ -480,7 +476,6 @@ def test_a_killed_server_takes_nothing_of_what_was_typed(server: Server, page: T
 
 
 @pytest.mark.console_errors(LOST)
-@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
 def test_a_server_that_died_while_saving_has_saved_once(
     server: Server, page: Tab, backend: Backend, tmp_path: Path
 ) -> None:

@@ -71,7 +71,6 @@ def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
     services.close()
 
 
-@on_one_server
 def test_twenty_weighings_are_entered_without_the_mouse_and_none_is_lost(lab: Lab) -> None:
     tab = lab.open("Weighing")
     tab.evaluate(COUNT_MOUSE)

@@ -24,8 +24,6 @@ from tests.browser.conftest import OpenPage
 from tests.servers import MariaDBServer
 
 LONG_MS = 120_000
-# Where only the page is in question; the services behind it are tested on both servers.
-on_one_server = pytest.mark.parametrize("lab", ["sqlite"], indirect=True)
 
 
 class DemoLab:
@@ -210,7 +208,6 @@ def test_the_whole_job_with_the_keyboard_alone(lab: DemoLab, open_page: OpenPage
     expect(tab.get_by_role("main")).to_contain_text("The pulse signal is flat")
 
 
-@on_one_server
 def test_a_long_signal_and_a_stack_are_looked_into_with_the_keyboard_alone(
     lab: DemoLab, open_page: OpenPage
 ) -> None:
@@ -255,7 +252,6 @@ def test_a_long_signal_and_a_stack_are_looked_into_with_the_keyboard_alone(
 @pytest.mark.console_errors(
     r"WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull"
 )
-@pytest.mark.parametrize("lab", ["mariadb"], indirect=True)
 def test_what_was_confirmed_survives_a_killed_server(lab: DemoLab, open_page: OpenPage) -> None:
     tab = show(open_page(), lab, f"#/enter/{lab.schema}subject.Subject")
     enter_subject(tab, "HV-98")

@@ -79,7 +79,6 @@ def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
     services.close()
 
 
-@pytest.mark.parametrize("backend", ["mariadb"], indirect=True)
 def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_back(lab: Lab) -> None:
     wrong = {
         3: ("species", "cow"), 77: ("sex", "x"), 200: ("birth", "31/31/2026"), 333: ("weight", "heavy"),
