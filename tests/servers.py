@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,7 +95,7 @@ class MariaDBServer:
 
     def connect(self, **options: Any) -> pymysql.connections.Connection[Any]:
         """Return a new autocommit connection; `options` are PyMySQL's."""
-        options = {"autocommit": True} | options
+        options = {"autocommit": True, "ssl_disabled": True} | options
         return pymysql.connect(
             host=self.host, port=self.port, user=self.user, password=self.password, **options
         )
@@ -137,7 +137,9 @@ _THROWN_AWAY = (
 
 
 @contextmanager
-def private_mariadb(folder: Path, *, durable: bool = False) -> Iterator[MariaDBServer]:
+def private_mariadb(
+    folder: Path, *, durable: bool = False, arguments: Sequence[str] = ()
+) -> Iterator[MariaDBServer]:
     """Start a MariaDB server with its data in `folder`, and stop it and remove its data at the end.
 
     Parameters
@@ -146,6 +148,8 @@ def private_mariadb(folder: Path, *, durable: bool = False) -> Iterator[MariaDBS
         A folder that does not exist yet; its parent does.
     durable
         Whether the server waits for the disk at each commit, as one in service does, which is to be measured.
+    arguments
+        Others for the server's command line.
 
     Raises
     ------
@@ -160,7 +164,7 @@ def private_mariadb(folder: Path, *, durable: bool = False) -> Iterator[MariaDBS
     folder.mkdir()
     try:
         _initialise(install, folder)
-        process, server = _start(mariadbd, folder, durable=durable)
+        process, server = _start(mariadbd, folder, [*(_IN_SERVICE if durable else _THROWN_AWAY), *arguments])
         try:
             yield server
         finally:
@@ -259,12 +263,12 @@ def _initialise(install: str, folder: Path) -> None:
 
 
 def _start(
-    mariadbd: str, folder: Path, *, durable: bool = False
+    mariadbd: str, folder: Path, arguments: Sequence[str]
 ) -> tuple[subprocess.Popen[bytes], MariaDBServer]:
     for attempt in range(1, PORT_ATTEMPTS + 1):
         server = MariaDBServer("127.0.0.1", free_port(), "dj_test", secrets.token_urlsafe(12))
         with (folder / "server.log").open("w+b") as log:
-            process = _launch(mariadbd, folder, server, log, durable=durable)
+            process = _launch(mariadbd, folder, server, log, arguments)
             try:
                 _wait_until_ready(process, server, log)
             except ServerStartError as error:
@@ -281,7 +285,7 @@ def _start(
 
 
 def _launch(
-    mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes], *, durable: bool
+    mariadbd: str, folder: Path, server: MariaDBServer, log: IO[bytes], arguments: Sequence[str]
 ) -> subprocess.Popen[bytes]:
     temporary = folder / "temporary"
     temporary.mkdir(exist_ok=True)
@@ -306,7 +310,7 @@ def _launch(
         f"--port={server.port}",
         "--skip-name-resolve",
         "--performance-schema=OFF",
-        *(_IN_SERVICE if durable else _THROWN_AWAY),
+        *arguments,
         *_as_user(),
     ]
     if setpriv := find_program("setpriv"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -10,11 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import dj_panel as dj
 from dj_panel.core.settings import Settings
 from tests.conftest import Backend
-from tests.servers import MariaDBServer
+from tests.servers import MariaDBServer, private_mariadb
 
 
 def instance(backend: Backend, **settings: object) -> dj.Instance:
@@ -66,6 +70,41 @@ def test_tls_that_cannot_be_had_is_said_to_be_the_reason(mariadb: MariaDBServer)
     # the tests' own server has no certificate, and MySQL one that it signed itself
     with pytest.raises(dj.errors.LostConnectionError, match=r"offers no TLS|certificate .*\"ca\":"):
         lab.list_schemas()
+
+
+def test_tls_is_used_without_being_asked_for_where_the_server_has_it(tmp_path: Path) -> None:
+    key, certificate = write_certificate(tmp_path)
+    arguments = (f"--ssl-key={key}", f"--ssl-cert={certificate}")
+    with private_mariadb(tmp_path / "server", arguments=arguments) as server:
+        lab = dj.Instance(server.host, server.user, server.password, server.port)
+        (row,) = lab.connection.query("SHOW STATUS LIKE 'Ssl_cipher'")
+        assert row[1]
+        lab.close()
+        lab = dj.Instance(
+            server.host, server.user, server.password, server.port, use_tls={"ca": str(certificate)}
+        )
+        with pytest.raises(dj.errors.LostConnectionError, match="made out to another name"):
+            lab.list_schemas()
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a key and a certificate that it has signed itself, for a machine of another name."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "elsewhere.example")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(1)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("elsewhere.example")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    return folder / "key.pem", folder / "certificate.pem"
 
 
 def test_the_settings_of_instances_are_apart(tmp_path: Path) -> None:
