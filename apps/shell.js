@@ -137,7 +137,7 @@ window.djPanelShell = (() => {
     else if (data.type === "go") { write(data.hash, data.replace); startWaiting() }
     else if (data.type === "record") { write(data.hash, true); shown = place(here()) }
     else if (data.type === "title") setTitle(data.title)
-    else if (data.type === "tables") { tables = data.names; fillJump() }
+    else if (data.type === "tables") { tables = data.names; fillJump(); if (isEntered) jump() }
     else if (data.type === "notice") notify(data)
   }
 
@@ -279,13 +279,14 @@ window.djPanelShell = (() => {
   }
 
   // ---- jump to a table
-  let tables = []
+  let tables = null                  // the names of all tables; null until they have come
   let chosen = 0
+  let isEntered = false              // Enter was pressed before they came: it counts when they do
   function matches(text) {
     const wanted = text.trim().toLowerCase()
     const entries = [
       ...links.map((a) => ({name: a.textContent.trim(), hint: "Page", hash: a.getAttribute("href")})),
-      ...tables.map((name) => ({
+      ...(tables ?? []).map((name) => ({
         name: name.slice(name.indexOf(".") + 1), hint: name.slice(0, Math.max(name.indexOf("."), 0)), full: name,
         hash: `#/table/${encodeURIComponent(name)}`,
       })),
@@ -313,7 +314,7 @@ window.djPanelShell = (() => {
       item.dataset.hash = entry.hash
       return item
     }))
-    $("jump-none").hidden = found.length > 0
+    $("jump-none").hidden = found.length > 0 || tables === null
     choose(0)
   }
   function choose(index) {
@@ -331,7 +332,16 @@ window.djPanelShell = (() => {
     send({type: "tables"})
     fillJump()
   }
+  function jump() {
+    isEntered = tables === null
+    const item = $("jump-list").children[chosen]
+    if (!item || isEntered) return
+    const hash = item.dataset.hash
+    leaveJump()
+    location.hash = hash
+  }
   function leaveJump() {
+    isEntered = false
     $("jump-panel").hidden = true
     $("jump").setAttribute("aria-expanded", "false")
     $("jump").removeAttribute("aria-activedescendant")
@@ -357,16 +367,14 @@ window.djPanelShell = (() => {
   for (const link of links) link.addEventListener("click", closeDrawer)
   $("skip").onclick = (event) => { event.preventDefault(); $("heading").focus(); $("main").scrollTop = 0 }
   $("jump").onfocus = openJump
-  $("jump").oninput = () => { openJump(); fillJump() }
+  $("jump").oninput = () => { isEntered = false; openJump(); fillJump() }
   $("search").addEventListener("focusout", (event) => { if (!$("search").contains(event.relatedTarget)) leaveJump() })
   $("jump").onkeydown = (event) => {
     if (event.key === "ArrowDown") choose(chosen + 1)
     else if (event.key === "ArrowUp") choose(chosen - 1)
     else if (event.key === "Escape") { leaveJump(); before?.focus?.() }
-    else if (event.key === "Enter") {
-      const item = $("jump-list").children[chosen]
-      if (item && !event.isComposing) { const hash = item.dataset.hash; leaveJump(); location.hash = hash }
-    } else return
+    else if (event.key === "Enter") { if (!event.isComposing) jump() }
+    else return
     event.preventDefault()
   }
   $("slash").checked = stored("dj-panel-slash") !== "off"

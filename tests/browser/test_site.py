@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -462,6 +463,28 @@ def test_typing_a_part_of_a_name_jumps_to_the_table(page: Tab, running: RunningS
     page.keyboard.press("Enter")
     expect(heading(page)).to_have_text("lab_session.Session.Experimenter")
     expect(jump).to_have_attribute("aria-expanded", "false")
+
+
+def test_enter_before_the_names_have_come_jumps_when_they_have(
+    page: Tab, running: RunningSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_at(page, running)
+    arrive = threading.Event()
+    send = Frame._send_table_names
+
+    async def send_late(frame: Frame) -> None:
+        await asyncio.to_thread(arrive.wait, 60)
+        await send(frame)
+
+    monkeypatch.setattr(Frame, "_send_table_names", send_late)
+    page.keyboard.press("/")
+    page.keyboard.type("home of exper")  # the letters of no page, yet the beginning of one's name
+    page.keyboard.press("Control+a")
+    page.keyboard.type("exper")
+    page.keyboard.press("Enter")
+    expect(heading(page)).to_have_text("Home")
+    arrive.set()
+    expect(heading(page)).to_have_text("lab_session.Session.Experimenter")
 
 
 def test_the_search_box_is_left_with_escape_and_walked_with_arrows(page: Tab, running: RunningSite) -> None:
