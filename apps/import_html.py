@@ -9,9 +9,9 @@ from dj_panel.apps.live import button, href, link
 from dj_panel.apps.markup import chip, escape, icon, tier_chip
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass
-from dj_panel.apps.services.batchwriting import PastImport
 from dj_panel.apps.services.mapping import importable, missing
 from dj_panel.apps.services.notation import plain_number, plain_time
+from dj_panel.apps.services.pastimports import PastImport
 from dj_panel.apps.services.reading import DELIMITERS, ENCODINGS
 from dj_panel.apps.services.structure import TableInfo
 

@@ -25,7 +25,7 @@ from dj_panel.apps.markup import COMPONENT_CSS
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.batches import Batch, RowClass, cell_text
-from dj_panel.apps.services.batchwriting import PastImport
+from dj_panel.apps.services.pastimports import PastImport
 from dj_panel.apps.services.reading import MAX_COLUMNS, MAX_ROWS, UnreadableFileError
 from dj_panel.apps.services.rejects import rejected_lines
 from dj_panel.apps.services.structure import TableInfo
@@ -150,7 +150,7 @@ class ImportPage(Page):
         self._batch = importing.find(token, self._info.name, self.visit.user) if token else None
         self._past = None
         if token and self._batch is None:
-            self._past = await importing.past(token, self._info.name, self.visit.user)
+            self._past = await self.visit.services.past_imports.find(token, self._info.name, self.visit.user)
         name = route.query.get("class", "").upper()
         self._chosen = RowClass[name] if name in RowClass.__members__ else None
         number = route.query.get("page", "")
@@ -315,13 +315,13 @@ class ImportPage(Page):
         )
 
     async def _undo_past(self) -> None:
-        importing, token = self.visit.services.importing, self.visit.route.query.get("batch", "")
+        token = self.visit.route.query.get("batch", "")
         self._past_problem = ""
         try:
-            await importing.undo_past(token, self._info.name, self.visit.user)
+            await self.visit.services.past_imports.undo(token, self._info.name, self.visit.user)
         except DataJointError as error:
             self._past_problem = str(error)
-        self._past = await importing.past(token, self._info.name, self.visit.user)
+        self._past = await self.visit.services.past_imports.find(token, self._info.name, self.visit.user)
         await self._show()
 
     # ------------------------------------------------------------------ files that are sent out

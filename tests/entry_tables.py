@@ -7,8 +7,27 @@ from typing import Any
 
 import dj_panel as dj
 from dj_panel.apps.pipeline import Pipeline, app_name
+from dj_panel.apps.services import Services
+
+__all__ = ["HOSTILE", "Lab", "declare", "pipeline_of"]
 
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
+
+
+class Lab:
+    """The services of one schema, with short names of its tables."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.schema = services.tables()[0].schema
+
+    def name(self, table: str) -> str:
+        """Return the name by which pages call a table."""
+        return f"{self.schema}.{table}"
+
+    def rows(self, table: str) -> Any:
+        """Return all rows of a table."""
+        return self.services.pipeline[self.name(table)]()
 
 
 def declare(schema: dj.Schema) -> Pipeline:

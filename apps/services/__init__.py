@@ -9,7 +9,7 @@ event loop never waits; each of the threads has its own connection. What pages m
 - ``services.restrictions``, ``services.views``: what holds on all pages; views of tables under names
 - ``services.entering``: forms, parents to choose from, saving, deleting
 - ``services.editing``, ``services.deleting``, ``services.history``: changing rows, deleting them, what happened
-- ``services.importing``: many rows from a file, checked, written and taken back
+- ``services.importing``, ``services.past_imports``: many rows from a file, checked, written and taken back
 - ``services.working``: populate, jobs, workers
 - ``services.watcher``: how far every table is, live
 
@@ -34,6 +34,7 @@ from dj_panel.apps.services.exports import Exports
 from dj_panel.apps.services.facets import Facets
 from dj_panel.apps.services.history import Happenings
 from dj_panel.apps.services.importing import Importing
+from dj_panel.apps.services.pastimports import PastImports
 from dj_panel.apps.services.restrictions import Restrictions
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.views import Views
@@ -73,6 +74,7 @@ class Services:
         self.editing = Editing(self)
         self.deleting = Deleting(self)
         self.importing = Importing(self)
+        self.past_imports = PastImports(self)
 
     # ------------------------------------------------------------------ running
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:

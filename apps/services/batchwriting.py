@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from dj_panel.apps.pickers import key_label
-from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass
+from dj_panel.apps.services.batches import Batch, RowClass
 from dj_panel.apps.services.comparison import agrees
 from dj_panel.apps.services.drafts import key_texts, key_values
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, Values
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import IntegrityError
-from dj_panel.core.history import Change, Digest, History
+from dj_panel.core.history import Change, History
 
-__all__ = ["PastImport", "batch_rows", "find_past", "past_rows", "remove_rows", "write_rows"]
+__all__ = ["batch_rows", "remove_rows", "write_rows"]
 
 _MAX_NAMED = 5
 _UNDO_ROWS = 500
@@ -24,25 +23,6 @@ TAKEN_BACK = "Import taken back"
 
 Told = Callable[[int], None]
 """Called with the number of rows done since the last call; may raise to give up."""
-
-
-@dataclass(frozen=True)
-class PastImport:
-    """An import that the history tells of.
-
-    Parameters
-    ----------
-    user
-        Who did it.
-    receipt
-        What was written.
-    first
-        Place of its first row in the history of the batch.
-    """
-
-    user: str
-    receipt: ImportReceipt
-    first: int = 0
 
 
 def batch_rows(batch: Batch) -> Iterator[Values]:
@@ -153,37 +133,3 @@ def _used_by(rows: Any) -> str:
         if place != rows.name and number
     ]
     return f"Other rows depend on those of the import: {', '.join(names) or 'of another schema'}."
-
-
-# ---------------------------------------------------------------------------------------------- history
-def find_past(table: Any, batch_id: str) -> PastImport | None:
-    """Return what the history knows of an import into a table."""
-    n_rows, is_undone, user, when, first = 0, False, "", None, 0
-    for number, entry in enumerate(History(table.connection, table.name.schema).of_batch(batch_id)):
-        if entry.table != table.name or entry.source != "import":
-            return None
-        if entry.action == "insert" and (is_undone or when is None):
-            # After it was taken back it may have been done again.
-            n_rows, is_undone, user, when, first = 0, False, entry.user, entry.time, number
-        n_rows += entry.action == "insert"
-        is_undone = entry.action == "delete"
-    if when is None:
-        return None
-    return PastImport(user, ImportReceipt(n_rows, 0, when.astimezone(), is_undone=is_undone), first)
-
-
-def past_rows(table: Any, batch_id: str, past: PastImport) -> Iterator[Values]:
-    """Yield the rows that an import has written, as the history has them."""
-    heading = table.structure.heading
-    entries = History(table.connection, table.name.schema).of_batch(batch_id)
-    for entry in islice(entries, past.first, past.first + past.receipt.n_rows):
-        values = {}
-        for name, text in (entry.after or {}).items():
-            if isinstance(text, Digest):
-                raise IntegrityError(
-                    f"The history has only the size of what was written to {name}, so it cannot be told"
-                    " whether it was changed. Nothing was removed. Delete the rows in their table."
-                )
-            if text is not None:
-                values[name] = heading[name].column_type.parse(text)
-        yield values

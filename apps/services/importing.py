@@ -27,10 +27,7 @@ from dj_panel.apps.services.batches import (
     cell_text,
 )
 from dj_panel.apps.services.batchwriting import (
-    PastImport,
     batch_rows,
-    find_past,
-    past_rows,
     remove_rows,
     write_rows,
 )
@@ -470,32 +467,4 @@ class Importing:
 
         self._start(batch, "undoing", work)
         await self._done(batch)
-        self._services.watcher.poke()
-
-    # ------------------------------------------------------------------ from the history
-    async def past(self, batch_id: str, table: str, user: str) -> PastImport | None:
-        """Return what the history knows of an import of this user, done before this server started."""
-        info = self.table(table)
-        found = await self._services.run(find_past, self._services.pipeline[table](), batch_id)
-        return found if found is not None and found.user == user and info.can_enter else None
-
-    async def undo_past(self, batch_id: str, table: str, user: str) -> None:
-        """Take back the rows of an import that the history knows.
-
-        Raises
-        ------
-        IntegrityError
-            If a row was changed or used since; nothing was removed.
-        """
-        info = self.table(table)
-
-        def work() -> None:
-            rows = self._services.pipeline[table]()
-            past = find_past(rows, batch_id)
-            if past is None or past.user != user or past.receipt.is_undone:
-                raise IntegrityError("There is no import of yours to take back.")
-            written = partial(past_rows, rows, batch_id, past)
-            remove_rows(info, rows, written, batch_id, user, lambda _number: None)
-
-        await self._services.run(work)
         self._services.watcher.poke()

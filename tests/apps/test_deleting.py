@@ -16,15 +16,15 @@ from dj_panel.apps.services import Services
 from dj_panel.apps.services.deleting import Deleted, Preview
 from dj_panel.apps.services.history import Shown
 from dj_panel.core.errors import AccessError, IntegrityError, OneRowError
-from tests.entry_tables import HOSTILE, declare
+from tests.entry_tables import HOSTILE, Lab, declare
 
 SUBJECT = {"subject_id": "M042"}
 
 
 @pytest.fixture
-def lab(schema: dj.Schema) -> Iterator[Lab]:
+def lab(schema: dj.Schema) -> Iterator[Deletions]:
     services = Services(declare(schema))
-    lab = Lab(services)
+    lab = Deletions(services)
     lab.rows("Person").insert([("ana", "Ana B."), ("bo", "")])
     lab.rows("Subject").insert1(
         {"subject_id": "M042", "species": "mouse", "remarks": HOSTILE, "trace": np.arange(3)}
@@ -39,18 +39,8 @@ def lab(schema: dj.Schema) -> Iterator[Lab]:
     services.close()
 
 
-class Lab:
-    """The pipeline, with short names and without await."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self.schema = services.tables()[0].schema
-
-    def name(self, table: str) -> str:
-        return f"{self.schema}.{table}"
-
-    def rows(self, table: str) -> Any:
-        return self.services.pipeline[self.name(table)]()
+class Deletions(Lab):
+    """The lab, and what these tests ask of it, without await."""
 
     def preview(self, table: str = "Subject", **key: str) -> Preview:
         return asyncio.run(self.services.deleting.preview(self.name(table), [key or SUBJECT]))
@@ -66,7 +56,7 @@ class Lab:
         return tuple(len(self.rows(name)) for name in ("Subject", "Session", "Session.Note", "Total"))
 
 
-def test_what_would_go_is_counted_by_table(lab: Lab) -> None:
+def test_what_would_go_is_counted_by_table(lab: Deletions) -> None:
     preview = lab.preview()
     short = {
         going.table.split(".", 1)[1]: (going.tier, going.number, going.is_kept) for going in preview.going
@@ -81,7 +71,7 @@ def test_what_would_go_is_counted_by_table(lab: Lab) -> None:
     assert lab.counts == (1, 2, 4, 2)
 
 
-def test_rows_come_back_just_as_they_were_with_their_parts(lab: Lab) -> None:
+def test_rows_come_back_just_as_they_were_with_their_parts(lab: Deletions) -> None:
     before = [lab.rows(name).to_dicts(order_by="KEY") for name in ("Session", "Session.Note")]
     subject = lab.rows("Subject").fetch1()
     deleted = lab.delete(lab.preview(), reason=HOSTILE)
@@ -101,7 +91,7 @@ def test_rows_come_back_just_as_they_were_with_their_parts(lab: Lab) -> None:
         asyncio.run(lab.services.deleting.restore(deleted))
 
 
-def test_a_row_that_arrives_after_the_preview_stops_the_deletion(lab: Lab) -> None:
+def test_a_row_that_arrives_after_the_preview_stops_the_deletion(lab: Deletions) -> None:
     preview = lab.preview()
     lab.rows("Session").insert1({**SUBJECT, "session": 9, "day": "2026-03-09"})
     with pytest.raises(IntegrityError, match="Nothing was deleted"):
@@ -110,7 +100,7 @@ def test_a_row_that_arrives_after_the_preview_stops_the_deletion(lab: Lab) -> No
     assert asyncio.run(lab.services.history.of_row(lab.name("Subject"), SUBJECT)) == []
 
 
-def test_of_many_rows_the_number_must_be_typed(lab: Lab) -> None:
+def test_of_many_rows_the_number_must_be_typed(lab: Deletions) -> None:
     lab.rows("Session").insert({**SUBJECT, "session": i, "day": "2026-03-09"} for i in range(10, 20))
     preview = lab.preview()
     assert preview.must_type == "19"
@@ -121,7 +111,7 @@ def test_of_many_rows_the_number_must_be_typed(lab: Lab) -> None:
     assert lab.delete(preview, typed=" 19 ").total == 19
 
 
-def test_computed_rows_go_alone_and_parts_only_with_their_master(lab: Lab) -> None:
+def test_computed_rows_go_alone_and_parts_only_with_their_master(lab: Deletions) -> None:
     key = {"subject_id": "M042", "session": "1"}
     deleted = lab.delete(lab.preview("Total", **key), "Total", key=key)
     assert (deleted.total, deleted.n_kept, lab.counts) == (1, 0, (1, 2, 4, 1))
@@ -131,7 +121,7 @@ def test_computed_rows_go_alone_and_parts_only_with_their_master(lab: Lab) -> No
         lab.preview(subject_id="M999")
 
 
-def test_rows_with_keys_that_are_taken_again_are_not_put_back(lab: Lab) -> None:
+def test_rows_with_keys_that_are_taken_again_are_not_put_back(lab: Deletions) -> None:
     deleted = lab.delete(lab.preview())
     lab.rows("Subject").insert1({"subject_id": "M042", "species": "rat"})
     with pytest.raises(dj.errors.DuplicateError):
@@ -139,7 +129,7 @@ def test_rows_with_keys_that_are_taken_again_are_not_put_back(lab: Lab) -> None:
     assert lab.counts == (1, 0, 0, 0)
 
 
-def test_history_outlives_the_row_and_hostile_words_in_it_are_text(lab: Lab) -> None:
+def test_history_outlives_the_row_and_hostile_words_in_it_are_text(lab: Deletions) -> None:
     lab.delete(lab.preview(), reason=HOSTILE)
     events = asyncio.run(lab.services.history.of_row(lab.name("Subject"), SUBJECT))
     assert [(event.action, event.reason) for event in events] == [("delete", HOSTILE)]
@@ -156,7 +146,7 @@ def test_hostile_words_in_what_would_go_are_text() -> None:
 
 
 def test_without_history_rows_are_deleted_and_it_is_said_once(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: Deletions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: object) -> None:
         raise AccessError("CREATE command denied")

@@ -18,13 +18,13 @@ from dj_panel.apps.services import Services
 from dj_panel.apps.services.receipts import Receipt, Refused
 from dj_panel.apps.services.revisions import Edited, Opened, Review
 from dj_panel.core.errors import AccessError, OneRowError
-from tests.entry_tables import HOSTILE, declare
+from tests.entry_tables import HOSTILE, Lab, declare
 
 
 @pytest.fixture
-def lab(schema: dj.Schema) -> Iterator[Lab]:
+def lab(schema: dj.Schema) -> Iterator[Edits]:
     services = Services(declare(schema))
-    lab = Lab(services)
+    lab = Edits(services)
     lab.rows("Person").insert([("ana", "Ana B."), ("bo", "")])
     lab.rows("Subject").insert1(
         {
@@ -38,18 +38,8 @@ def lab(schema: dj.Schema) -> Iterator[Lab]:
     services.close()
 
 
-class Lab:
-    """The pipeline, with short names and without await."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self.schema = services.tables()[0].schema
-
-    def name(self, table: str) -> str:
-        return f"{self.schema}.{table}"
-
-    def rows(self, table: str) -> Any:
-        return self.services.pipeline[self.name(table)]()
+class Edits(Lab):
+    """The lab, and what these tests ask of it, without await."""
 
     def open(self, table: str = "Subject", **key: str) -> Opened:
         return asyncio.run(self.services.editing.open(self.name(table), key or {"subject_id": "M042"}))
@@ -75,12 +65,12 @@ class Lab:
         return (self.rows("Subject") & (key or {"subject_id": "M042"})).fetch1()
 
 
-def add_session(lab: Lab) -> None:
+def add_session(lab: Edits) -> None:
     lab.rows("Session").insert1({"subject_id": "M042", "session": 1, "day": "2026-03-01"})
     lab.rows("Total").insert1({"subject_id": "M042", "session": 1, "total": 1.0}, allow_direct_insert=True)
 
 
-def test_a_form_begins_with_the_row_and_saving_it_unchanged_changes_nothing(lab: Lab) -> None:
+def test_a_form_begins_with_the_row_and_saving_it_unchanged_changes_nothing(lab: Edits) -> None:
     opened = lab.open()
     assert opened.label == "Subject M042"
     assert opened.texts["weight"] == "20.50"
@@ -94,7 +84,7 @@ def test_a_form_begins_with_the_row_and_saving_it_unchanged_changes_nothing(lab:
     assert lab.history() == []
 
 
-def test_what_would_change_is_shown_before_anything_is_written(lab: Lab) -> None:
+def test_what_would_change_is_shown_before_anything_is_written(lab: Edits) -> None:
     review = lab.review(lab.open(), weight="21", birth="2026-01-02", tag="", remarks="<b>", sex="")
     found = {d.attribute: (d.was.text, d.mine.text) for d in review.differences}
     assert found == {
@@ -107,14 +97,14 @@ def test_what_would_change_is_shown_before_anything_is_written(lab: Lab) -> None
     assert lab.row()["weight"] == Decimal("20.50")
 
 
-def test_no_value_empty_text_and_default_are_three_things(lab: Lab) -> None:
+def test_no_value_empty_text_and_default_are_three_things(lab: Edits) -> None:
     lab.save(lab.open(), {"tag": EMPTY_TEXT, "sex": "F"})
     assert (lab.row()["tag"], lab.row()["sex"]) == ("", "F")
     lab.save(lab.open(), {"tag": "", "sex": ""})
     assert (lab.row()["tag"], lab.row()["sex"]) == (None, "U")
 
 
-def test_saving_changes_what_was_changed_and_notes_it(lab: Lab) -> None:
+def test_saving_changes_what_was_changed_and_notes_it(lab: Edits) -> None:
     outcome = lab.save(lab.open(), {"weight": "21", "remarks": HOSTILE}, reason="weighed again")
     assert isinstance(outcome, Edited)
     assert outcome.n_changed == 2
@@ -144,7 +134,7 @@ def test_saving_changes_what_was_changed_and_notes_it(lab: Lab) -> None:
     ],
 )
 def test_a_wrong_value_is_named_at_its_field_and_nothing_is_saved(
-    lab: Lab, name: str, text: str, reason: str
+    lab: Edits, name: str, text: str, reason: str
 ) -> None:
     opened = lab.open()
     outcome = lab.save(opened, {name: text, "remarks": "new"})
@@ -154,7 +144,7 @@ def test_a_wrong_value_is_named_at_its_field_and_nothing_is_saved(
     assert lab.row()["remarks"] == ""
 
 
-def test_somebody_elses_change_is_shown_and_never_overwritten(lab: Lab) -> None:
+def test_somebody_elses_change_is_shown_and_never_overwritten(lab: Edits) -> None:
     mine, theirs = lab.open(), lab.open()
     assert isinstance(lab.save(theirs, {"weight": "22", "temperature": "38"}), Edited)
     outcome = lab.save(mine, {"weight": "21", "remarks": "mine"})
@@ -182,14 +172,14 @@ def test_somebody_elses_change_is_shown_and_never_overwritten(lab: Lab) -> None:
     )
 
 
-def test_a_change_that_nobody_noted_is_nobodys(lab: Lab) -> None:
+def test_a_change_that_nobody_noted_is_nobodys(lab: Edits) -> None:
     opened = lab.open()
     lab.rows("Subject").update1({"subject_id": "M042", "weight": Decimal("22")})
     review = lab.review(opened, remarks="mine")
     assert (review.is_changed_meanwhile, review.other) == (True, "")
 
 
-def test_a_save_that_is_sent_twice_changes_the_row_once(lab: Lab) -> None:
+def test_a_save_that_is_sent_twice_changes_the_row_once(lab: Edits) -> None:
     opened = lab.open()
     first, second = (lab.save(opened, {"weight": "21"}) for _ in range(2))
     assert isinstance(first, Edited)
@@ -197,7 +187,7 @@ def test_a_save_that_is_sent_twice_changes_the_row_once(lab: Lab) -> None:
     assert len(lab.history()) == 1
 
 
-def test_a_row_that_was_deleted_meanwhile_is_said_to_be_gone(lab: Lab) -> None:
+def test_a_row_that_was_deleted_meanwhile_is_said_to_be_gone(lab: Edits) -> None:
     opened = lab.open(subject_id="M043")
     (lab.rows("Subject") & {"subject_id": "M043"}).delete()
     assert "somebody has deleted it" in lab.save(opened, {"tag": "T3"}).summary
@@ -205,7 +195,7 @@ def test_a_row_that_was_deleted_meanwhile_is_said_to_be_gone(lab: Lab) -> None:
         lab.open(subject_id="M043")
 
 
-def test_of_two_who_save_at_once_one_sees_the_others_change(lab: Lab) -> None:
+def test_of_two_who_save_at_once_one_sees_the_others_change(lab: Edits) -> None:
     opened = lab.open()
     outcomes: list[Any] = []
     barrier = threading.Barrier(2)
@@ -224,7 +214,7 @@ def test_of_two_who_save_at_once_one_sees_the_others_change(lab: Lab) -> None:
     assert review.is_changed_meanwhile
 
 
-def test_computed_rows_that_used_the_old_value_are_counted_flagged_or_deleted(lab: Lab) -> None:
+def test_computed_rows_that_used_the_old_value_are_counted_flagged_or_deleted(lab: Edits) -> None:
     add_session(lab)
     total = lab.name("Total")
     assert lab.review(lab.open(), weight="21").computed == {total: 1}
@@ -239,7 +229,7 @@ def test_computed_rows_that_used_the_old_value_are_counted_flagged_or_deleted(la
     assert (outcome.n_computed, len(lab.rows("Total")), len(lab.rows("Session"))) == (1, 0, 1)
 
 
-def test_rows_of_parts_can_be_changed_and_computed_ones_cannot(lab: Lab) -> None:
+def test_rows_of_parts_can_be_changed_and_computed_ones_cannot(lab: Edits) -> None:
     add_session(lab)
     note = {"subject_id": "M042", "session": 1, "note": 1, "author": "ana", "note_text": "calm"}
     lab.rows("Session.Note").insert1(note)
@@ -250,7 +240,7 @@ def test_rows_of_parts_can_be_changed_and_computed_ones_cannot(lab: Lab) -> None
         lab.open("Total", subject_id="M042", session="1")
 
 
-def test_entering_and_taking_back_are_noted_with_parts(lab: Lab) -> None:
+def test_entering_and_taking_back_are_noted_with_parts(lab: Edits) -> None:
     entering = lab.services.entering
     draft = {"subject_id": "M042", "session": "7", "day": "2026-03-01"}
     parts = {lab.name("Session.Note"): [{"note": "1", "author": "ana", "note_text": "calm"}]}
@@ -268,7 +258,7 @@ def test_entering_and_taking_back_are_noted_with_parts(lab: Lab) -> None:
     assert lab.rows("Session.Note").fetch1("note_text") == "calm"
 
 
-def test_of_rows_entered_at_once_none_is_lost_and_each_duplicate_is_shown(lab: Lab) -> None:
+def test_of_rows_entered_at_once_none_is_lost_and_each_duplicate_is_shown(lab: Edits) -> None:
     n_each, n_shared = 27, 3
     entering, table = lab.services.entering, lab.name("Person")
 

@@ -18,7 +18,7 @@ from dj_panel.apps.services.receipts import Receipt, Refused
 from dj_panel.apps.services.uploads import Uploads, read_array
 from dj_panel.core.errors import OneRowError
 from tests.counting import counted_statements
-from tests.entry_tables import pipeline_of
+from tests.entry_tables import Lab, pipeline_of
 
 
 def declare(schema: dj.Schema) -> Pipeline:
@@ -54,17 +54,12 @@ def declare(schema: dj.Schema) -> Pipeline:
     return pipeline_of(schema)
 
 
-class Lab:
+class Doubts(Lab):
+    """The lab, and what these tests ask of it, without await."""
+
     def __init__(self, services: Services) -> None:
-        self.services = services
+        super().__init__(services)
         self.entering = services.entering
-        self.schema = services.tables()[0].schema
-
-    def name(self, table: str) -> str:
-        return f"{self.schema}.{table}"
-
-    def rows(self, table: str) -> Any:
-        return self.services.pipeline[self.name(table)]()
 
     def weigh(self, ticked: dict[str, str] | None, **texts: str) -> Receipt | Refused:
         draft = {"animal": "A1", "day": "2026-01-02", **texts}
@@ -74,7 +69,7 @@ class Lab:
 @pytest.fixture
 def lab(schema: dj.Schema) -> Any:
     services = Services(declare(schema))
-    lab = Lab(services)
+    lab = Doubts(services)
     lab.rows("Animal").insert([(f"A{i}", None) for i in range(5)])
     weights = (24.9, 25.0, 25.2, 24.8, 25.1)
     lab.rows("Weighing").insert(
@@ -84,7 +79,7 @@ def lab(schema: dj.Schema) -> Any:
     services.close()
 
 
-def test_an_unusual_number_is_saved_only_when_it_is_ticked_as_it_stands(lab: Lab) -> None:
+def test_an_unusual_number_is_saved_only_when_it_is_ticked_as_it_stands(lab: Doubts) -> None:
     refused = lab.weigh({}, n="7", weight="19.5")
     assert isinstance(refused, Refused)
     assert refused.doubts == {"weight": "“19.5” is far from the last values of this Animal (24.80 … 25.20)."}
@@ -95,7 +90,7 @@ def test_an_unusual_number_is_saved_only_when_it_is_ticked_as_it_stands(lab: Lab
     assert isinstance(lab.weigh({}, n="8", weight="24"), Receipt)
 
 
-def test_leaving_a_field_tells_what_is_unusual_about_it(lab: Lab) -> None:
+def test_leaving_a_field_tells_what_is_unusual_about_it(lab: Doubts) -> None:
     draft = {"animal": "A1", "n": "7", "weight": "2.5", "day": "2999-01-01"}
     checked = asyncio.run(lab.entering.check(lab.name("Weighing"), draft, {"weight"}))
     assert set(checked.doubts) == {"weight"}
@@ -105,12 +100,12 @@ def test_leaving_a_field_tells_what_is_unusual_about_it(lab: Lab) -> None:
     assert checked.doubts == {"day": "“0206-01-01” is before 1900."}
 
 
-def test_a_first_value_and_the_number_of_a_row_are_never_unusual(lab: Lab) -> None:
+def test_a_first_value_and_the_number_of_a_row_are_never_unusual(lab: Doubts) -> None:
     draft = {"animal": "A2", "n": "3000", "weight": "9000", "day": "2026-01-01"}
     assert asyncio.run(lab.entering.check(lab.name("Weighing"), draft)).doubts == {}
 
 
-def test_a_row_like_another_leaves_out_what_must_differ(lab: Lab) -> None:
+def test_a_row_like_another_leaves_out_what_must_differ(lab: Doubts) -> None:
     parts = {lab.name("Weighing.Look"): [{"look": "1", "said": "calm"}]}
     draft = {"animal": "A1", "n": "9", "day": "2026-01-02", "weight": "25", "note": EMPTY_TEXT, "tag": "x"}
     asyncio.run(lab.entering.save(lab.name("Weighing"), draft, parts, "t"))
@@ -123,7 +118,7 @@ def test_a_row_like_another_leaves_out_what_must_differ(lab: Lab) -> None:
             asyncio.run(originals.like(lab.name("Weighing"), key))
 
 
-def test_a_draft_is_compared_with_the_row_that_has_its_key(lab: Lab) -> None:
+def test_a_draft_is_compared_with_the_row_that_has_its_key(lab: Doubts) -> None:
     draft = {"animal": "A1", "n": "1", "day": "2026-01-01", "weight": "26", "note": "new"}
     found = asyncio.run(lab.entering.originals.compare(lab.name("Weighing"), draft))
     assert [(c.label, c.there, c.typed) for c in found] == [("Weight", "25.00", "26"), ("Note", "", "new")]
@@ -131,7 +126,7 @@ def test_a_draft_is_compared_with_the_row_that_has_its_key(lab: Lab) -> None:
     assert asyncio.run(lab.entering.originals.compare(lab.name("Weighing"), same)) == []
 
 
-def test_the_first_parents_come_from_the_index_and_never_more_than_twenty(lab: Lab) -> None:
+def test_the_first_parents_come_from_the_index_and_never_more_than_twenty(lab: Doubts) -> None:
     lab.rows("Animal").insert([(f"B{i:06d}", "grey") for i in range(3000)])
     entering, name = lab.entering, lab.name("Weighing")
     (link,) = lab.services.table(name).parents[:1]

@@ -243,17 +243,17 @@ def test_an_import_can_be_taken_back_after_the_server_was_started_again(lab: Lab
     lab.write(batch)
     lab.do(lab.importing.drop(batch))  # a new server knows the history alone
     table = lab.name("Subject")
-    past = lab.do(lab.importing.past(batch.id, table, "ana"))
+    past = lab.do(services.past_imports.find(batch.id, table, "ana"))
     assert (past.user, past.receipt.n_rows, past.receipt.is_undone) == ("ana", 2, False)
-    assert lab.do(lab.importing.past(batch.id, table, "eve")) is None
-    lab.do(lab.importing.undo_past(batch.id, table, "ana"))
+    assert lab.do(services.past_imports.find(batch.id, table, "eve")) is None
+    lab.do(services.past_imports.undo(batch.id, table, "ana"))
     assert len(lab.rows("Subject")) == 2
-    assert lab.do(lab.importing.past(batch.id, table, "ana")).receipt.is_undone
+    assert lab.do(services.past_imports.find(batch.id, table, "ana")).receipt.is_undone
     with pytest.raises(IntegrityError, match="no import of yours"):
-        lab.do(lab.importing.undo_past(batch.id, table, "ana"))
+        lab.do(services.past_imports.undo(batch.id, table, "ana"))
 
 
-def test_an_import_that_was_taken_back_can_be_done_and_taken_back_again(lab: Lab) -> None:
+def test_an_import_that_was_taken_back_can_be_done_and_taken_back_again(lab: Lab, services: Services) -> None:
     batch = lab.open("Person", "person\np1\np2\n")
     lab.write(batch)
     lab.undo(batch)
@@ -261,8 +261,8 @@ def test_an_import_that_was_taken_back_can_be_done_and_taken_back_again(lab: Lab
     lab.write(batch)
     assert len(lab.rows("Person") & [{"person": "p1"}, {"person": "p3"}]) == 2
     lab.do(lab.importing.drop(batch))
-    assert lab.do(lab.importing.past(batch.id, lab.name("Person"), "ana")).receipt.n_rows == 2
-    lab.do(lab.importing.undo_past(batch.id, lab.name("Person"), "ana"))
+    assert lab.do(services.past_imports.find(batch.id, lab.name("Person"), "ana")).receipt.n_rows == 2
+    lab.do(services.past_imports.undo(batch.id, lab.name("Person"), "ana"))
     assert len(lab.rows("Person")) == 2
 
 

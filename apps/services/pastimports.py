@@ -1,0 +1,115 @@
+"""Imports done before this server started: what the history knows of them, and how they are taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from dj_panel.apps.services.batches import ImportReceipt
+from dj_panel.apps.services.batchwriting import remove_rows
+from dj_panel.apps.services.rowchecks import Values
+from dj_panel.core.errors import IntegrityError
+from dj_panel.core.history import Digest, History
+
+if TYPE_CHECKING:
+    from dj_panel.apps.services import Services
+
+__all__ = ["PastImport", "PastImports"]
+
+
+@dataclass(frozen=True)
+class PastImport:
+    """An import that the history tells of.
+
+    Parameters
+    ----------
+    user
+        Who did it.
+    receipt
+        What was written.
+    first
+        Place of its first row in the history of the batch.
+    """
+
+    user: str
+    receipt: ImportReceipt
+    first: int = 0
+
+
+class PastImports:
+    """What the import page asks of imports that no memory holds any more.
+
+    Parameters
+    ----------
+    services
+        The site's.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def find(self, batch_id: str, table: str, user: str) -> PastImport | None:
+        """Return what the history knows of an import of this user into a table that people fill."""
+        rows = self._services.pipeline[self._services.table(table).name]()
+        found = await self._services.run(_find, rows, batch_id)
+        return found if found is not None and self._may_undo(found, table, user) else None
+
+    async def undo(self, batch_id: str, table: str, user: str) -> None:
+        """Take back the rows of an import.
+
+        Raises
+        ------
+        IntegrityError
+            If a row was changed or used since, or the import is not this user's; nothing was removed.
+        """
+        info = self._services.table(table)
+
+        def work() -> None:
+            rows = self._services.pipeline[info.name]()
+            past = _find(rows, batch_id)
+            if past is None or past.receipt.is_undone or not self._may_undo(past, table, user):
+                raise IntegrityError("There is no import of yours to take back.")
+            written = partial(_rows, rows, batch_id, past)
+            remove_rows(info, rows, written, batch_id, user, lambda _number: None)
+
+        await self._services.run(work)
+        self._services.watcher.poke()
+
+    def _may_undo(self, past: PastImport, table: str, user: str) -> bool:
+        return past.user == user and self._services.table(table).can_enter
+
+
+def _find(table: Any, batch_id: str) -> PastImport | None:
+    """Return what the history knows of an import into a table."""
+    n_rows, is_undone, user, when, first = 0, False, "", None, 0
+    for number, entry in enumerate(History(table.connection, table.name.schema).of_batch(batch_id)):
+        if entry.table != table.name or entry.source != "import":
+            return None
+        if entry.action == "insert" and (is_undone or when is None):
+            # After it was taken back it may have been done again.
+            n_rows, is_undone, user, when, first = 0, False, entry.user, entry.time, number
+        n_rows += entry.action == "insert"
+        is_undone = entry.action == "delete"
+    if when is None:
+        return None
+    return PastImport(user, ImportReceipt(n_rows, 0, when.astimezone(), is_undone=is_undone), first)
+
+
+def _rows(table: Any, batch_id: str, past: PastImport) -> Iterator[Values]:
+    """Yield the rows that an import has written, as the history has them."""
+    heading = table.structure.heading
+    entries = History(table.connection, table.name.schema).of_batch(batch_id)
+    for entry in islice(entries, past.first, past.first + past.receipt.n_rows):
+        values = {}
+        for name, text in (entry.after or {}).items():
+            if isinstance(text, Digest):
+                raise IntegrityError(
+                    f"The history has only the size of what was written to {name}, so it cannot be told"
+                    " whether it was changed. Nothing was removed. Delete the rows in their table."
+                )
+            if text is not None:
+                values[name] = heading[name].column_type.parse(text)
+        yield values
