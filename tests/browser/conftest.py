@@ -24,6 +24,7 @@ from playwright.sync_api import (
     CDPSession,
     ConsoleMessage,
     Page,
+    Playwright,
     Request,
     ViewportSize,
     WebError,
@@ -92,16 +93,27 @@ class Watch:
             self.problems.append(f"request to another host: {url}")
 
 
+# No names but this machine's resolve. Without a graphics processor, Chromium draws straight away with less
+# work than by emulating one.
+ARGUMENTS = (
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    "--disable-gpu",
+)
+
+
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """Give a browser in which no names but this machine's resolve."""
-    resolve_nothing = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+def playwright() -> Iterator[Playwright]:
+    """Give what drives browsers."""
     with sync_playwright() as playwright:
-        # Without a graphics processor, Chromium draws straight away with less work than by emulating one.
-        arguments = [resolve_nothing, "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, chromium: str) -> Iterator[Browser]:
+    """Give a browser for visitors other than the test's one."""
+    browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +123,17 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def shared_context(browser: Browser) -> Iterator[BrowserContext]:
-    """Give the context whose cache holds the 5 MB of scripts that every page of a server loads."""
-    context = browser.new_context(viewport=DESKTOP)
+def shared_context(
+    playwright: Playwright, chromium: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BrowserContext]:
+    """Give the test's one visitor, whose cache on the disk keeps the 5 MB of scripts that every page loads.
+
+    Only a browser with a profile on the disk keeps them compiled too: a page takes a sixth less work.
+    """
+    profile = tmp_path_factory.mktemp("profile")
+    context = playwright.chromium.launch_persistent_context(
+        profile, executable_path=chromium, args=ARGUMENTS, viewport=DESKTOP
+    )
     yield context
     context.close()
 
@@ -126,7 +146,7 @@ def eraser(shared_context: BrowserContext) -> CDPSession:
 
 @pytest.fixture
 def open_page(
-    request: pytest.FixtureRequest, browser: Browser, shared_context: BrowserContext, eraser: CDPSession
+    request: pytest.FixtureRequest, shared_context: BrowserContext, eraser: CDPSession
 ) -> Iterator[OpenPage]:
     """Give a function that opens a watched page.
 
@@ -147,6 +167,7 @@ def open_page(
     def open_page(*, visitor: str | None = None, **options: Any) -> Page:
         if visitor is None and not options:
             return shared_context.new_page()
+        browser: Browser = request.getfixturevalue("browser")
         return follow(browser.new_context(**{"viewport": DESKTOP} | options)).new_page()
 
     follow(shared_context)
@@ -170,6 +191,29 @@ def open_page(
 def page(open_page: OpenPage) -> Page:
     """Give an empty page, 1280 by 800 pixels."""
     return open_page()
+
+
+@pytest.fixture(scope="module")
+def kept_tab(shared_context: BrowserContext) -> Iterator[Page]:
+    """Give the tab that the tests of one file follow each other in."""
+    tab = shared_context.new_page()
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def kept_page(request: pytest.FixtureRequest, open_page: OpenPage, kept_tab: Page) -> Iterator[Page]:
+    """Give a page that may be what the test before left, 1280 by 800 pixels.
+
+    It is for tests that reach all they look at by an address, of a server that lives as long as the file:
+    going there within the site takes a tenth of what loading it takes. A failed test's page is left, and so
+    is one that holds restrictions, which follow the visitor.
+    """
+    n_failed = request.session.testsfailed
+    kept_tab.set_viewport_size(DESKTOP)
+    yield kept_tab
+    if request.session.testsfailed > n_failed or "r." in urlsplit(kept_tab.url).fragment:
+        kept_tab.goto("about:blank")
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from playwright.sync_api import ViewportSize, expect
 
 from dj_panel.apps.application import PAGES
 from dj_panel.apps.routes import Route, format_route, parse_route
-from tests.browser.conftest import DESKTOP, OpenPage
+from tests.browser.conftest import OpenPage
 from tests.browser.served_demo import Demo
 
 expect.set_options(timeout=30_000)
@@ -60,6 +60,12 @@ CUT_OFF = """() => {
 }"""
 
 
+@pytest.fixture
+def page(kept_page: Tab) -> Tab:
+    """Give one page to all tests, which go on within it."""
+    return kept_page
+
+
 def opened(tab: Tab, demo: Demo, place: str) -> None:
     tab.goto(demo.address + place)
     expect(tab.get_by_role("main")).to_have_attribute("aria-busy", "false")
@@ -94,7 +100,6 @@ def test_a_page_has_no_serious_fault_of_access_and_fits_into_320_pixels(
     with suppress(TooLate):
         page.wait_for_function(fits, timeout=5_000)
     assert page.evaluate(CUT_OFF) == [0, []]
-    page.set_viewport_size(DESKTOP)
 
 
 def test_dark_pages_have_contrast(open_page: OpenPage, demo: Demo) -> None:

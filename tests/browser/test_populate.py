@@ -37,7 +37,7 @@ def bar(tab: Tab) -> Locator:
 
 
 def test_a_started_computation_is_followed_to_its_end(result: Tab, lab: Served) -> None:
-    (lab.folder / "pause").write_text("0.2")
+    (lab.folder / "pause").write_text("1")
     expect(result.get_by_text("20 keys of Result will be computed.")).to_be_visible()
     # Everything that the bar says is kept by the page itself, so that nothing is missed.
     bar(result).evaluate(
@@ -48,6 +48,8 @@ def test_a_started_computation_is_followed_to_its_end(result: Tab, lab: Served) 
     result.get_by_role("button", name="Start").click()
     expect(result.get_by_role("button", name="Stop")).to_be_visible()
     expect(result.get_by_role("heading", name="Being computed")).to_be_visible(timeout=LONG_MS)
+    result.wait_for_function("window.seen.size > 5", timeout=LONG_MS)
+    (lab.folder / "pause").write_text("0")
     expect(result.get_by_role("img", name="19 of 20 done, 1 failed")).to_be_visible(timeout=LONG_MS)
     expect(result.get_by_role("button", name="Start")).to_have_attribute(
         "aria-disabled", "true", timeout=LONG_MS

@@ -160,6 +160,7 @@ def words(page: Page) -> Locator:
 
 def every(page: Page) -> int:
     """Return how many samples stand behind one that is drawn."""
+    expect(words(page)).to_contain_text(re.compile("Showing 1 of every|Every sample is drawn"))
     text = words(page).inner_text()
     if "Every sample is drawn" in text:
         return 1

@@ -159,6 +159,12 @@ def declare(schema: dj.Schema) -> dict[str, Any]:
 
 
 @pytest.fixture
+def page(kept_page: Tab) -> Tab:
+    """Give one page to all tests, which go on within it."""
+    return kept_page
+
+
+@pytest.fixture
 def animals(page: Tab, lab: Lab) -> Tab:
     """Give a page that shows the animals."""
     page.goto(lab.url("table", "lab.Animal"))
