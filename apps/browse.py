@@ -19,9 +19,11 @@ from dj_panel.apps.row_grid import GridView, RowGrid
 from dj_panel.apps.services import Snapshot, TableInfo
 from dj_panel.apps.services.exports import has_values
 from dj_panel.apps.services.filters import FilterError, parse_filter
+from dj_panel.apps.services.labels import parent_labels
 from dj_panel.apps.services.rows import RowsPage
+from dj_panel.apps.services.written import Written
 from dj_panel.apps.table_answers import TableAnswers, file_formats
-from dj_panel.apps.table_html import can_add, head_html, tables_html
+from dj_panel.apps.table_html import can_add, head_html, tables_html, written_html
 from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, QueryTimeoutError
@@ -92,6 +94,7 @@ class TablePage(Page):
         self._refresh: asyncio.Task[None] | None = None
         self._is_stale = False
         self._problems: dict[str, dict[str, str]] = {}
+        self._written: Written | None = None
 
     async def load(self) -> Viewable:
         """Show the head of the table and the rows that the address asks for."""
@@ -110,11 +113,14 @@ class TablePage(Page):
             memory=f"dj-panel-table/{services.pipeline.title}/{self.visit.user}/{self._info.name}",
             formats=file_formats(),
             has_values=has_values(self._info),
+            has_labels=bool(parent_labels(services, self._info)),
             deletes=can_add(self._info),
         )
+        self._among = LiveHtml("", stylesheets=[stylesheet("table_head.css")], visible=False)
+        await self._look_up()
         self._grid.view = await self._asked(self._understood())
         self._unsubscribe = services.watcher.subscribe(self._take_snapshot)
-        return pn.Column(self._head, self._grid, sizing_mode="stretch_width", margin=0)
+        return pn.Column(self._head, self._among, self._grid, sizing_mode="stretch_width", margin=0)
 
     async def update(self, route: Route) -> bool:
         """Show other rows of the same table in place."""
@@ -122,6 +128,7 @@ class TablePage(Page):
             return False
         self._view = read_view(self._info, route.query)
         self._answers.selected = self._view.selected
+        await self._look_up()
         view = self._understood()
         asking = asyncio.ensure_future(self._asked(view))
         try:
@@ -142,6 +149,16 @@ class TablePage(Page):
         self._answers.close()
 
     # ------------------------------------------------------------------ what is shown
+    async def _look_up(self) -> None:
+        """Find the rows of the import that the address names, and say that only these are shown."""
+        batch = self._view.batch
+        if batch == (self._written.batch if self._written is not None else ""):
+            return
+        found = await self.visit.services.written_rows.find(self._info.name, batch) if batch else None
+        self._written = found
+        html = written_html(self._info, found) if found is not None else ""
+        await on_document(self._document, lambda: self._among.param.update(html=html, visible=bool(html)))
+
     def _understood(self) -> TableView:
         """Return the view without the filters that make no sense, which are said at their columns."""
         services = self.visit.services
@@ -153,22 +170,31 @@ class TablePage(Page):
         filters, self.restricted = services.restrictions.applied(
             self._info.name, self.visit.route.restrictions, own
         )
-        return replace(self._view, filters=filters)
+        among = self._written.condition if self._written is not None else None
+        return replace(self._view, filters=filters, among=among)
 
     async def _asked(self, view: TableView, *, afresh: bool = False) -> GridView:
         """Ask for the rows of a view; what goes wrong is shown in their place."""
+        serial = self._serial  # of the selection in this view; while rows are read, others may be selected
         browsing, name = self.visit.services.browsing, self._info.name
         before = None
         if self._found is not None and self._found[0] == view.question and not afresh:
             before = self._found[1]
         try:
             found = await browsing.rows(
-                name, view.filters, view.sort, view.page, view.page_size, at=view.at, before=before
+                name,
+                view.filters,
+                view.sort,
+                view.page,
+                view.page_size,
+                at=view.at,
+                before=before,
+                among=view.among,
             )
-            code = browsing.code(name, view.filters, view.sort, found.page, found.page_size)
+            code = browsing.code(name, view.filters, view.sort, found.page, found.page_size, view.batch)
         except DataJointError as error:
             problem = report(error, f"reading rows of {name}")
-            shown = blank_view(self._info, view, self._serial)
+            shown = blank_view(self._info, view, serial)
             shown["state"], shown["message"] = "error", "The rows could not be read"
             shown["hint"] = f"{problem.message} (reference {problem.reference})"
             if isinstance(error, QueryTimeoutError):
@@ -183,7 +209,7 @@ class TablePage(Page):
             self.visit.replace(self.visit.route.with_query(at=found.at or None))
         add = format_route(Route("enter", (name,))) if can_add(self._info) else ""
         total = count_texts(self.visit.services.watcher.snapshot).get(name, "")
-        shown = grid_view(view, found, total, code=code, add=add, serial=self._serial)
+        shown = grid_view(view, found, total, code=code, add=add, serial=serial)
         shown["problems"] = self._problems
         # Restrictions are shown above, and taken away there.
         shown["filters"] = {n: t for n, t in self._view.filters.items() if n not in self._problems}

@@ -9,8 +9,9 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.delete_graph import GoingGraph
 from dj_panel.apps.live_html import LiveHtml, stylesheet
-from dj_panel.apps.markup import escape, tier_chip
+from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import format_route
@@ -30,6 +31,9 @@ from dj_panel.core.errors import (
 
 __all__ = ["DeletePage"]
 
+_BESIDE = {"flex": "1 1 min(440px, 100%)", "min-width": "0", "width": "auto"}
+_CAPTION = '<p class="caption">Where they go from. Tables in grey keep all their rows.</p>'
+
 
 class DeletePage(Page):
     """Rows to delete: ``#/delete/<schema>.<Class>?<key>``, or ``?select=…`` as on the page of the table."""
@@ -37,6 +41,7 @@ class DeletePage(Page):
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
         self._is_busy = False
+        self._graph: GoingGraph | None = None
 
     async def load(self) -> Viewable:
         """Count what would go, and ask."""
@@ -54,7 +59,8 @@ class DeletePage(Page):
             rows = pmui.Button(label=f"Rows of {info.name}", href=place, variant="outlined", margin=0)
             return empty_state("These rows are not deleted here", str(error), rows)
         self.title = f"Delete {self._preview.label}"
-        self._counts = LiveHtml("", stylesheets=[stylesheet("delete.css")])
+        self._counts = LiveHtml("", stylesheets=[stylesheet("delete.css")], styles=_BESIDE)
+        self._picture = pn.Column(sizing_mode="stretch_width", margin=0, styles=_BESIDE)
         self._problem = LiveHtml("", stylesheets=[stylesheet("delete.css")])
         self._reason = pmui.TextInput(label="Reason", sizing_mode="stretch_width", max_width=640, margin=0)
         self._typed = pmui.TextInput(label="", sizing_mode="stretch_width", max_width=320, margin=0)
@@ -66,13 +72,16 @@ class DeletePage(Page):
             self._reason, self._typed, self._problem, sizing_mode="stretch_width", margin=(16, 0, 8, 0)
         )
         self._form.styles = {"gap": "16px"}
-        self._show()
+        await self._show()
+        shown = pn.Row(self._counts, self._picture, sizing_mode="stretch_width", margin=0)
+        shown.styles = {"flex-wrap": "wrap", "gap": "20px"}
         buttons = pn.Row(self._button, cancel, margin=(8, 0))
         buttons.styles = {"gap": "12px"}
-        return pn.Column(self._counts, self._form, buttons, sizing_mode="stretch_width", margin=0)
+        return pn.Column(shown, self._form, buttons, sizing_mode="stretch_width", margin=0)
 
-    def _show(self) -> None:
+    async def _show(self) -> None:
         preview = self._preview
+        await self._draw(preview)
         self._counts.html = preview_html(preview)
         self._typed.visible = bool(preview.must_type)
         self._typed.label = f"Type {preview.must_type} to confirm that {preview.total:,} rows go"
@@ -80,6 +89,18 @@ class DeletePage(Page):
         self._button.label = f"Delete {rows}"
         self._button.disabled = bool(preview.refusal)
         self._reason.visible = not preview.refusal
+
+    async def _draw(self, preview: Preview) -> None:
+        """Draw the part of the diagram that loses rows, if that is more than one table."""
+        self._picture.visible = len(preview.going) > 1
+        if not self._picture.visible:
+            return
+        services = self.visit.services
+        if self._graph is None:
+            self._graph = GoingGraph(services.tables())
+            self._picture[:] = [html_pane(_CAPTION, stylesheets=[stylesheet("delete.css")]), self._graph.view]
+        totals = await services.counting.totals(self._graph.shown(preview))
+        self._graph.show(preview, totals)
 
     def _say(self, text: str) -> None:
         self._problem.html = f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
@@ -117,7 +138,7 @@ class DeletePage(Page):
             self._say(str(gone))
             return
         self._typed.value = self._typed.value_input = ""
-        self._show()
+        await self._show()
         self._say(str(error))
 
     def _leave(self, deleted: Deleted) -> None:

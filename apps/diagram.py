@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import panel as pn
 import param
 from panel.viewable import Viewable
 
-from dj_panel.apps.diagram_html import CSS, LIST_CSS, PANEL_CSS, hint_html, list_html, panel_html, tools_html
+from dj_panel.apps.diagram_html import (
+    CSS,
+    LIST_CSS,
+    PANEL_CSS,
+    RowsText,
+    hint_html,
+    list_html,
+    panel_html,
+    tools_html,
+)
 from dj_panel.apps.graph_view import Edge, EdgeStyle, GraphView, Node, Status, arrange
 from dj_panel.apps.live import Action, LiveHtml, LivePage
 from dj_panel.apps.routes import Route
+from dj_panel.apps.services.counting import Count
+from dj_panel.apps.services.restrictions import NOT_HERE
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.watching import TableStatus
 from dj_panel.apps.status import schema_order, table_route
@@ -26,6 +38,7 @@ class DiagramPage(LivePage):
 
     The address holds the selected table (``focus``), the schemas shown (``schemas``), how many steps around
     the selected table are shown (``steps``), what is searched for (``find``) and the form (``view=list``).
+    Restrictions that follow the visitor restrict the counts.
     """
 
     title = "Diagram"
@@ -39,6 +52,11 @@ class DiagramPage(LivePage):
         }
         self._schemas = schema_order(list(self._tables.values()))
         self._placed: tuple[str, ...] = ()
+        self._restrictions: Mapping[str, str] = {}
+        self._notes: dict[str, dict[str, str]] = {}
+        self._matching: dict[str, Count | None] = {}
+        self._n_rows: dict[str, int] = {}
+        self._is_counting = False
         await self.status_now()
         self._read(self.visit.route)
         self._graph = GraphView(label="Diagram of the tables")
@@ -90,6 +108,19 @@ class DiagramPage(LivePage):
         steps = query.get("steps", "")
         self._steps = int(steps) if steps in ("1", "2", "3") else 0
         self._is_list = query.get("view") == "list"
+        self._restrict(route.restrictions)
+
+    def _restrict(self, restrictions: Mapping[str, str]) -> None:
+        """Count the rows that match from now on; what was counted under other restrictions is forgotten."""
+        if restrictions == self._restrictions:
+            return
+        self._restrictions = dict(restrictions)
+        self._notes = self.visit.services.counting.notes([*self._tables, *self._parts], restrictions)
+        self._matching, self._n_rows = {}, {}
+        self.restricted = {
+            name: _why_nowhere([notes[name] for notes in self._notes.values() if name in notes])
+            for name in restrictions
+        }
 
     def _parts_master(self, name: str) -> str:
         part = self._parts.get(name)
@@ -150,7 +181,10 @@ class DiagramPage(LivePage):
     def show(self) -> None:
         """Show the latest status: counts, bars and badges, and nothing that moves."""
         statuses = self.snapshot.tables
-        self._graph.status = {name: status_of(statuses[name]) for name in self._placed if name in statuses}
+        told = {name: self._rows(name) for name in statuses}
+        self._graph.status = {
+            name: status_of(statuses[name], told[name]) for name in self._placed if name in statuses
+        }
         shown = [self._tables[name] for name in self._placed]
         found = self._found(shown) if self._find else None
         self._tools.html = tools_html(
@@ -162,13 +196,62 @@ class DiagramPage(LivePage):
             focus=self._tables.get(self._focus),
             is_list=self._is_list,
             problem=self.snapshot.problem,
+            is_restricted=bool(self._restrictions),
         )
         focus = self._tables.get(self._focus)
         self._panel.html = (
-            panel_html(focus, statuses, self._parts) if focus is not None else hint_html(shown, statuses)
+            panel_html(focus, statuses, self._parts, told)
+            if focus is not None
+            else hint_html(shown, statuses)
         )
         self._panel.visible = not self._is_list
-        self._list.html = list_html(shown, statuses, found) if self._is_list else ""
+        self._list.html = list_html(shown, statuses, found, told) if self._is_list else ""
+        if not self._is_counting and self._uncounted():
+            self._is_counting = True
+            self.start(self._count(), "counting the rows that match")
+
+    # ------------------------------------------------------------------ the rows that match
+    def _rows(self, name: str) -> RowsText:
+        """Return how many rows of a table there are, of those that the visitor looks at."""
+        status, notes = self.snapshot.tables[name], self._notes.get(name, {})
+        if not notes:
+            return RowsText(status.count_text)
+        missing = ", ".join(_why_not(restriction, note) for restriction, note in notes.items() if note)
+        if all(notes.values()):
+            return RowsText(f"all {status.count_text}", "apart", missing)
+        count = self._matching.get(name)
+        if count is None:
+            number = "?" if name in self._matching else "…"
+            return RowsText(f"{number} of {status.count_text}", "matching", missing)
+        # Rows may have come between the two counts.
+        total = replace(status, n_rows=max(status.n_rows, count.number))
+        return RowsText(f"{count.text} of {total.count_text}", "matching", missing)
+
+    def _uncounted(self) -> list[str]:
+        """Return the tables whose matching rows were not counted since their rows became more or fewer."""
+        focus = self._tables.get(self._focus)
+        wanted = [*self._placed, *(focus.parts if focus is not None else ())]
+        return [
+            name
+            for name in wanted
+            if name in self.snapshot.tables
+            and not all(self._notes.get(name, {}).values())
+            # What took too long once is not asked for again and again.
+            and self._matching.get(name, 0) is not None
+            and self._n_rows.get(name) != self.snapshot.tables[name].n_rows
+        ]
+
+    async def _count(self) -> None:
+        restrictions, names = self._restrictions, self._uncounted()
+        n_rows = {name: self.snapshot.tables[name].n_rows for name in names}
+        try:
+            found = await self.visit.services.counting.matching(names, restrictions)
+        finally:
+            self._is_counting = False
+        if restrictions is self._restrictions:
+            self._matching |= found
+            self._n_rows |= {name: n_rows[name] for name in found}
+        self.soon(self.guard(self.show))
 
     # ------------------------------------------------------------------ what the visitor does
     def _selected(self, event: param.parameterized.Event) -> None:
@@ -259,13 +342,16 @@ def _edge_title(link: Link, part: str) -> str:
     return f"{columns} (of its part {part})" if part else columns
 
 
-def status_of(status: TableStatus) -> Status:
-    """Return a table's status as the diagram draws it."""
-    unit = "row" if status.n_rows == 1 and not status.is_capped else "rows"
-    drawn = Status(count=f"{status.count_text} {unit}")
+def status_of(status: TableStatus, told: RowsText) -> Status:
+    """Return a table's status as the diagram draws it; beside rows that match, nothing that is of all rows."""
+    drawn = Status(count=f"{told.count} {told.unit}")
+    if told.kind == "apart":
+        drawn |= Status(muted=True, note=told.missing)
+    elif told.kind == "matching":
+        drawn = Status(count=told.count, note=", ".join(filter(None, ["rows that match", told.missing])))
     if status.problem:
         drawn["state"] = "error"
-    elif status.n_keys:
+    elif status.n_keys and told.kind == "all":
         drawn |= Status(
             done=status.n_done,
             running=status.reserved,
@@ -274,3 +360,16 @@ def status_of(status: TableStatus) -> Status:
             state=status.state if status.state != "empty" else "",
         )
     return drawn
+
+
+def _why_not(restriction: str, note: str) -> str:
+    """Return why a restriction does not hold in a table."""
+    attribute = restriction.partition("@")[0]
+    return f"no {attribute} here" if note == NOT_HERE else f"{attribute}: {note}"
+
+
+def _why_nowhere(notes: Sequence[str]) -> str:
+    """Return why a restriction holds in no table, from what each says of it; nothing if it does hold in one."""
+    if not all(notes):
+        return ""
+    return next((note for note in notes if note != NOT_HERE), "in no table")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from dj_panel.apps.live import button, href, link
 from dj_panel.apps.markup import escape, icon, tier_chip
@@ -18,7 +20,32 @@ from dj_panel.apps.status import (
     tier_icon,
 )
 
-__all__ = ["CSS", "LIST_CSS", "PANEL_CSS", "hint_html", "list_html", "panel_html", "tools_html"]
+__all__ = ["CSS", "LIST_CSS", "PANEL_CSS", "RowsText", "hint_html", "list_html", "panel_html", "tools_html"]
+
+
+@dataclass(frozen=True)
+class RowsText:
+    """How many rows a table has, as the diagram tells it.
+
+    Parameters
+    ----------
+    count
+        ``340``; of a table whose rows are restricted ``12 of 340``.
+    kind
+        Whether all rows are meant, or those that match the visitor's restrictions; ``apart`` if none of these
+        holds in the table.
+    missing
+        Which of the restrictions do not hold, and why.
+    """
+
+    count: str
+    kind: Literal["all", "matching", "apart"] = "all"
+    missing: str = ""
+
+    @property
+    def unit(self) -> str:
+        """``row`` or ``rows``."""
+        return "row" if self.count in ("1", "all 1") else "rows"
 
 
 def tools_html(
@@ -31,6 +58,7 @@ def tools_html(
     focus: TableInfo | None,
     is_list: bool,
     problem: str,
+    is_restricted: bool = False,
 ) -> str:
     """Return the row of tools above the diagram.
 
@@ -48,6 +76,8 @@ def tools_html(
         Whether the tables are listed.
     problem
         Why the status cannot be read, if it cannot.
+    is_restricted
+        Whether only the rows that match the visitor's restrictions are counted.
     """
     boxes = "".join(
         f'<label data-key="{escape(schema)}"><input type="checkbox" data-action="schema" '
@@ -85,6 +115,12 @@ def tools_html(
         if problem
         else ""
     )
+    about = (
+        '<p class="small muted" data-key="restricted">Counted are the rows that match the restrictions above. In'
+        " grey: tables without such an attribute.</p>"
+        if is_restricted
+        else ""
+    )
     views = "".join(
         f'<button type="button" class="btn" data-action="view" data-value="{value}" '
         f'aria-pressed="{"true" if is_list == (value == "list") else "false"}">{text}</button>'
@@ -96,13 +132,19 @@ def tools_html(
         'attribute" '
         f'aria-label="Find a table or attribute"><span class="small muted" role="status">{escape(found)}'
         "</span>"
-        f'{filter_}{near}<span class="pair end" role="group" aria-label="Form">{views}</span></div></div>'
+        f'{filter_}{near}<span class="pair end" role="group" aria-label="Form">{views}</span></div>{about}</div>'
     )
 
 
-def panel_html(table: TableInfo, statuses: Mapping[str, TableStatus], parts: Mapping[str, TableInfo]) -> str:
+def panel_html(
+    table: TableInfo,
+    statuses: Mapping[str, TableStatus],
+    parts: Mapping[str, TableInfo],
+    rows: Mapping[str, RowsText],
+) -> str:
     """Return what is told of the selected table, and what can be done with it."""
     status = statuses.get(table.name, TableStatus(0))
+    told = rows.get(table.name, RowsText(status.count_text))
     name = table.class_name
     actions = [f'<a class="btn primary" href="{href(table_route(table.name))}">Open table</a>']
     if table.can_enter:
@@ -111,12 +153,19 @@ def panel_html(table: TableInfo, statuses: Mapping[str, TableStatus], parts: Map
         actions.append(f'<a class="btn" href="{href(populate_route(table.name))}">Populate</a>')
     inner = "".join(
         f"<li>{link(parts[part].class_name.rpartition('.')[2], table_route(part))} "
-        f'<span class="muted">{escape(statuses[part].count_text)}</span></li>'
+        f'<span class="muted">{escape(rows[part].count)}</span></li>'
         for part in table.parts
-        if part in parts and part in statuses
+        if part in parts and part in rows
     )
     part_list = f'<h3>Parts</h3><ul class="plain">{inner}</ul>' if inner else ""
     bar = bar_html(status)
+    held = ""
+    if told.kind != "all":
+        match = "match the restrictions" if told.kind == "matching" else "not restricted"
+        held = (
+            f'<p class="small muted break">{match}{escape(f" ({told.missing})" if told.missing else "")}</p>'
+        )
+        bar = f'<p class="small muted">Of all rows:</p>{bar}' if bar else ""
     trouble = f'<p class="small break trouble">{escape(status.problem)}</p>' if status.problem else ""
     return (
         f'<aside class="card panel" data-key="{escape(table.name)}" aria-label="{escape(name)}"><header>'
@@ -125,9 +174,8 @@ def panel_html(table: TableInfo, statuses: Mapping[str, TableStatus], parts: Map
         f'<div class="body stack"><div class="row">{tier_chip(table.tier)}<span class="muted small">'
         f"{escape(table.schema)}</span>"
         f"</div>{f'<p class=break>{escape(table.comment)}</p>' if table.comment else ''}"
-        f'<div class="row"><b class="count">{escape(status.count_text)}</b> '
-        f"{'row' if status.n_rows == 1 else 'rows'}"
-        f"{state_html(status)}</div>{bar}{trouble}<div class='row'>{''.join(actions)}</div>{part_list}"
+        f'<div class="row"><b class="count">{escape(told.count)}</b> {told.unit}'
+        f"{state_html(status)}</div>{held}{bar}{trouble}<div class='row'>{''.join(actions)}</div>{part_list}"
         f"{_neighbours('Refers to', [link.table for link in table.parents])}"
         f"{_neighbours('Referred to by', [link.table for link in table.children])}"
         '<details data-key="definition" open><summary>Definition</summary><pre '
@@ -159,7 +207,10 @@ def _neighbours(title: str, names: Sequence[str]) -> str:
 
 
 def list_html(
-    tables: Sequence[TableInfo], statuses: Mapping[str, TableStatus], found: Sequence[str] | None
+    tables: Sequence[TableInfo],
+    statuses: Mapping[str, TableStatus],
+    found: Sequence[str] | None,
+    rows: Mapping[str, RowsText],
 ) -> str:
     """Return the tables as a tree: each stands under the last of its parents; others are named beside it.
 
@@ -171,6 +222,8 @@ def list_html(
         How far they are.
     found
         The names that the search finds; None if nothing is searched for.
+    rows
+        How many rows they have.
     """
     shown = {table.name for table in tables}
     under: dict[str, list[TableInfo]] = {}
@@ -182,7 +235,8 @@ def list_html(
 
     def branch(name: str) -> str:
         items = "".join(
-            _list_item(table, statuses, wanted, shown, branch(table.name)) for table in under.get(name, ())
+            _list_item(table, statuses, rows, wanted, shown, branch(table.name))
+            for table in under.get(name, ())
         )
         return f"<ul>{items}</ul>" if items else ""
 
@@ -192,11 +246,14 @@ def list_html(
 def _list_item(
     table: TableInfo,
     statuses: Mapping[str, TableStatus],
+    rows: Mapping[str, RowsText],
     wanted: Collection[str] | None,
     shown: Collection[str],
     below: str,
 ) -> str:
     status = statuses.get(table.name, TableStatus(0))
+    told = rows.get(table.name, RowsText(status.count_text))
+    missing = f'<span class="tiny muted">{escape(told.missing)}</span>' if told.missing else ""
     parents = list(dict.fromkeys(link.table for link in table.parents if link.table in shown))
     also = (
         f'<span class="tiny muted">refers to {escape(", ".join(parents))}</span>' if len(parents) > 1 else ""
@@ -207,9 +264,8 @@ def _list_item(
         f'<li data-key="{escape(table.name)}"><div class="row item{faded}">{tier_icon(table.tier)}'
         f'{link(table.class_name, table_route(table.name))}<span class="tiny muted">{escape(table.schema)}'
         "</span>"
-        f'<span class="tiny muted">{escape(status.count_text)} {"row" if status.n_rows == 1 else "rows"}'
-        "</span>"
-        f"{state_html(status)}{also}"
+        f'<span class="tiny muted">{escape(told.count)} {told.unit}</span>'
+        f"{missing}{state_html(status)}{also}"
         f"{show}</div>"
         f"{below}</li>"
     )

@@ -61,7 +61,7 @@ class EditForm extends EntryForm {
     this.focusWhenShown()
   }
   keepDraft() {
-    const files = this.controls.filter((c) => c instanceof FileField && c.hasText).map((c) => c.about.label)
+    const files = this.controls.filter((c) => c.holdsFile).map((c) => c.about.label)
     const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
     const isKept = this.drafts.keep({texts, seen: this.seen, files, at: Date.now()})
     if (!isKept) this.state.textContent = "This browser keeps no copy of what you type."

@@ -263,7 +263,7 @@ class EntryForm extends Messages {
   // ---- presets: all that is typed, but for the number of the row and files
   presetValues() {
     const names = Object.entries(this.store.texts)
-    return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !text.startsWith("upload:")))
+    return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
   }
   applyPreset(values) {
     this.store.set(values)
@@ -273,11 +273,15 @@ class EntryForm extends Messages {
     this.focusFirst()
   }
 
+  // Files are not kept: the server lets go of them with the page.
+  typedTexts() {
+    const parts = this.grids.map((grid) => [grid.about.table, grid.drafts().map(withoutFiles)])
+    return {texts: withoutFiles(this.store.texts), parts: Object.fromEntries(parts)}
+  }
   keepDraft(isTyped) {
     this.typedAt = Date.now()
-    const files = this.controls.filter((c) => c instanceof FileField && c.hasText).map((c) => c.about.label)
-    const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
-    const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
+    const files = [...this.controls, ...this.grids.flatMap((grid) => grid.controls)].filter((c) => c.holdsFile).map((c) => c.about.label)
+    const {texts, parts} = this.typedTexts()
     const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
     if (!this.drafts.keep(draft) && isTyped) this.state.textContent = "This browser keeps no copy of what you type."
   }
@@ -370,14 +374,14 @@ class EntryForm extends Messages {
 
   // ---- afterwards
   finish({receipt, recent}) {
-    const before = {texts: {...this.store.texts}, parts: Object.fromEntries(this.grids.map((g) => [g.about.table, g.drafts()]))}
+    const before = this.typedTexts()
     this.drafts.remove()
     this.token = newUuid()
     this.ticks = {}
     if (this.onSaved) { this.onSaved(receipt); return }
     this.banner.hidden = true
     this.showSummary([])
-    const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name)
+    const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name) && !control.holdsFile
     const kept = new Set(this.controls.filter(isPinned).flatMap((control) => [...control.names, control.about.id]))
     const cleared = Object.keys(this.store.texts).filter((name) => !kept.has(name))
     for (const control of this.controls) { control.setError(""); control.setDoubt(""); control.checkedText = ""; control.isTouched = false }

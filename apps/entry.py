@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
@@ -16,6 +14,7 @@ import param
 from panel.custom import JSComponent
 from panel.viewable import Viewable
 
+from dj_panel.apps.formmessages import BadMessageError, SentFiles, text_in, texts_in
 from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
@@ -40,8 +39,6 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 _FOLDER = files("dj_panel.apps")
-_MAX_PIECE_CHARS = 1_000_000
-_MAX_NAMES = 1000
 SCRIPTS = (
     "fields.js",
     "files.js",
@@ -58,10 +55,6 @@ _LIKE = "like."
 
 def _asset(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-class _BadMessageError(ValueError):
-    """A message that no form of ours sends."""
 
 
 class EntryForm(JSComponent):
@@ -104,7 +97,7 @@ class EntryPage(Page):
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._uploads: set[str] = set()
+        self._files = SentFiles(visit.services)
         self._component: EntryForm | None = None
         self._created: dict[str, Form] = {}
 
@@ -151,8 +144,7 @@ class EntryPage(Page):
 
     def close(self) -> None:
         """Let go of files that were not saved."""
-        for reference in self._uploads:
-            self.visit.services.entering.uploads.drop(reference)
+        self._files.close()
 
     # ------------------------------------------------------------------ messages
     def _receive(self, data: Mapping[str, Any]) -> None:
@@ -172,7 +164,7 @@ class EntryPage(Page):
     ) -> None:
         try:
             answer = await handler(self, data)
-        except _BadMessageError as error:
+        except BadMessageError as error:
             log.warning("a form of %s sent what makes no sense: %s", self._info.name, error)
             answer = {"error": "The form and the server do not understand each other. Load the page again."}
         except DataJointError as error:
@@ -189,7 +181,7 @@ class EntryPage(Page):
         for form in (self._form, *self._created.values()):
             if name == form.table or name in [grid.table for grid in form.grids]:
                 return str(name)
-        raise _BadMessageError(f"table {name!r}")
+        raise BadMessageError(f"table {name!r}")
 
     def _form_of(self, data: Mapping[str, Any]) -> Form:
         """Return the form that a message comes from."""
@@ -198,7 +190,7 @@ class EntryPage(Page):
             return self._form
         if name in self._created:
             return self._created[name]
-        raise _BadMessageError(f"table {name!r}")
+        raise BadMessageError(f"table {name!r}")
 
     async def _open(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the form of a parent, to be filled in beside ours."""
@@ -206,7 +198,7 @@ class EntryPage(Page):
         links = services.table(self._table(data)).parents
         number = _link(data.get("link"))
         if number >= len(links):
-            raise _BadMessageError("link")
+            raise BadMessageError("link")
         form: Form = services.entering.form(links[number].table)
         self._created[form.table] = form
         return {"form": form.as_message()}
@@ -223,7 +215,7 @@ class EntryPage(Page):
     async def _check(self, data: Mapping[str, Any]) -> dict[str, Any]:
         only = data.get("only")
         if not isinstance(only, list):
-            raise _BadMessageError("only")
+            raise BadMessageError("only")
         entering = self.visit.services.entering
         checked = await entering.check(
             self._table(data), texts_in(data.get("draft")), {str(name) for name in only}
@@ -249,14 +241,14 @@ class EntryPage(Page):
     async def _next(self, data: Mapping[str, Any]) -> dict[str, Any]:
         form, name = self._form_of(data), text_in(data.get("attribute"))
         if name not in form.key:
-            raise _BadMessageError(f"attribute {name!r}")
+            raise BadMessageError(f"attribute {name!r}")
         entering = self.visit.services.entering
         return {"text": await entering.next_free(form.table, name, texts_in(data.get("fixed")))}
 
     async def _save(self, data: Mapping[str, Any]) -> dict[str, Any]:
         parts = data.get("parts")
         if not isinstance(parts, Mapping) or not all(isinstance(rows, list) for rows in parts.values()):
-            raise _BadMessageError("parts")
+            raise BadMessageError("parts")
         form = self._form_of(data)
         outcome = await self.visit.services.entering.save(
             form.table,
@@ -283,49 +275,19 @@ class EntryPage(Page):
 
     # ------------------------------------------------------------------ files
     async def _upload(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        size = data.get("size")
-        if not isinstance(size, int):
-            raise _BadMessageError("size")
-        name = text_in(data.get("name"))
-        try:
-            reference = self.visit.services.entering.uploads.begin(name, size)
-        except ValueError as error:
-            return {"error": f"{name} {error}."}
-        self._uploads.add(reference)
-        return {"reference": reference}
+        return await self._files.begin(data)
 
     async def _piece(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        reference, offset, content = self._reference(data), data.get("offset"), data.get("content")
-        if not isinstance(offset, int) or not isinstance(content, str) or len(content) > _MAX_PIECE_CHARS:
-            raise _BadMessageError("piece")
-        services = self.visit.services
-        try:
-            piece = base64.b64decode(content, validate=True)
-            return {"n_received": await services.run(services.entering.uploads.add, reference, offset, piece)}
-        except binascii.Error as error:
-            raise _BadMessageError("content") from error
-        except ValueError as error:
-            return {"error": f"The file {error}."}
+        return await self._files.add(data)
 
     async def _uploaded(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        services = self.visit.services
-        info = services.table(self._table(data))
-        attribute = next((a for a in info.attributes if a.name == data.get("attribute")), None)
-        if attribute is None:
-            raise _BadMessageError("attribute")
-        uploads, reference = services.entering.uploads, self._reference(data)
-        name = uploads.name(reference)
-        try:
-            return {"summary": await services.run(uploads.summary, reference, attribute)}
-        except ValueError as error:
-            uploads.drop(reference)
-            return {"error": f"{name or 'The file'} {error}."}
+        return await self._files.finish(data, self.visit.services.table(self._table(data)))
 
-    def _reference(self, data: Mapping[str, Any]) -> str:
-        reference = data.get("reference")
-        if reference not in self._uploads:
-            raise _BadMessageError("reference")
-        return str(reference)
+    async def _unpack(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._files.unpack(data)
+
+    async def _drop(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._files.drop(data)
 
     _handlers: Mapping[str, Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
         "check": _check,
@@ -340,6 +302,8 @@ class EntryPage(Page):
         "upload": _upload,
         "piece": _piece,
         "uploaded": _uploaded,
+        "unpack": _unpack,
+        "drop": _drop,
     }
 
     # ------------------------------------------------------------------ what the browser is shown
@@ -475,24 +439,8 @@ def _receipt_id(receipt: Receipt) -> str:
     return f"{receipt.token}/{'/'.join(receipt.key.values())}"
 
 
-def text_in(value: Any) -> str:
-    """Return a text out of a message."""
-    if not isinstance(value, str):
-        raise _BadMessageError(f"{type(value).__name__} in place of text")
-    return value
-
-
-def texts_in(value: Any) -> dict[str, str]:
-    """Return a draft out of a message."""
-    if not isinstance(value, Mapping) or len(value) > _MAX_NAMES:
-        raise _BadMessageError("draft")
-    if not all(isinstance(name, str) and isinstance(text, str) for name, text in value.items()):
-        raise _BadMessageError("draft")
-    return dict(value)
-
-
 def _link(value: Any) -> int:
     number = picker_number(text_in(value))
     if number is None:
-        raise _BadMessageError("link")
+        raise BadMessageError("link")
     return number

@@ -117,6 +117,7 @@ class Control {
   get isRequired() { return this.about.is_required }
   get hasText() { return this.names.some((name) => this.store.get(name) !== "") }
   get isFilled() { return this.hasText }
+  get holdsFile() { return false }
   remove() { this.store.watchers.delete(this.watch); this.root.remove() }
   focus() { this.input.focus() }
   get hasFocus() { return this.root.getRootNode().activeElement === this.input }
@@ -379,5 +380,6 @@ function jsonPlace(message, text) {
 
 function makeControl(about, store, host, options = {}) {
   if (about.type === "picker") return new Picker(about, store, host, options)
+  if (about.kind === "path") return new PathField(about, store, host, options)
   return about.kind === "file" ? new FileField(about, store, host, options) : new Field(about, store, host, options)
 }

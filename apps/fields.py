@@ -44,7 +44,7 @@ MULTILINE_FROM = 200
 _FILE_CODECS = {
     "attach": ("", "Any file"),
     "hash": ("", "Any file, kept as it is"),
-    "object": ("", "Any file; a folder can only be inserted from Python"),
+    "object": ("", "Any file, or a folder; a .zip can be unpacked"),
     "blob": (".npy,.csv,.tsv,.txt,.mat", "Numbers: a .npy, .csv or .mat file, or pasted"),
     "npy": (".npy,.csv,.tsv,.txt,.mat", "Numbers: a .npy, .csv or .mat file, or pasted"),
 }
@@ -92,6 +92,8 @@ class Field:
         Endings of the files that can be chosen, with commas between; empty for any.
     explanation
         A sentence on what can be entered here, where that needs one.
+    takes_folder
+        Whether a folder can be chosen in place of a file.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Field:
     is_multiline: bool = False
     accept: str = ""
     explanation: str = ""
+    takes_folder: bool = False
 
     def as_message(self) -> dict[str, Any]:
         """Return the facts as the browser takes them."""
@@ -137,6 +140,7 @@ def describe_field(attribute: Attribute) -> Field:
         is_multiline=kind == "json" or (kind == "text" and (length is None or length >= MULTILINE_FROM)),
         accept=accept,
         explanation=explanation,
+        takes_folder=attribute.codec == "object",
     )
 
 
@@ -146,7 +150,8 @@ def _kind_of(attribute: Attribute) -> tuple[Kind, str, str]:
         if codec in _FILE_CODECS:
             return ("file", *_FILE_CODECS[codec])
         if codec == "filepath":
-            return "path", "", "Path of a file in the store, below the store's folder"
+            store = f"the store {attribute.store}" if attribute.store else "the store"
+            return "path", "", f"Path of a file that lies in {store}, or upload one"
         return (
             "none",
             "",

@@ -48,7 +48,8 @@ class Status(TypedDict, total=False):
     """What is known of a table at the moment.
 
     `count` is text such as `12 rows`; `done`, `running`, `errors` and `total` count keys and draw the bar;
-    `state` is a state of `theme.state_label`.
+    `state` is a state of `theme.state_label`. A `muted` table is drawn in grey, as one that is not concerned;
+    `note` is said to screen readers and under the pointer.
     """
 
     count: str
@@ -57,6 +58,8 @@ class Status(TypedDict, total=False):
     errors: int
     total: int
     state: str
+    muted: bool
+    note: str
 
 
 class Arrangement(TypedDict):
@@ -169,7 +172,16 @@ class GraphView(JSComponent):
         default={tier: tier_label(tier) for tier in _TIERS}, constant=True, doc="Tier -> word, in order."
     )
 
-    _esm = Path(__file__).with_suffix(".js")
+    read_only = param.Boolean(
+        default=False,
+        constant=True,
+        doc="A picture: nothing in it is selected or opened, and text beside it says it.",
+    )
+
+    _esm = "\n".join(
+        Path(__file__).with_name(f"graph_{part}.js").read_text(encoding="utf-8")
+        for part in ("shapes", "camera", "input", "view")
+    )
     _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
 
     def __init__(self, **params: Any) -> None:

@@ -45,7 +45,7 @@ class Grid {
       zone: form.zone,
       maxBytes: form.maxBytes,
       uploading: (step) => form.uploading(step),
-      request: (kind, data = {}) => form.request(kind, {...data, table}),
+      request: (kind, data = {}, ...timeout) => form.request(kind, {...data, table}, ...timeout),
       changed: (control) => form.changed(control),
       left: (control) => form.left(control),
       hasFocus: (element) => form.hasFocus(element),

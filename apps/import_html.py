@@ -14,6 +14,7 @@ from dj_panel.apps.services.notation import plain_number, plain_time
 from dj_panel.apps.services.pastimports import PastImport
 from dj_panel.apps.services.reading import DELIMITERS, ENCODINGS
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.written import MAX_WRITTEN
 
 __all__ = ["batch_html", "heading_html", "intro_html", "past_html"]
 
@@ -70,10 +71,10 @@ def _recent_item(info: TableInfo, batch: Batch) -> str:
     return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
 
 
-def past_html(info: TableInfo, past: PastImport, problem: str) -> str:
+def past_html(info: TableInfo, past: PastImport, batch_id: str, problem: str) -> str:
     """Return what is shown of an import that only the history knows."""
     return (
-        f'<div class="stack">{heading_html(info)}{_problem(problem)}{_receipt(info, past.receipt)}'
+        f'<div class="stack">{heading_html(info)}{_problem(problem)}{_receipt(info, past.receipt, batch_id)}'
         f'<p class="muted">The file and its rows are not on the server any more.</p></div>'
     )
 
@@ -92,7 +93,7 @@ def batch_html(info: TableInfo, batch: Batch, chosen: RowClass | None) -> str:
     """
     return (
         f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_problem(batch.problem)}'
-        f"{_progress(batch)}{_receipt(info, batch.receipt) if batch.receipt else ''}"
+        f"{_progress(batch)}{_receipt(info, batch.receipt, batch.id) if batch.receipt else ''}"
         f"{_questions(batch)}{_missing(info, batch)}{_reading_card(info, batch)}"
         f"{_rows_line(batch, chosen)}</div>"
     )
@@ -136,7 +137,7 @@ def _progress(batch: Batch) -> str:
     )
 
 
-def _receipt(info: TableInfo, receipt: ImportReceipt) -> str:
+def _receipt(info: TableInfo, receipt: ImportReceipt, batch_id: str) -> str:
     rows = f"{receipt.n_rows:,} {'row' if receipt.n_rows == 1 else 'rows'}"
     table = link(info.name, Route("table", (info.name,)))
     if receipt.is_undone:
@@ -144,6 +145,11 @@ def _receipt(info: TableInfo, receipt: ImportReceipt) -> str:
     else:
         others = f" {receipt.n_left_out:,} others were left out." if receipt.n_left_out else ""
         words = f"Imported {rows} into {table} at {receipt.saved_at:%H:%M:%S}.{others}"
+        if receipt.is_traced:
+            shown = "the rows" if receipt.n_rows > 1 else "the row"
+            if receipt.n_rows > MAX_WRITTEN:
+                shown = f"the first {MAX_WRITTEN:,} of these rows"
+            words += f" {link(f'Look at {shown}', Route('table', (info.name,), {'batch': batch_id}))}"
         undo, state = button("Undo import", "undo", label=f"Undo import of {rows}"), "done"
     return (
         f'<div class="notice-box dj-state-{state}" data-key="receipt" role="status">{icon(state)}'

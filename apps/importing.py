@@ -104,6 +104,7 @@ class ImportPage(Page):
         self._first = 0
         self._focus: dict[str, int] = {"position": -1, "count": 0}
         self._shown: tuple[Any, ...] = ()
+        self._showing = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
 
     async def load(self) -> Viewable:
@@ -179,26 +180,29 @@ class ImportPage(Page):
         return (batch.id, batch.version, batch.stage, batch.n_done, batch.is_busy, self._chosen, self._first)
 
     async def _show(self) -> None:
-        batch = self._batch
-        if batch is None:
-            html = self._top_without_batch()
-            in_document(self._document, lambda: setattr(self._top, "html", html))
-            return
-        state = self._state(batch)
-        html = batch_html(self._info, batch, self._chosen)
-        view = await self._view(batch)
-        self._shown = state
+        # One after the other: an older view that is ready later would take the visitor back.
+        async with self._showing:
+            batch = self._batch
+            if batch is None:
+                html = self._top_without_batch()
+                in_document(self._document, lambda: setattr(self._top, "html", html))
+                return
+            state = self._state(batch)
+            html = batch_html(self._info, batch, self._chosen)
+            view = await self._view(batch)
+            self._shown = state
 
-        def show() -> None:
-            with pn.io.hold():
-                self._top.html = html
-                self._grid.view = view
+            def show() -> None:
+                with pn.io.hold():
+                    self._top.html = html
+                    self._grid.view = view
 
-        in_document(self._document, show)
+            in_document(self._document, show)
 
     def _top_without_batch(self) -> str:
         if self._past is not None:
-            return past_html(self._info, self._past, self._past_problem)
+            token = self.visit.route.query.get("batch", "")
+            return past_html(self._info, self._past, token, self._past_problem)
         recent = self.visit.services.importing.recent(self._info.name, self.visit.user)
         return intro_html(self._info, recent, has_workbooks=has_workbooks())
 
@@ -209,7 +213,8 @@ class ImportPage(Page):
         total = len(batch.classes) if self._chosen is None else batch.count(self._chosen)
         if self._first >= total:
             self._first = max(0, (total - 1) // PAGE_ROWS * PAGE_ROWS)
-        rows = await self.visit.services.importing.page(batch, kinds, self._first, PAGE_ROWS)
+        first, focus = self._first, self._focus  # as they are now: while the rows are read, both may move on
+        rows = await self.visit.services.importing.page(batch, kinds, first, PAGE_ROWS)
         places = {name: place for place, name in enumerate(batch.mapped) if name}
         names = {place: name for name, place in places.items()}
         return {
@@ -229,13 +234,13 @@ class ImportPage(Page):
                 }
                 for position, kind, (number, *cells), messages in rows
             ],
-            "first": self._first,
+            "first": first,
             "total": total,
             "size": PAGE_ROWS,
             "is_filtered": self._chosen is not None,
             "is_editable": batch.stage == "checked",
             "n_problems": batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT),
-            "focus": dict(self._focus),
+            "focus": focus,
         }
 
     @staticmethod

@@ -14,7 +14,10 @@ export function render({model}) {
   const popup = make("div", {class: "popup", hidden: true})
   const said = make("span", {class: "said", role: "status"})
   const grid = {model, root, frame, head, body, popup, place: {id: null, column: null}, keepsRestrictions: model.keeps_restrictions}
-  grid.send = data => model.send_msg(data)
+  grid.send = data => {
+    if (data.type !== "select") grid.selection?.tell()
+    model.send_msg(data)
+  }
   grid.say = text => { said.textContent = text; setTimeout(() => { if (said.textContent === text) said.textContent = "" }, 4000) }
   grid.focused = () => root.getRootNode().activeElement
 

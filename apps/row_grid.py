@@ -105,6 +105,7 @@ class RowGrid(JSComponent):
         default=[], item_type=dict, doc="Files that rows can be exported to, each a `Format`."
     )
     has_values = param.Boolean(default=False, doc="Whether rows hold arrays and the like.")
+    has_labels = param.Boolean(default=False, doc="Whether rows refer to rows that are called something.")
     deletes = param.Boolean(default=False, doc="Whether selected rows can be deleted.")
     keeps_restrictions = param.Boolean(default=True, doc="Whether a filter can be kept on every page.")
 

@@ -191,7 +191,14 @@ function gridSelection(grid) {
     serial += 1
     mark()
     clearTimeout(pause)
-    pause = setTimeout(() => grid.send({type: "select", rows: [...chosen], serial}), 120)
+    pause = setTimeout(tell, 120)
+  }
+  // Also before anything else is asked for, which may be about the selected rows.
+  function tell() {
+    if (!pause) return
+    clearTimeout(pause)
+    pause = 0
+    grid.send({type: "select", rows: [...chosen], serial})
   }
   function set(id, isOn) { if (isOn) chosen.add(id); else chosen.delete(id) }
   function toggle(index) {
@@ -234,5 +241,5 @@ function gridSelection(grid) {
     }
     grid.showSelection(chosen.size, here)
   }
-  return {box: () => all, toggle, click, extend, page, clear, take, mark, get size() { return chosen.size }}
+  return {box: () => all, toggle, click, extend, page, clear, take, tell, mark, get size() { return chosen.size }}
 }

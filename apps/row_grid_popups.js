@@ -186,9 +186,12 @@ function gridPopups(grid) {
       parts.push(make("label", {class: "choice"}, values, make("span", {}, "With arrays and other values kept in the rows"), size))
       send({type: "sizes", selected: isSelection})
     }
+    const labels = make("input", {type: "checkbox"})
+    if (model.has_labels) parts.push(make("label", {class: "choice"}, labels, make("span", {}, "With what the parents are called"),
+      make("small", {}, "a column beside each key")))
     const go = button("Export", "download", () => {
       close()
-      send({type: "export", format: chosen, values: values.checked && !values.disabled, selected: isSelection})
+      send({type: "export", format: chosen, values: values.checked && !values.disabled, labels: labels.checked, selected: isSelection})
     }, {text: "Export"})
     open("export", anchor, make("div", {class: "form"}, ...parts, go), "Export", {end: true})
     waiting.sizes = found => { size.textContent = found.text }

@@ -11,6 +11,7 @@ from dj_panel.apps.page import report
 from dj_panel.apps.routes import format_route, parse_route
 from dj_panel.apps.row_grid import Format
 from dj_panel.apps.services.exporting import FORMATS
+from dj_panel.apps.services.labels import parent_words
 from dj_panel.apps.services.rows import Address, Children
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.table_view import TableView, record_route, table_route
@@ -86,7 +87,7 @@ class TableAnswers:
     # ------------------------------------------------------------------ what is asked
     async def _facets(self, event: Mapping[str, Any], view: TableView) -> dict[str, Any]:
         name = str(event.get("name"))
-        found = await self._visit.services.facets.values(self._info.name, name, view.filters)
+        found = await self._visit.services.facets.values(self._info.name, name, view.filters, view.among)
         values = [[facet.text, f"{facet.count:,}", facet.filter] for facet in found.values]
         return {"facets": {"name": name, "values": values, "note": found.note}}
 
@@ -104,7 +105,7 @@ class TableAnswers:
 
     async def _sizes(self, event: Mapping[str, Any], view: TableView) -> dict[str, Any]:
         keys = self._keys() if event.get("selected") is True else None
-        size = await self._visit.services.exports.size_text(self._info.name, view.filters, keys)
+        size = await self._visit.services.exports.size_text(self._info.name, view.filters, keys, view.among)
         return {"sizes": {"text": size}}
 
     async def _export(self, event: Mapping[str, Any], view: TableView) -> dict[str, Any]:
@@ -114,12 +115,22 @@ class TableAnswers:
         kind, exports, table = FORMATS[name], self._visit.services.exports, self._info.name
         keys = self._keys() if event.get("selected") is True else None
         columns = [name for name in view.columns(self._info) if name not in view.hidden]
-        await exports.check(table, name, view.filters, keys)
-        has_values = event.get("values") is True
+        await exports.check(table, name, view.filters, keys, view.among)
+        has_values, has_labels = event.get("values") is True, event.get("labels") is True
         address = offer_download(
             f"{table}.{kind.suffix}",
             kind.media_type,
-            lambda: exports.file(table, name, view.filters, view.sort, columns, keys=keys, values=has_values),
+            lambda: exports.file(
+                table,
+                name,
+                view.filters,
+                view.sort,
+                columns,
+                keys=keys,
+                values=has_values,
+                labels=has_labels,
+                among=view.among,
+            ),
         )
         return {"download": address}
 
@@ -161,11 +172,8 @@ class TableAnswers:
 
 
 def _parent(link: Link, address: Address) -> list[str]:
-    name = link.table.rpartition(".")[2]
-    if link.foreign_key.renamed:
-        name = f"{', '.join(link.foreign_key.renamed)} ({name})"
     key = " · ".join(address.key.values())
-    return [f"{name} {key}", "", format_route(record_route(address.table, address.key))]
+    return [f"{parent_words(link)} {key}", "", format_route(record_route(address.table, address.key))]
 
 
 def _child(child: Children) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dj_panel.apps.markup import escape, tier_chip
+from dj_panel.apps.markup import escape, icon, tier_chip
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services import TableInfo
+from dj_panel.apps.services.written import Written
 from dj_panel.apps.table_view import table_route
 
-__all__ = ["can_add", "head_html", "link", "tables_html"]
+__all__ = ["can_add", "head_html", "link", "tables_html", "written_html"]
 
 
 def can_add(info: TableInfo) -> bool:
@@ -89,6 +90,20 @@ def head_html(info: TableInfo, services: Any) -> str:
         '<details><summary>Definition</summary><div class="code">'
         f'<pre id="definition" tabindex="0" aria-label="Definition">{escape(info.definition)}</pre>'
         '<button type="button" class="button" data-copy="definition">Copy</button></div></details></div>'
+    )
+
+
+def written_html(info: TableInfo, written: Written) -> str:
+    """Return the sentence that only rows of one import are shown, with the way back to all rows."""
+    if not written.n_rows:
+        words = "The history knows no rows of this import that are still there, so none is shown."
+    elif written.is_cut:
+        words = f"Only the first {written.n_rows:,} rows of one import are shown. It wrote more."
+    else:
+        words = "Only the rows that one import wrote are shown."
+    return (
+        f'<p class="among" role="status">{icon("partial")}<span>{words}</span>'
+        f"{link(table_route(info.name), 'Show all rows', 'button')}</p>"
     )
 
 

@@ -13,6 +13,7 @@ from dj_panel.apps.services.cells import is_value
 from dj_panel.apps.services.filters import EMPTY, FILLED, filter_kind
 from dj_panel.apps.services.rows import Row, RowsPage
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.core.algebra import Condition
 from dj_panel.core.structure import Attribute
 
 __all__ = [
@@ -33,6 +34,9 @@ PAGE_SIZE = 50
 MAX_PAGE_SIZE = 250
 MAX_SELECTED_CHARS = 3000
 """A longer selection is not in the address: browsers and proxies cut addresses."""
+
+MAX_BATCH_CHARS = 64
+"""No name of an import is longer."""
 
 NARROWEST, WIDEST = 40, 1000
 _FILTER = "f."
@@ -60,6 +64,10 @@ class TableView:
         Where a page deep in the table begins; see `dj_panel.apps.services.paging`.
     selected
         The keys of selected rows, each as texts in the order of the primary key.
+    batch
+        The import whose rows alone are shown; of any if empty.
+    among
+        The condition of these rows, once it is known; not in the address.
     """
 
     filters: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +79,8 @@ class TableView:
     widths: Mapping[str, int] = field(default_factory=dict)
     at: str = ""
     selected: tuple[tuple[str, ...], ...] = ()
+    batch: str = ""
+    among: Condition | None = None
 
     def query(self) -> dict[str, str]:
         """Return the parameters of the address; what is as usual is left out.
@@ -92,6 +102,8 @@ class TableView:
             query["page"] = str(self.page)
         if self.at:
             query["at"] = self.at
+        if self.batch:
+            query["batch"] = self.batch
         if self.selected and len(written := _written_keys(self.selected)) <= MAX_SELECTED_CHARS:
             query["select"] = written
         return query
@@ -99,7 +111,7 @@ class TableView:
     @property
     def question(self) -> tuple[object, ...]:
         """Which rows there are in which order: what two pages must share for one to lead to the other."""
-        return (dict(self.filters), self.sort, self.page_size)
+        return (dict(self.filters), self.sort, self.page_size, self.batch)
 
     def columns(self, info: TableInfo) -> list[str]:
         """Return all attributes in the order of their columns."""
@@ -136,6 +148,7 @@ def read_view(info: TableInfo, query: Mapping[str, str]) -> TableView:
         _read_widths(names, query.get("width", "")),
         query.get("at", "")[:MAX_SELECTED_CHARS],
         _read_keys(info, query.get("select", "")),
+        query.get("batch", "")[:MAX_BATCH_CHARS],
     )
 
 
@@ -295,7 +308,7 @@ def grid_view(
         As for `blank_view`.
     """
     shown = blank_view(found.table, view, serial)
-    has_filters = bool(view.filters)
+    has_filters = bool(view.filters) or view.among is not None
     shown["state"] = "rows" if found.rows else "no-match" if has_filters else "empty"
     if not found.rows:
         shown["message"] = "No row matches these filters" if has_filters else "This table has no rows yet"

@@ -15,21 +15,20 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal
 
-from dj_panel.core.algebra import Node, Ordering
+from dj_panel.core.algebra import Node, OneOf, Ordering
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
 from dj_panel.core.errors import AccessError, OneRowError, TransactionError
-from dj_panel.core.fetch import Decoder
+from dj_panel.core.expression import U
 from dj_panel.core.inserting import Inserter
 from dj_panel.core.jobs import create_table
-from dj_panel.core.render import select_statement
 from dj_panel.core.rows import label
 from dj_panel.core.rowtexts import (
     Digest,
@@ -37,6 +36,7 @@ from dj_panel.core.rowtexts import (
     as_json,
     content_of,
     from_json,
+    key_blocks,
     noted,
     plain,
     short,
@@ -293,13 +293,14 @@ class History:
         """
         if not self.prepare():
             return 0
-        heading = self._connection.catalog.structure(table).heading
-        keys = select_statement(node, self._connection.dialect, heading.primary_key)
-        decoder = Decoder(heading, heading.primary_key, self._connection.dialect, self._connection.settings)
-        found = decoder.dicts(self._connection.fetch(keys))
-        changes = (Change(table, "update", key=key) for key in found)
-        self.note(changes, user=user, source=source, batch=batch, reason=reason)
-        return len(found)
+        columns = self._common(user, source, batch, reason)
+        n_rows = 0
+        for keys in key_blocks(self._connection, table, node):
+            changes = (Change(table, "update", key=key) for key in keys)
+            entries = [self._entry(change, n_rows + number, columns) for number, change in enumerate(changes)]
+            self._table(ENTRIES).insert(entries)
+            n_rows += len(keys)
+        return n_rows
 
     def _common(self, user: str, source: Source, batch: str, reason: str) -> dict[str, Any]:
         moment = _clock.moment()
@@ -374,6 +375,46 @@ class History:
             if len(found) < _PAGE:
                 return
             last = found[-1]["entry_id"]
+
+    def written(self, batch: str, table: TableName, limit: int) -> list[dict[str, Any]]:
+        """Return the primary keys of rows of a table that were inserted together, in the order of their insertion.
+
+        Rows that were deleted since, as far as that was noted, are left out, even where another row has such a key
+        by now; and so are rows whose key the database has made.
+
+        Parameters
+        ----------
+        batch
+            Under which they were noted.
+        table
+            The table.
+        limit
+            How many at most.
+        """
+        heading = self._connection.catalog.structure(table).heading
+        entries = self._table(ENTRIES)
+        inserted = {"entry_batch": batch, "entry_table": table.table, "entry_action": "insert"}
+        keys: list[dict[str, Any]] = []
+        last, is_more = "", self.is_there
+        while is_more and len(keys) < limit:
+            rows = entries & inserted & Ordering("entry_id", ">", last)
+            found = rows.to_dicts("entry_id", "entry_row", "entry_key", order_by="entry_id", limit=_PAGE)
+            gone = self._last_deletions([row["entry_row"] for row in found])
+            keys += [
+                {name: heading[name].column_type.parse(text) for name, text in row["entry_key"].items()}
+                for row in found
+                if row["entry_id"] > gone.get(row["entry_row"], "")
+                and len(row["entry_key"]) == len(heading.primary_key)
+            ]
+            last, is_more = found[-1]["entry_id"] if found else "", len(found) == _PAGE
+        return keys[:limit]
+
+    def _last_deletions(self, digests: Sequence[str]) -> dict[str, str]:
+        """Return the last entry that tells of each row's deletion, by the digests of rows that were deleted."""
+        rows = OneOf(("entry_row",), tuple((digest,) for digest in digests))
+        deleted = self._table(ENTRIES) & rows & {"entry_action": "delete"}
+        last = U("entry_row").aggr(deleted, entry_last="max(entry_id)").to_dicts()
+        return {row["entry_row"]: row["entry_last"] for row in last}
 
     def _read(self, row: Mapping[str, Any]) -> Entry:
         return Entry(

@@ -10,7 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dj_panel.core.algebra import Node, OneOf, Relation, Restrict
+from dj_panel.core.algebra import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Condition,
+    Node,
+    OneOf,
+    Ordering,
+    Relation,
+    Restrict,
+)
 from dj_panel.core.connection import Connection
 from dj_panel.core.dialect import Statement
 from dj_panel.core.fetch import Decoder
@@ -18,12 +28,22 @@ from dj_panel.core.render import select_statement
 from dj_panel.core.rows import is_missing
 from dj_panel.core.structure import Attribute, Heading, TableName, TableStructure
 
-__all__ = ["Digest", "Texts", "noted", "stored_blocks", "stored_contents", "stored_rows", "texts_of"]
+__all__ = [
+    "Digest",
+    "Texts",
+    "key_blocks",
+    "noted",
+    "stored_blocks",
+    "stored_contents",
+    "stored_rows",
+    "texts_of",
+]
 
 MAX_TEXT_CHARS = 2000
 """Longer texts are told by size and digest."""
 
 _MAX_ROWS = 200
+_MAX_KEYS = 2000
 
 
 @dataclass(frozen=True)
@@ -107,16 +127,15 @@ def stored_contents(
 def stored_blocks(
     connection: Connection, table: TableName, node: Node
 ) -> Iterator[list[dict[str, str | bytes | None]]]:
-    """Yield rows in blocks, a value as text, or as bytes where the column is binary."""
+    """Yield rows in blocks in the order of their key, a value as text, or as bytes where the column is binary."""
     structure = plain(connection.catalog.structure(table))
     relation = Relation(table, structure.heading)
     key, names = structure.heading.primary_key, structure.heading.names
-    keys: list[Sequence[Any]] = list(connection.run(select_statement(node, connection.dialect, key)))
     decoder = Decoder(structure.heading, names, connection.dialect, connection.settings)
     formats = [structure.heading[name].column_type for name in names]
     lock = connection.dialect.lock_clause if connection.in_transaction else ""
-    for start in range(0, len(keys), _MAX_ROWS):
-        chosen = tuple(tuple(row) for row in keys[start : start + _MAX_ROWS])
+    for keys in key_blocks(connection, table, node, _MAX_ROWS):
+        chosen = tuple(tuple(row.values()) for row in keys)
         rows = Restrict(relation, OneOf(tuple(key), chosen)) if key else relation
         order = [(name, False) for name in key]
         statement = select_statement(rows, connection.dialect, names, order)
@@ -128,6 +147,57 @@ def stored_blocks(
             }
             for row in found
         ]
+
+
+def key_blocks(
+    connection: Connection, table: TableName, node: Node, n_rows: int = _MAX_KEYS
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the primary keys of rows in blocks, in the order of the key.
+
+    Each block is asked for by itself, after the last key of the one before: no more keys than these are in
+    memory, and between the blocks this thread can ask for and write other things.
+
+    Parameters
+    ----------
+    connection
+        The connection.
+    table
+        The table.
+    node
+        The query of the rows, which must stay the same until the last block; a transaction sees to that.
+    n_rows
+        How many keys a block has.
+    """
+    heading = plain(connection.catalog.structure(table)).heading
+    key = heading.primary_key
+    decoder = Decoder(heading, key, connection.dialect, connection.settings)
+    order = [(name, False) for name in key]
+    # A number of single precision need not equal itself as a server gives it, so such rows are passed over instead.
+    is_exact = all(heading[name].column_type.kind != "float" for name in key)
+    rows, n_passed = node, 0
+    while True:
+        statement = select_statement(
+            rows, connection.dialect, key, order, n_rows, 0 if is_exact else n_passed
+        )
+        found = decoder.dicts(connection.fetch(statement))
+        if found:
+            yield found
+        if len(found) < n_rows:
+            return
+        n_passed += n_rows
+        if is_exact:
+            rows = Restrict(node, _after(key, found[-1]))
+
+
+def _after(names: Sequence[str], last: Mapping[str, Any]) -> Condition:
+    """Return the condition of the rows whose key comes after another."""
+    name, *others = names
+    later = Ordering(name, ">", last[name])
+    if not others:
+        return later
+    tied = AllOf((Comparison(name, last[name]), _after(others, last)))
+    # The first says nothing new; but this is what lets a server begin in the middle of an index.
+    return AllOf((Ordering(name, ">=", last[name]), AnyOf((later, tied))))
 
 
 def plain(structure: TableStructure) -> TableStructure:

@@ -1,12 +1,15 @@
-"""How many statements a piece of work sends, as the server counts them."""
+"""How many statements a piece of work sends, as the server counts them, and how many rows come at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
 
 import dj_panel as dj
+from dj_panel.core.session import Result
 
 
 @dataclass
@@ -47,3 +50,22 @@ def counted_statements(connection: dj.Connection) -> Iterator[Count]:
 
 def _questions(connection: dj.Connection) -> int:
     return int(connection.query("SHOW SESSION STATUS LIKE 'Questions'").fetchone()[1])
+
+
+@contextmanager
+def largest_answer() -> Iterator[Count]:
+    """Find how many rows the largest answer has that any connection holds as a whole within the block."""
+    most = Count()
+    make, fetch = Result.__init__, dj.Connection.fetch
+
+    def made(result: Result, names: Any, rows: Any, *others: Any) -> None:
+        most.n = max(most.n, len(rows))
+        make(result, names, rows, *others)
+
+    def fetched(connection: dj.Connection, statement: Any) -> Any:
+        batches = fetch(connection, statement)
+        most.n = max(most.n, sum(batch.n_rows for batch in batches))
+        return batches
+
+    with patch.object(Result, "__init__", made), patch.object(dj.Connection, "fetch", fetched):
+        yield most

@@ -6,10 +6,12 @@ event loop never waits; each of the threads has its own connection. What pages m
 - ``services.tables()``, ``services.table(name)``: facts on the tables, at hand without asking the database
 - ``services.browsing``: pages of rows, records, values
 - ``services.exports``, ``services.facets``: rows as files; the values of a column with their counts
+- ``services.counting``: how many rows many tables have, and how many match
 - ``services.restrictions``, ``services.views``: what holds on all pages; views of tables under names
 - ``services.entering``: forms, parents to choose from, saving, deleting
 - ``services.editing``, ``services.deleting``, ``services.history``: changing rows, deleting them, what happened
 - ``services.importing``, ``services.past_imports``: many rows from a file, checked, written and taken back
+- ``services.written_rows``: which rows an import wrote
 - ``services.working``: populate, jobs, workers
 - ``services.watcher``: how far every table is, live
 
@@ -27,6 +29,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.browsing import Browsing
+from dj_panel.apps.services.counting import Counting
 from dj_panel.apps.services.deleting import Deleting
 from dj_panel.apps.services.editing import Editing
 from dj_panel.apps.services.entering import Entering
@@ -40,6 +43,7 @@ from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.views import Views
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
 from dj_panel.apps.services.working import Working
+from dj_panel.apps.services.written import WrittenRows
 from dj_panel.core.errors import MissingTableError, did_you_mean
 
 __all__ = ["Link", "Services", "Snapshot", "TableInfo", "TableStatus", "Watcher"]
@@ -67,6 +71,7 @@ class Services:
         self.exports = Exports(self)
         self.facets = Facets(self)
         self.restrictions = Restrictions(self)
+        self.counting = Counting(self)
         self.views = Views(self)
         self.working = Working(self)
         self.history = Happenings(self)
@@ -75,6 +80,7 @@ class Services:
         self.deleting = Deleting(self)
         self.importing = Importing(self)
         self.past_imports = PastImports(self)
+        self.written_rows = WrittenRows(self)
 
     # ------------------------------------------------------------------ running
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:

@@ -117,12 +117,15 @@ class ImportReceipt:
         When, by the server's clock with its offset.
     is_undone
         Whether the rows were taken back.
+    is_traced
+        Whether the history tells which rows they are.
     """
 
     n_rows: int
     n_left_out: int
     saved_at: dt.datetime
     is_undone: bool = False
+    is_traced: bool = False
 
 
 Stage = Literal["reading", "mapping", "checking", "checked", "writing", "written", "undoing"]

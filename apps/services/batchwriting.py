@@ -15,7 +15,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Change, History
 
-__all__ = ["batch_rows", "remove_rows", "write_rows"]
+__all__ = ["batch_rows", "is_traced", "remove_rows", "write_rows"]
 
 _MAX_NAMED = 5
 _UNDO_ROWS = 500
@@ -29,6 +29,14 @@ def batch_rows(batch: Batch) -> Iterator[Values]:
     """Yield the rows that an import has written."""
     for position in batch.positions(RowClass.IMPORTED):
         yield batch.checker.values(position)
+
+
+def is_traced(info: TableInfo, table: Any, batch: Batch) -> bool:
+    """Return whether the history tells which rows an import has written: all but those that the database numbered."""
+    if not info.primary_key or not History(table.connection, table.name.schema).prepare():
+        return False
+    unsure = {a.name for a in info.attributes if a.in_key and a.has_default}
+    return not unsure or all(unsure <= row.keys() for row in batch_rows(batch))
 
 
 def write_rows(table: Any, batch: Batch, tell: Told) -> int:

@@ -30,6 +30,7 @@ from dj_panel.apps.services.rows import (
     parse_key,
 )
 from dj_panel.apps.services.selection import unused_name
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering
 from dj_panel.core.codec import decode_value
@@ -46,17 +47,11 @@ MAX_VALUE_BYTES = 256 * 2**20
 N_PART_ROWS = 10
 
 
-class Browsing:
-    """What pages ask about rows.
-
-    Parameters
-    ----------
-    services
-        The services of the site.
-    """
+class Browsing(Service):
+    """What pages ask about rows."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self.pages = Pages(services)
 
     # ------------------------------------------------------------------ asked by pages
@@ -70,6 +65,7 @@ class Browsing:
         *,
         at: str = "",
         before: RowsPage | None = None,
+        among: Condition | None = None,
     ) -> RowsPage:
         """Return one page of rows.
 
@@ -88,6 +84,8 @@ class Browsing:
         before
             The page that is shown now, if its filters and order are the same: with it the next one is found
             at once.
+        among
+            A condition beside the filters, such as that of `dj_panel.apps.services.written`.
 
         Raises
         ------
@@ -102,7 +100,7 @@ class Browsing:
         parsed = self.parsed(info, filters or {})
         order = self.order(info, sort)
         wanted = Wanted(page, page_size, at, before)
-        return await self._services.run(self.pages.read, info, conditions_of(parsed), order, wanted)
+        return await self._services.run(self.pages.read, info, conditions_of(parsed, among), order, wanted)
 
     async def count(self, table: str, filters: Mapping[str, str] | None = None) -> int:
         """Return the number of rows that filters leave, at most one more than `COUNT_LIMIT`."""
@@ -230,9 +228,15 @@ class Browsing:
         return tuple((info.attribute(name), is_descending) for name, is_descending in chosen.items())
 
     def code(
-        self, table: str, filters: Mapping[str, str], sort: Sequence[str], page: int, page_size: int
+        self,
+        table: str,
+        filters: Mapping[str, str],
+        sort: Sequence[str],
+        page: int,
+        page_size: int,
+        batch: str = "",
     ) -> str:
-        """Return Python that fetches what `rows` shows."""
+        """Return Python that fetches what `rows` shows, perhaps of the rows that an import wrote."""
         info = self._services.table(table)
         order = [f"{a.name} DESC" if down else a.name for a, down in self.order(info, sort)]
         return fetch_code(
@@ -242,6 +246,7 @@ class Browsing:
             order,
             limit=page_size,
             offset=(page - 1) * page_size,
+            batch=batch,
         )
 
     def record_code(self, table: str, key: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.filters import Filter
+from dj_panel.apps.services.written import MAX_WRITTEN
 from dj_panel.core.structure import Attribute
 
 __all__ = ["fetch_code", "keys_code", "record_code", "value_code"]
@@ -21,6 +22,7 @@ def fetch_code(
     *,
     limit: int,
     offset: int,
+    batch: str = "",
 ) -> str:
     """Return Python that restricts a table and fetches a page of it.
 
@@ -36,8 +38,17 @@ def fetch_code(
         As for ``order_by``.
     limit, offset
         Which rows.
+    batch
+        The import whose rows they are to be; of any if empty.
     """
     imports, name = _reference(pipeline, table)
+    if batch:
+        imports = (
+            f"{imports}\nfrom dj_panel.core.history import History\n\ntable = {name}()\n"
+            "history = History(table.connection, table.name.schema)\n"
+            f"written = history.written({batch!r}, table.name, {MAX_WRITTEN})"
+        )
+        name = "table & written"
     equal = {attribute: item.equals for attribute, item in filters.items() if item.equals is not None}
     query = name
     if equal:

@@ -104,7 +104,10 @@ def _has_same_object(attribute: Attribute, rows: Any, typed: Any, *, is_resent: 
     if typed is None:
         return bool(rows & f"{attribute.name} is null")
     if isinstance(typed, np.ndarray):
+        array = rows.fetch1(attribute.name)
+        return array is not None and np.array_equal(np.asarray(array), typed)
+    if attribute.codec == "filepath":
         there = rows.fetch1(attribute.name)
-        return there is not None and np.array_equal(np.asarray(there), typed)
+        return there is not None and there.path == typed
     # Whether two files are the same is not looked into; a draft that is sent again is taken at its word.
     return is_resent

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.history import is_entered
 from dj_panel.apps.services.rows import parse_key
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import AccessError, IntegrityError, OneRowError
 from dj_panel.core.structure import TableName
@@ -119,17 +120,11 @@ class Deleted:
     at: dt.datetime
 
 
-class Deleting:
-    """What the page for deleting rows asks.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
+class Deleting(Service):
+    """What the page for deleting rows asks."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._receipts: OrderedDict[str, Deleted] = OrderedDict()
 
     async def preview(self, table: str, keys: Sequence[Mapping[str, str]]) -> Preview:

@@ -6,6 +6,8 @@ database's own, which they foresee, remain the last word.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,14 +16,25 @@ from dj_panel.apps.fields import complaint, describe_field, format_value, parse_
 from dj_panel.apps.grid import given_by_master
 from dj_panel.apps.pickers import key_label, picker_number
 from dj_panel.apps.services.parents import Parents
+from dj_panel.apps.services.storefiles import checked_path
 from dj_panel.apps.services.structure import Link, TableInfo
-from dj_panel.apps.services.uploads import Uploads
+from dj_panel.apps.services.uploads import Uploads, split_reference
 from dj_panel.apps.typed import Custom
 from dj_panel.core.dialect import Dialect
 from dj_panel.core.errors import AccessError, ValueRefusedError
+from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute
 
-__all__ = ["MAX_TEXT_CHARS", "CheckedRow", "Draft", "check_parts", "check_row", "key_texts", "key_values"]
+__all__ = [
+    "MAX_TEXT_CHARS",
+    "CheckedRow",
+    "Draft",
+    "check_parts",
+    "check_row",
+    "fingerprint",
+    "key_texts",
+    "key_values",
+]
 
 Draft = Mapping[str, str]
 """Attribute → text as typed; a picker's id → text that has not become a row yet."""
@@ -86,6 +99,12 @@ def check_row(
     for attribute in info.attributes:
         # What a picker gives was written by the program; the lab's custom is for what people write.
         own = custom if info.parent_of(attribute.name) is None else None
+        if attribute.codec == "filepath":
+            if only is None or attribute.name in only:  # its store is asked
+                _read_path(
+                    attribute, draft.get(attribute.name, ""), uploads, rows.connection.settings, checked
+                )
+            continue
         _read(attribute, draft.get(attribute.name, ""), uploads, dialect, own, checked)
     for link in info.parents:
         names = link.foreign_key.attributes
@@ -120,6 +139,17 @@ def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | N
 def key_texts(info: TableInfo, key: Mapping[str, Any]) -> dict[str, str]:
     """Return a primary key as text."""
     return {name: format_value(info.attribute(name), key[name]) for name in info.primary_key if name in key}
+
+
+def fingerprint(table: str, draft: Draft, parts: Mapping[str, Sequence[Draft]], token: str) -> str:
+    """Return what only the same row and parts under the same token have in common."""
+    content = [
+        table,
+        token,
+        sorted(draft.items()),
+        sorted((n, [sorted(r.items()) for r in rows]) for n, rows in parts.items()),
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def check_parts(
@@ -240,6 +270,19 @@ def _read(
         shown = (uploads.name(text) or "The file") if kind == "file" else text
         reason = error.reason if isinstance(error, ValueRefusedError) else str(error)
         checked.errors.setdefault(attribute.name, complaint(shown, reason))
+
+
+def _read_path(
+    attribute: Attribute, text: str, uploads: Uploads, settings: Settings, checked: CheckedRow
+) -> None:
+    if not text.strip():
+        return
+    try:
+        if len(text) > MAX_TEXT_CHARS:
+            raise ValueError(f"is longer than {MAX_TEXT_CHARS:,} characters")
+        checked.values[attribute.name] = checked_path(attribute, text, uploads, settings)
+    except ValueError as error:
+        checked.errors.setdefault(attribute.name, complaint(split_reference(text)[1], str(error)))
 
 
 def _check_parent(info: TableInfo, link: Link, parents: Parents, draft: Draft, checked: CheckedRow) -> None:

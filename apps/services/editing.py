@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.apps.fields import draft_text
 from dj_panel.apps.grid import describe_form
@@ -15,6 +15,8 @@ from dj_panel.apps.services.drafts import Draft
 from dj_panel.apps.services.history import Shown, Value, is_typed, shown
 from dj_panel.apps.services.revisions import Consequence, Difference, Edited, Opened, Review, Seen
 from dj_panel.apps.services.rows import parse_key
+from dj_panel.apps.services.service import Service
+from dj_panel.apps.services.storefiles import new_files, stored_with_row
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.deletion import plan_deletion
@@ -24,9 +26,6 @@ from dj_panel.core.rowtexts import noted, stored_contents, stored_rows, texts_of
 from dj_panel.core.structure import Attribute
 from dj_panel.core.table import FreeTable
 
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
-
 __all__ = ["Editing"]
 
 
@@ -34,17 +33,8 @@ class _ChangedMeanwhileError(Exception):
     """The row is not as it was seen."""
 
 
-class Editing:
-    """What the page for changing a row asks.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class Editing(Service):
+    """What the page for changing a row asks."""
 
     async def open(self, table: str, key: Mapping[str, str]) -> Opened:
         """Return a row with its form.
@@ -227,7 +217,7 @@ class Editing:
             was, theirs = shown(seen.get(name)), shown(now.get(name))
             mine = was
             if name in values and not is_typed(attribute):
-                file = self._services.entering.uploads.name(draft[name]) or "another file"
+                file = self._services.entering.uploads.name(draft[name]) or draft[name]
                 mine = Shown(f"the file {file}", is_words=True)
             elif name in values:
                 value = texts_of(heading, {name: values[name]})[name]
@@ -269,6 +259,7 @@ class Editing:
         history.prepare([rows.name] if consequence == "keep" else rows.plan_delete("ignore").nodes)
 
         def write() -> tuple[Seen, int]:
+            take_back()  # what an attempt before this one wrote
             before = next(stored_rows(rows.connection, rows.name, rows.node), None)
             if before is None or before != seen:
                 raise _ChangedMeanwhileError
@@ -292,7 +283,10 @@ class Editing:
             return {name: before[name] for name in changed}, n_computed
 
         try:
-            before, n_computed = rows.connection.retried(write)
+            uploads = self._services.entering.uploads
+            files = new_files({info.name: [draft]}, self._services.table, uploads, rows.connection.settings)
+            with stored_with_row(files) as take_back:
+                before, n_computed = rows.connection.retried(write)
         except _ChangedMeanwhileError:
             return self._changed_meanwhile(info, key, draft, seen, values)
         except ValueRefusedError as error:
@@ -357,6 +351,8 @@ def _is_of_key(item: Any, info: TableInfo) -> bool:
 
 
 def _there(attribute: Attribute, content: str | bytes | None) -> str:
+    if attribute.codec == "filepath" and isinstance(content, str):
+        return f"{json.loads(content)['path']} is there. It stays unless you choose another."
     size = f", {human_bytes(len(content))}" if isinstance(content, bytes) else ""
     return f"A value of the type {attribute.type}{size} is there. It stays unless you choose another."
 

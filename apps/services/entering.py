@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hashlib
-import json
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import dj_panel as dj
@@ -17,10 +16,20 @@ from dj_panel.apps.grid import Form, counter_of, describe_form, given_by_master
 from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.comparison import PartValues, find_same, newest_key
 from dj_panel.apps.services.doubts import find_doubts
-from dj_panel.apps.services.drafts import CheckedRow, Draft, check_parts, check_row, key_texts, key_values
+from dj_panel.apps.services.drafts import (
+    CheckedRow,
+    Draft,
+    check_parts,
+    check_row,
+    fingerprint,
+    key_texts,
+    key_values,
+)
 from dj_panel.apps.services.originals import Originals
 from dj_panel.apps.services.parents import Choice, Found, Parents
 from dj_panel.apps.services.receipts import Checked, Duplicate, Receipt, Refused, doubted, refused
+from dj_panel.apps.services.service import Service
+from dj_panel.apps.services.storefiles import PathTakenError, free_path, new_files, stored_with_row
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads
 from dj_panel.apps.typed import custom_of
@@ -33,6 +42,7 @@ from dj_panel.core.errors import (
     UnknownOutcomeError,
     ValueRefusedError,
 )
+from dj_panel.core.structure import Attribute
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
@@ -47,18 +57,12 @@ Parts = Mapping[str, Sequence[Draft]]
 """A part's name → its rows, as drafts."""
 
 
-class Entering:
-    """What forms ask.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
+class Entering(Service):
+    """What forms ask."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
-        settings = services.pipeline.connection.settings
+        super().__init__(services)
+        self._settings = settings = services.pipeline.connection.settings
         self.custom = custom_of(settings)
         self.originals = Originals(services)
         self.uploads = Uploads(settings.forms.max_upload_mb * 1_000_000)
@@ -182,6 +186,10 @@ class Entering:
         except ValueError:
             return ""
 
+    async def free_path(self, table: str, attribute: Attribute, name: str) -> str:
+        """Return where in its store a file of this name can go that was sent for a ``<filepath@>`` attribute."""
+        return await self._services.run(free_path, table, attribute, name, self._settings)
+
     def checked(self, info: TableInfo, draft: Draft, **options: Any) -> CheckedRow:
         """Check a draft, in a thread of the pool; options are those of `check_row`."""
         return check_row(
@@ -266,7 +274,7 @@ class Entering:
             If people cannot fill the table in.
         """
         info = self._writable(table)
-        mark = _fingerprint(table, draft, parts, token)
+        mark = fingerprint(table, draft, parts, token)
         known = self._receipts.get(mark)
         if known is not None:
             return replace(known, is_repeat=True)
@@ -312,8 +320,11 @@ class Entering:
         if ticked is not None and (doubts := self._doubts(info, row, draft, ticked)):
             return doubted(doubts)
         try:
-            self._write(info, row.values, part_rows)
-        except (DuplicateError, IntegrityError) as error:
+            sent = {info.name: [draft], **parts}
+            files = new_files(sent, self._services.table, self.uploads, self._settings)
+            with stored_with_row(files) as take_back:
+                self._write(info, row.values, part_rows, take_back)
+        except (DuplicateError, IntegrityError, PathTakenError) as error:
             # Someone was faster: what the checks say now is what went wrong.
             return self._explained(info, draft, parts, row.values, part_rows, token, error)
         except UnknownOutcomeError:
@@ -330,8 +341,9 @@ class Entering:
             return refused(*self._located(info, error), None, str(error))
         key = key_values(info, row.values) or newest_key(info, row.values, self._rows(info.name))
         self._note_used(info, row.values, key)
-        for text in draft.values():
-            self.uploads.drop(text)
+        for one in (draft, *chain.from_iterable(parts.values())):
+            for text in one.values():
+                self.uploads.drop(text)
         return self._receipt(info, key, part_rows, token)
 
     def _explained(
@@ -374,12 +386,17 @@ class Entering:
         )
 
     def _write(
-        self, info: TableInfo, values: Mapping[str, Any], parts: Mapping[str, Sequence[Mapping[str, Any]]]
+        self,
+        info: TableInfo,
+        values: Mapping[str, Any],
+        parts: Mapping[str, Sequence[Mapping[str, Any]]],
+        take_back: Callable[[], None],
     ) -> None:
         history = self._services.history
         history.prepare([self._rows(info.name).name])
 
         def write() -> None:
+            take_back()  # what an attempt before this one wrote
             self._rows(info.name).insert1(dict(values))
             for name, rows in parts.items():
                 for row in rows:
@@ -473,13 +490,3 @@ class Entering:
 
 def _label(info: TableInfo, texts: Mapping[str, str]) -> str:
     return f"{info.label} {key_label(texts, info.primary_key)}".strip()
-
-
-def _fingerprint(table: str, draft: Draft, parts: Parts, token: str) -> str:
-    content = [
-        table,
-        token,
-        sorted(draft.items()),
-        sorted((n, [sorted(r.items()) for r in rows]) for n, rows in parts.items()),
-    ]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

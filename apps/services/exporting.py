@@ -34,6 +34,7 @@ __all__ = [
     "TooManyExportsError",
     "csv_lines",
     "json_lines",
+    "named_batches",
     "parquet_pieces",
     "streamed",
     "xlsx_pieces",
@@ -257,6 +258,16 @@ def parquet_pieces(schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch
             writer.write_batch(batch)
             yield sink.taken()
     yield sink.taken()
+
+
+def named_batches(
+    reader: pyarrow.RecordBatchReader, names: Sequence[str]
+) -> tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]:
+    """Return the batches of a reader with other names for their columns."""
+    import pyarrow as pa  # noqa: PLC0415 - optional
+
+    schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
+    return schema, (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in reader)
 
 
 def arrow_batches(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.exporting import (
@@ -14,21 +14,21 @@ from dj_panel.apps.services.exporting import (
     arrow_batches,
     csv_lines,
     json_lines,
+    named_batches,
     parquet_pieces,
     streamed,
     xlsx_pieces,
 )
+from dj_panel.apps.services.labels import ParentLabel, labelled, parent_labels
 from dj_panel.apps.services.paging import conditions_of
 from dj_panel.apps.services.rows import Order, named_attribute, parse_key
 from dj_panel.apps.services.selection import unused_name
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Condition, OneOf
 from dj_panel.core.errors import QueryTimeoutError, ValueRefusedError
 from dj_panel.core.expression import U
 from dj_panel.core.structure import Attribute
-
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
 
 __all__ = ["Exports", "has_values", "keys_condition"]
 
@@ -60,17 +60,8 @@ def _facts(stored: Any) -> Any:
         return stored
 
 
-class Exports:
-    """Makes files of rows.
-
-    Parameters
-    ----------
-    services
-        The services of the site.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class Exports(Service):
+    """Makes files of rows."""
 
     def file(
         self,
@@ -82,6 +73,8 @@ class Exports:
         *,
         keys: Sequence[Mapping[str, str]] | None = None,
         values: bool = False,
+        labels: bool = False,
+        among: Condition | None = None,
     ) -> AsyncIterator[bytes]:
         """Yield a file of all rows that the filters leave, or of those with the keys.
 
@@ -98,6 +91,11 @@ class Exports:
         values
             Whether arrays and other values that are kept in the rows are written too: as JSON, bytes in base64.
             Of what is in a store, what the row says of it is always written, and never its content.
+        labels
+            Whether a column after the attributes of each foreign key says what the parent is called; see
+            `dj_panel.apps.services.labels`.
+        among
+            A condition beside the filters; as them it says nothing where there are keys.
 
         Raises
         ------
@@ -107,14 +105,22 @@ class Exports:
             If too many files are being made already.
         """
         info = self._services.table(table)
-        condition = self._condition(info, filters or {}, keys)
+        condition = self._condition(info, filters or {}, keys, among)
         order = self._services.browsing.order(info, sort)
         wanted = [named_attribute(info, name) for name in columns] if columns else list(info.attributes)
         shown = [a for a in wanted if not _is_inline(a) or (values and FORMATS[file_format].has_values)]
-        return streamed(lambda: self._pieces(info, file_format, condition, order, shown))
+        called: list[ParentLabel] = []
+        if labels:
+            shown, called = labelled(shown, parent_labels(self._services, info))
+        return streamed(lambda: self._pieces(info, file_format, condition, order, shown, called))
 
     async def check(
-        self, table: str, file_format: str, filters: Mapping[str, str], keys: Sequence[Any] | None = None
+        self,
+        table: str,
+        file_format: str,
+        filters: Mapping[str, str],
+        keys: Sequence[Any] | None = None,
+        among: Condition | None = None,
     ) -> None:
         """Raise `ValueRefusedError` if a file of this format cannot hold the rows or cannot be made here."""
         if FORMATS[file_format].missing:
@@ -122,7 +128,7 @@ class Exports:
         if file_format != "xlsx" or keys is not None:
             return
         info = self._services.table(table)
-        condition = self._condition(info, filters, None)
+        condition = self._condition(info, filters, None, among)
 
         def n_rows() -> int:
             pages = self._services.browsing.pages
@@ -138,19 +144,28 @@ class Exports:
             )
 
     async def size_text(
-        self, table: str, filters: Mapping[str, str], keys: Sequence[Mapping[str, str]] | None = None
+        self,
+        table: str,
+        filters: Mapping[str, str],
+        keys: Sequence[Mapping[str, str]] | None = None,
+        among: Condition | None = None,
     ) -> str:
         """Return how much the arrays and other values in the rows take, in words."""
         info = self._services.table(table)
-        condition = self._condition(info, filters, keys)
+        condition = self._condition(info, filters, keys, among)
         return await self._services.run(self._size_text, info, condition)
 
     # ------------------------------------------------------------------ in a thread
     def _condition(
-        self, info: TableInfo, filters: Mapping[str, str], keys: Sequence[Mapping[str, str]] | None
+        self,
+        info: TableInfo,
+        filters: Mapping[str, str],
+        keys: Sequence[Mapping[str, str]] | None,
+        among: Condition | None,
     ) -> Condition | None:
-        condition = conditions_of(self._services.browsing.parsed(info, filters)) if keys is None else None
-        return keys_condition(info, keys) if keys is not None else condition
+        if keys is not None:
+            return keys_condition(info, keys)
+        return conditions_of(self._services.browsing.parsed(info, filters), among)
 
     def _size_text(self, info: TableInfo, condition: Condition | None) -> str:
         pages = self._services.browsing.pages
@@ -172,17 +187,22 @@ class Exports:
         condition: Condition | None,
         order: Order,
         shown: Sequence[Attribute],
+        called: Sequence[ParentLabel],
     ) -> Iterator[bytes]:
         pages = self._services.browsing.pages
         query = pages.query(info, condition)
+        aliases = {label.attribute.name: label.alias for label in called}
+        for label in called:
+            query = label.joined(query, self._services.pipeline[label.link.table]())
         order_by = [f"{attribute.name}{' DESC' if down else ''}" for attribute, down in order] or None
         with pages.limit(EXPORT_LIMIT_S):
             if file_format == "parquet" and not any(_is_inline(a) or a.codec is not None for a in shown):
-                names = [attribute.name for attribute in shown]
-                with query.proj(*names).to_arrow_batches(*names, order_by=order_by) as reader:
-                    yield from parquet_pieces(reader.schema, reader)
+                names = [aliases.get(attribute.name, attribute.name) for attribute in shown]
+                asked = query.proj(*names, *self._sorted(order_by))
+                with asked.to_arrow_batches(*names, order_by=order_by) as reader:
+                    yield from parquet_pieces(*named_batches(reader, [a.name for a in shown]))
                 return
-            with closing(self._rows(info, query, order_by, shown)) as rows:
+            with closing(self._rows(info, query, order_by, shown, aliases)) as rows:
                 if file_format == "parquet":
                     yield from parquet_pieces(*arrow_batches(shown, rows))
                 else:
@@ -190,7 +210,12 @@ class Exports:
                     yield from writers[file_format](shown, rows)
 
     def _rows(
-        self, info: TableInfo, query: Any, order_by: list[str] | None, shown: Sequence[Attribute]
+        self,
+        info: TableInfo,
+        query: Any,
+        order_by: list[str] | None,
+        shown: Sequence[Attribute],
+        aliases: Mapping[str, str],
     ) -> Generator[list[Any], None, None]:
         """Yield decoded values; of what is in a store, and of attached files, what stands in the row."""
         names, computed = [], {}
@@ -198,7 +223,8 @@ class Exports:
             is_far = attribute.codec is not None and (
                 attribute.column_type.kind == "json" or attribute.codec == "attach"
             )
-            name = unused_name(info, f"stored_{number}") if is_far else attribute.name
+            plain_name = aliases.get(attribute.name, attribute.name)
+            name = unused_name(info, f"stored_{number}") if is_far else plain_name
             names.append(name)
             if is_far:
                 computed[name] = f"coalesce(`{attribute.name}`, `{attribute.name}`)"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.apps.services.cells import cell_of, plan_of
 from dj_panel.apps.services.filters import filter_kind
 from dj_panel.apps.services.paging import conditions_of
 from dj_panel.apps.services.rows import equal_text, named_attribute
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Condition
 from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.expression import Top, U
 from dj_panel.core.structure import Attribute
-
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
 
 __all__ = ["FACET_ROWS", "MAX_FACETS", "Facet", "FacetList", "Facets"]
 
@@ -48,20 +46,13 @@ class FacetList:
     note: str = ""
 
 
-class Facets:
-    """Counts the values of columns.
+class Facets(Service):
+    """Counts the values of columns."""
 
-    Parameters
-    ----------
-    services
-        The services of the site.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-
-    async def values(self, table: str, name: str, filters: Mapping[str, str]) -> FacetList:
-        """Return the values of an attribute in the rows that the other columns' filters leave.
+    async def values(
+        self, table: str, name: str, filters: Mapping[str, str], among: Condition | None = None
+    ) -> FacetList:
+        """Return the values of an attribute in the rows that the other columns' filters leave, of some rows.
 
         Raises
         ------
@@ -73,7 +64,7 @@ class Facets:
         if filter_kind(attribute) in ("presence", "json"):
             return FacetList((), "Values of this kind are not counted.")
         others = {other: text for other, text in filters.items() if other != name}
-        condition = conditions_of(self._services.browsing.parsed(info, others))
+        condition = conditions_of(self._services.browsing.parsed(info, others), among)
         try:
             return await self._services.run(self._counted, info, attribute, condition)
         except QueryTimeoutError:

@@ -12,6 +12,7 @@ from dj_panel.apps.fields import describe_field, draft_text
 from dj_panel.apps.grid import given_by_master
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.rows import parse_key
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.typed import Custom
 from dj_panel.core.deletion import Deletion
@@ -72,17 +73,11 @@ class Event:
     before: dict[str, str]
 
 
-class Happenings:
-    """The history of all tables.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
+class Happenings(Service):
+    """The history of all tables."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._told: set[str] = set()
         self._histories: dict[str, History] = {}
 
@@ -264,7 +259,7 @@ def _event(info: TableInfo, entry: Entry, custom: Custom) -> Event:
 
 def is_typed(attribute: Attribute) -> bool:
     """Return whether a field for text shows the values of an attribute; files and the like can only be replaced."""
-    return describe_field(attribute).kind not in ("file", "none")
+    return describe_field(attribute).kind not in ("file", "path", "none")
 
 
 def draft_of(attribute: Attribute, value: str | None, custom: Custom) -> str:

@@ -28,6 +28,7 @@ from dj_panel.apps.services.batches import (
 )
 from dj_panel.apps.services.batchwriting import (
     batch_rows,
+    is_traced,
     remove_rows,
     write_rows,
 )
@@ -52,6 +53,7 @@ from dj_panel.apps.services.reading import (
 )
 from dj_panel.apps.services.rejects import without_apostrophe
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, CancelledError, RowChecker
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.templates import is_help
 from dj_panel.core.errors import (
@@ -73,17 +75,11 @@ MAX_BATCHES = 20
 """So many imports are kept; of more, the one that was looked at longest ago is forgotten."""
 
 
-class Importing:
-    """What the import page asks.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
+class Importing(Service):
+    """What the import page asks."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._batches: dict[str, Batch] = {}
 
@@ -435,7 +431,12 @@ class Importing:
             ) from error
         for position in list(batch.positions(RowClass.NEW)):
             batch.classes[position] = RowClass.IMPORTED
-        batch.receipt = ImportReceipt(n_rows, len(batch.classes) - n_rows, dt.datetime.now().astimezone())
+        batch.receipt = ImportReceipt(
+            n_rows,
+            len(batch.classes) - n_rows,
+            dt.datetime.now().astimezone(),
+            is_traced=is_traced(self.table(batch.table), table, batch),
+        )
         batch.stage = "written"
 
     def _look_after(self, batch: Batch) -> int:

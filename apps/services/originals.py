@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.apps.fields import describe_field, draft_text, parse_text, words_of
 from dj_panel.apps.grid import counter_of, given_by_master
 from dj_panel.apps.services.comparison import agrees
 from dj_panel.apps.services.drafts import Draft
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import OneRowError
 from dj_panel.core.structure import Attribute
-
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
 
 __all__ = ["Beginning", "Contrast", "Originals"]
 
@@ -55,17 +53,8 @@ class Contrast:
     typed: str
 
 
-class Originals:
-    """Reads rows as drafts.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class Originals(Service):
+    """Reads rows as drafts."""
 
     async def like(self, table: str, key: Mapping[str, str]) -> Beginning:
         """Return what a new row that is like another one begins with.

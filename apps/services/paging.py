@@ -10,20 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.apps.services.cells import plan_of
 from dj_panel.apps.services.filters import Filter
 from dj_panel.apps.services.rows import Address, Order, Row, RowsPage, Spot, key_text, parent_address
 from dj_panel.apps.services.selection import Selection, select_cells
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Constant, Negation, Ordering
 from dj_panel.core.columntypes import FloatType
 from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.structure import Attribute
-
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
 
 __all__ = ["COUNT_LIMIT", "MAX_OFFSET", "TIME_LIMIT_S", "Pages", "Wanted", "beyond", "conditions_of"]
 
@@ -131,17 +129,8 @@ class Wanted:
     before: RowsPage | None = None
 
 
-class Pages:
-    """Reads pages of rows, in a thread of the pool.
-
-    Parameters
-    ----------
-    services
-        The services of the site.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class Pages(Service):
+    """Reads pages of rows, in a thread of the pool."""
 
     def query(self, info: TableInfo, condition: Condition | None = None) -> Any:
         """Return a table's rows for which a condition holds."""
@@ -257,9 +246,12 @@ class Pages:
         return None if link is None else parent_address(self._services.table(link.table), link, row)
 
 
-def conditions_of(filters: Mapping[str, Filter]) -> Condition | None:
-    """Return what all filters together ask for; None without any."""
-    return AllOf(tuple(item.condition for item in filters.values())) if filters else None
+def conditions_of(filters: Mapping[str, Filter], among: Condition | None = None) -> Condition | None:
+    """Return what all filters, and a condition beside them, together ask for; None without any."""
+    conditions = [item.condition for item in filters.values()]
+    if among is not None:
+        conditions.append(among)
+    return AllOf(tuple(conditions)) if conditions else None
 
 
 def _spot(order: Order, wanted: Wanted, n_found: int | None) -> tuple[Wanted, Spot]:

@@ -18,9 +18,9 @@ from dj_panel.apps.pickers import SEPARATOR, key_label
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering, TextMatch
 from dj_panel.core.errors import QueryTimeoutError
-from dj_panel.core.structure import Attribute
+from dj_panel.core.structure import Attribute, ForeignKey
 
-__all__ = ["Choice", "Found", "Parents"]
+__all__ = ["Choice", "Found", "Parents", "details_of"]
 
 N_CHOICES = 20
 
@@ -30,7 +30,19 @@ SEARCH_S = 2.0
 _LAST_CHARACTER = "\U0010ffff"
 _N_WORDS = 8
 _MAX_DETAIL = 60
+_N_DETAILS = 3
 _TEXT_KINDS = ("text", "enum")
+
+
+def details_of(parent: TableInfo, foreign_key: ForeignKey) -> list[Attribute]:
+    """Return the parent's attributes that tell its rows apart for people, beside those that the key refers to."""
+    return [
+        a
+        for a in parent.attributes
+        if a.name not in foreign_key.parent_attributes
+        and a.codec is None
+        and a.column_type.kind in (*_TEXT_KINDS, "date")
+    ][:_N_DETAILS]
 
 
 @dataclass(frozen=True)
@@ -90,11 +102,7 @@ class Parents:
         self._table = table
         self._ours = dict(zip(self._fk.parent_attributes, self._fk.attributes, strict=True))
         self._attributes = [parent.attribute(name) for name in self._fk.parent_attributes]
-        self._detail = [
-            a.name
-            for a in parent.attributes
-            if a.name not in self._ours and a.codec is None and a.column_type.kind in (*_TEXT_KINDS, "date")
-        ][:3]
+        self._detail = [attribute.name for attribute in details_of(parent, self._fk)]
 
     def restricted(self, fixed: Mapping[str, str]) -> Any:
         """Return the parent's rows that agree with what is known of our attributes.

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.apps.services.batches import ImportReceipt
 from dj_panel.apps.services.batchwriting import remove_rows
 from dj_panel.apps.services.rowchecks import Values
+from dj_panel.apps.services.service import Service
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Digest, History
-
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
 
 __all__ = ["PastImport", "PastImports"]
 
@@ -39,17 +37,8 @@ class PastImport:
     first: int = 0
 
 
-class PastImports:
-    """What the import page asks of imports that no memory holds any more.
-
-    Parameters
-    ----------
-    services
-        The site's.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class PastImports(Service):
+    """What the import page asks of imports that no memory holds any more."""
 
     async def find(self, batch_id: str, table: str, user: str) -> PastImport | None:
         """Return what the history knows of an import of this user into a table that people fill."""
@@ -85,6 +74,7 @@ class PastImports:
 def _find(table: Any, batch_id: str) -> PastImport | None:
     """Return what the history knows of an import into a table."""
     n_rows, is_undone, user, when, first = 0, False, "", None, 0
+    n_key, is_traced = len(table.heading.primary_key), True
     for number, entry in enumerate(History(table.connection, table.name.schema).of_batch(batch_id)):
         if entry.table != table.name or entry.source != "import":
             return None
@@ -92,10 +82,12 @@ def _find(table: Any, batch_id: str) -> PastImport | None:
             # After it was taken back it may have been done again.
             n_rows, is_undone, user, when, first = 0, False, entry.user, entry.time, number
         n_rows += entry.action == "insert"
+        is_traced = is_traced and len(entry.key) == n_key > 0
         is_undone = entry.action == "delete"
     if when is None:
         return None
-    return PastImport(user, ImportReceipt(n_rows, 0, when.astimezone(), is_undone=is_undone), first)
+    receipt = ImportReceipt(n_rows, 0, when.astimezone(), is_undone=is_undone, is_traced=is_traced)
+    return PastImport(user, receipt, first)
 
 
 def _rows(table: Any, batch_id: str, past: PastImport) -> Iterator[Values]:

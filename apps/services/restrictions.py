@@ -8,19 +8,18 @@ one that is named after the ``@``: ``r.number@lab.rig=5``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from dj_panel.apps.services.filters import FilterError, parse_filter
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Comparison
 from dj_panel.core.structure import Attribute
 
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
-
-__all__ = ["Restrictions"]
+__all__ = ["NOT_HERE", "Restrictions"]
 
 MAX_RESTRICTIONS = 20
+NOT_HERE = "not in this table"
+"""What is said of a restriction in a table that has no such attribute."""
 
 
 def _origin(attribute: Attribute) -> str:
@@ -28,17 +27,8 @@ def _origin(attribute: Attribute) -> str:
     return ".".join(attribute.lineage[:2]) if attribute.lineage is not None else ""
 
 
-class Restrictions:
-    """Says which restrictions hold in which table.
-
-    Parameters
-    ----------
-    services
-        The services of the site.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class Restrictions(Service):
+    """Says which restrictions hold in which table."""
 
     def name(self, table: str, attribute: str) -> str:
         """Return the name under which an attribute of a table is restricted on every page."""
@@ -69,7 +59,7 @@ class Restrictions:
         for name, text in list(restrictions.items())[:MAX_RESTRICTIONS]:
             attribute = self._attribute(info, name)
             if attribute is None:
-                notes[name] = "not in this table"
+                notes[name] = NOT_HERE
                 continue
             try:
                 parse_filter(attribute, text)

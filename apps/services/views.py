@@ -10,9 +10,9 @@ import datetime as dt
 import hashlib
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dj_panel.apps.routes import MAX_FRAGMENT_CHARS, parse_route
+from dj_panel.apps.services.service import Service
 from dj_panel.core.algebra import AllOf, Comparison
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
@@ -20,9 +20,6 @@ from dj_panel.core.errors import AccessError, DuplicateError, OneRowError, Value
 from dj_panel.core.jobs import create_table
 from dj_panel.core.structure import TableName
 from dj_panel.core.table import FreeTable
-
-if TYPE_CHECKING:
-    from dj_panel.apps.services import Services
 
 __all__ = ["SharedView", "Views"]
 
@@ -51,17 +48,8 @@ class SharedView:
     user: str
 
 
-class Views:
-    """Keeps shared views.
-
-    Parameters
-    ----------
-    services
-        The services of the site.
-    """
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
+class Views(Service):
+    """Keeps shared views."""
 
     async def of(self, table: str) -> list[SharedView]:
         """Return the shared views of a table, by name."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.services.pace import Estimate, Pace
+from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import TableStatus
 from dj_panel.core.errors import MakeError
@@ -145,17 +146,11 @@ class _Child:
         self.is_stopping = False
 
 
-class Working:
-    """What pages ask about computing.
-
-    Parameters
-    ----------
-    services
-        The site's services.
-    """
+class Working(Service):
+    """What pages ask about computing."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
+        super().__init__(services)
         self._pipeline = services.pipeline
         self._children: list[_Child] = []
         self._paces: dict[str, Pace] = {}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from dj_panel.core.codec import Codec
 from dj_panel.core.errors import CodecError, EncodeError
 from dj_panel.core.objects import ObjectRef
-from dj_panel.core.store import open_store
+from dj_panel.core.store import Store, open_store
 from dj_panel.core.storepath import contained
 
 
@@ -60,8 +59,7 @@ class FilepathCodec(Codec):
             If the path leads out of the store.
         """
         store = open_store((context or {})["config"], store_name, use_filepath_default=True)
-        path = contained(value, within=f"the store '{store.name}'")
-        _check_section(path, store.spec)
+        path = referable(value, store)
         is_dir = store.is_dir(path)
         return {
             "path": path,
@@ -78,13 +76,24 @@ class FilepathCodec(Codec):
         return ObjectRef.from_json(stored, store)
 
 
-def _check_section(path: str, spec: Mapping[str, Any]) -> None:
+def referable(value: str | os.PathLike[str], store: Store) -> str:
+    """Return a path in its shortest form, if rows may refer to what lies there in a store.
+
+    Raises
+    ------
+    EncodeError
+        If it is in a part of the store that holds other codecs' objects, or outside ``filepath_prefix``.
+    UnsafePathError
+        If it leads out of the store.
+    """
+    path = contained(value, within=f"the store '{store.name}'")
     for role in ("hash_prefix", "schema_prefix"):
-        section = str(spec.get(role) or "").strip("/")
+        section = str(store.spec.get(role) or "").strip("/")
         if section and f"{path}/".startswith(f"{section}/"):
             raise EncodeError(
                 f"'{path}' lies in '{section}', which holds other codecs' objects. Refer to a file elsewhere."
             )
-    section = str(spec.get("filepath_prefix") or "").strip("/")
+    section = str(store.spec.get("filepath_prefix") or "").strip("/")
     if section and not path.startswith(f"{section}/"):
         raise EncodeError(f"'{path}' does not lie in '{section}', where this store's files must be.")
+    return path

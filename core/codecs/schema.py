@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from dj_panel.core.codec import Codec
 from dj_panel.core.errors import CodecError
 from dj_panel.core.store import Store, open_store
 from dj_panel.core.storepath import object_path
+
+_noted: ContextVar[list[tuple[Store, str]] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noted_paths() -> Iterator[list[tuple[Store, str]]]:
+    """Collect the store and path of every object that codecs of this kind write in the block, in this thread.
+
+    For whoever inserts a row, and removes its objects if the row is refused.
+    """
+    noted: list[tuple[Store, str]] = []
+    before = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(before)
 
 
 class SchemaCodec(Codec, register=False):
@@ -44,7 +62,7 @@ class SchemaCodec(Codec, register=False):
     ) -> str:
         """Return a new path in a store for an object of the row with a key."""
         context = context or {}
-        return object_path(
+        path = object_path(
             schema=context.get("schema", "unknown"),
             table=context.get("table", "unknown"),
             field=context.get("field", "data"),
@@ -54,6 +72,10 @@ class SchemaCodec(Codec, register=False):
             partition_pattern=store.spec.get("partition_pattern"),
             token_length=store.spec.get("token_length", 8),
         )
+        noted = _noted.get()
+        if noted is not None:
+            noted.append((store, path))
+        return path
 
     def _extract_context(
         self, key: Mapping[str, Any] | None, context: Mapping[str, Any] | None = None

@@ -11,11 +11,13 @@ import pytest
 
 import dj_panel as dj
 from dj_panel.apps.delete import preview_html
+from dj_panel.apps.delete_graph import GoingGraph
 from dj_panel.apps.history_html import history_html
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.deleting import Deleted, Preview
 from dj_panel.apps.services.history import Shown
 from dj_panel.core.errors import AccessError, IntegrityError, OneRowError
+from tests.counting import largest_answer
 from tests.entry_tables import HOSTILE, Lab, declare
 
 SUBJECT = {"subject_id": "M042"}
@@ -56,6 +58,22 @@ class Deletions(Lab):
         return tuple(len(self.rows(name)) for name in ("Subject", "Session", "Session.Note", "Total"))
 
 
+def test_a_preview_and_a_deletion_hold_few_of_the_rows_at_a_time(lab: Deletions) -> None:
+    rows = (
+        {"subject_id": "M042", "session": 1, "note": n, "author": "ana", "note_text": "x"}
+        for n in range(9, 900)
+    )
+    lab.rows("Session.Note").insert(rows)
+    with largest_answer() as most:
+        preview = lab.preview()
+        assert preview.total == 1 + 2 + 4 + 891 + 2
+        n_previewed = most.n
+        lab.delete(preview, typed=preview.must_type)
+    assert n_previewed < 100, "the rows are counted where they are"
+    assert most.n <= 200
+    assert lab.counts == (0, 0, 0, 0)
+
+
 def test_what_would_go_is_counted_by_table(lab: Deletions) -> None:
     preview = lab.preview()
     short = {
@@ -69,6 +87,33 @@ def test_what_would_go_is_counted_by_table(lab: Deletions) -> None:
     }
     assert (preview.total, preview.must_type, preview.label) == (9, "", "Subject M042")
     assert lab.counts == (1, 2, 4, 2)
+
+
+def test_the_picture_says_how_many_of_how_many_go_and_greys_what_stays(lab: Deletions) -> None:
+    picture = GoingGraph(lab.services.tables())
+
+    def show(preview: Preview) -> dict[str, Any]:
+        totals = asyncio.run(lab.services.counting.totals(picture.shown(preview)))
+        picture.show(preview, totals)
+        short = {name.split(".", 1)[1]: status for name, status in picture.view.status.items()}
+        return {name: (status["count"], status.get("muted", False)) for name, status in short.items()}
+
+    lab.rows("Subject").insert1({"subject_id": "M043", "species": "rat"})
+    key = {"subject_id": "M042", "session": "1"}
+    assert show(lab.preview("Session", **key)) == {
+        "Person": ("all 2 stay", True), "Subject": ("all 2 stay", True), "Session": ("1 of 2 goes", False),
+        "Probe": ("no rows", True), "Total": ("1 of 2 goes", False),
+    }  # fmt: skip
+    assert picture.view.selected == lab.name("Session")
+    assert {node["id"] for node in picture.view.nodes} == set(picture.view.status)
+    nodes = picture.view.nodes
+    lab.rows("Session").insert1({"subject_id": "M043", "session": 1, "day": "2026-03-09"})
+    assert show(lab.preview("Session", **key))["Session"] == ("1 of 3 goes", False)
+    assert picture.view.nodes is nodes
+    assert show(lab.preview())["Session"] == ("2 of 3 go", False)
+    preview = lab.preview()
+    picture.show(preview, dict.fromkeys(picture.shown(preview)))
+    assert picture.view.status[lab.name("Session")] == {"count": "2 go"}
 
 
 def test_rows_come_back_just_as_they_were_with_their_parts(lab: Deletions) -> None:

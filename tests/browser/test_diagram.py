@@ -124,3 +124,26 @@ def test_the_list_says_the_same_in_words(diagram: Tab, lab: Served) -> None:
     tree.get_by_role("button", name="Show Result in the diagram").click()
     expect(panel(diagram, "Result")).to_be_visible()
     expect(node(diagram, "Result")).to_be_visible()
+
+
+def test_restrictions_of_the_visitor_count_the_rows_that_match(lab: Served, page: Tab) -> None:
+    page.goto(lab.url("#/diagram?r.item=..5&focus=slow.Item"))
+    expect(node(page, "Item")).to_have_accessible_name(
+        "Item, Manual, 5 of 20, rows that match", timeout=LONG_MS
+    )
+    expect(node(page, "Result")).to_have_accessible_name(re.compile("0 of 0, rows that match"))
+    expect(panel(page, "Item")).to_contain_text("5 of 20 rows")
+    lab.module.Item.insert([{"item": -1}, {"item": 21}])
+    expect(node(page, "Item")).to_have_accessible_name(re.compile("6 of 22"), timeout=LONG_MS)
+    page.get_by_role("button", name="List", exact=True).click()
+    expect(page.get_by_role("navigation", name="Tables").get_by_text("6 of 22 rows")).to_be_visible()
+    page.get_by_role("button", name="Diagram", exact=True).click()
+    page.get_by_role("button", name=re.compile("^Remove item")).click()
+    expect(node(page, "Item")).to_have_accessible_name("Item, Manual, 22 rows")
+    expect(node(page, "Result")).to_have_accessible_name(re.compile("0 of 22 done"))
+    page.goto(lab.url("#/diagram?r.pid=>0"))
+    expect(node(page, "Item")).to_have_accessible_name("Item, Manual, all 22 rows, no pid here")
+    expect(node(page, "Item")).to_have_class(re.compile("muted"))
+    expect(node(page, "Result")).to_have_accessible_name(re.compile("0 of 0, rows that match"))
+    page.goto(lab.url("#/diagram?r.pid=many"))
+    expect(page.locator(".restriction.off")).to_contain_text("many")

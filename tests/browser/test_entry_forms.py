@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import re
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,6 +117,81 @@ def test_a_file_whose_sending_breaks_off_is_sent_on_and_stored_whole(
     page.keyboard.press("Control+Enter")
     expect(page.locator(".receipt")).to_contain_text("Saved: Scan 1")
     np.testing.assert_array_equal(services.pipeline[f"{schema.name}.Scan"]().fetch1("image"), image)
+    asked.close()
+    services.close()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_files_folders_and_zip_files_go_where_their_fields_say(
+    schema: dj.Schema, page: Tab, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    (store / "raw").mkdir(parents=True)
+    (store / "raw" / "a.tif").write_bytes(b"old")
+    spec = {"protocol": "file", "location": str(store)}
+    schema.connection.settings.stores = {"default": "main", "main": spec}
+    folder = tmp_path / "x.zarr"
+    (folder / "c").mkdir(parents=True)
+    (folder / "zarr.json").write_bytes(b"{}")
+    (folder / "c" / "0").write_bytes(bytes(600_000))  # more than one piece
+    (tmp_path / "a.tif").write_bytes(b"new")
+    for name, place in (("good.zip", "c/0"), ("bad.zip", "../0")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(place, b"0")
+
+    @schema
+    class Scan(dj.Manual):
+        definition = """
+        scan : int16
+        ---
+        raw = null : <filepath@main>
+        data = null : <object@main>
+        """
+
+    services = Services(pipeline_of(schema))
+    asked = Asked(services)
+    prepare(page, asked)
+    page.evaluate("(form) => { shown(form) }", asked.open(f"{schema.name}.Scan"))
+    raw = page.get_by_label(re.compile("^Raw"))
+    page.get_by_label(re.compile("^Scan")).first.fill("1")
+    raw.fill("raw/b.tif")
+    raw.press("Tab")
+    expect(raw).to_have_accessible_description(re.compile(r"Did you mean raw/a\.tif\?"))
+    chooser = page.locator(".field", has=raw).locator("input[type=file]")
+    chooser.set_input_files(tmp_path / "a.tif")
+    expect(raw).to_have_value(f"{schema.name}/Scan/a.tif")
+    expect(raw).to_have_accessible_description(re.compile("a.tif, 3 bytes, is stored under this path"))
+    raw.fill("raw/a.tif")
+    raw.press("Tab")
+    expect(raw).to_have_accessible_description(re.compile("no file is written over. Free is raw/a_1.tif"))
+    raw.fill("raw/a_1.tif")
+    file, whole = page.locator(".field", has_text="Data").locator("input[type=file]").all()
+    file.set_input_files(tmp_path / "bad.zip")
+    page.get_by_role("radio", name="Unpack").click()
+    expect(page.get_by_text("would lie outside of the folder")).to_be_visible()
+    expect(page.get_by_role("radio", name="Keep as one file")).to_be_checked()
+    file.set_input_files(tmp_path / "good.zip")
+    page.get_by_role("radio", name="Unpack").check()
+    expect(page.get_by_text("Unpacked: a folder of 1 file")).to_be_visible()
+    whole.set_input_files(folder)
+    expect(page.get_by_text("600.0 kB · a folder of 2 files")).to_be_visible()
+    expect(page.get_by_role("radio")).to_have_count(0)
+    raw.press("Control+Enter")
+    expect(page.locator(".receipt")).to_contain_text("Saved: Scan 1")
+    expect(raw).to_have_value("")
+    row = services.pipeline[f"{schema.name}.Scan"]().fetch1()
+    assert (row["raw"].path, row["raw"].read()) == ("raw/a_1.tif", b"new")
+    assert (store / "raw" / "a.tif").read_bytes() == b"old"
+    assert (row["data"].is_dir, row["data"].item_count, row["data"].size) == (True, 2, 600_002)
+    file.set_input_files(tmp_path / "good.zip")
+    expect(page.get_by_role("radio", name="Unpack")).to_be_visible()
+    assert len(services.entering.uploads._uploads) == 1  # what was replaced, refused or saved is gone
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("Choose a file…")).to_be_visible()
+    page.get_by_label(re.compile("^Scan")).first.fill("2")
+    page.keyboard.press("Control+Enter")  # answered after what was asked before
+    expect(page.locator(".receipt")).to_contain_text("Saved: Scan 2")
+    assert services.entering.uploads._uploads == {}
     asked.close()
     services.close()
 

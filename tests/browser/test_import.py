@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from playwright.sync_api import Locator, WebSocketRoute, expect
 from playwright.sync_api import Page as Tab
 
 import dj_panel as dj
+from dj_panel.apps.browse import TablePage
 from dj_panel.apps.importing import ImportPage
 from dj_panel.apps.markup import html_pane
 from dj_panel.apps.page import Page
@@ -35,7 +37,7 @@ class Plain(Page):
 # A busy machine makes a page slow, and no promise false.
 expect.set_options(timeout=60_000)
 
-PAGES: dict[str, type[Page]] = {"home": Plain, "table": Plain, "enter": Plain, "import": ImportPage}
+PAGES: dict[str, type[Page]] = {"home": Plain, "table": TablePage, "enter": Plain, "import": ImportPage}
 
 
 class Lab:
@@ -79,7 +81,9 @@ def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
     services.close()
 
 
-def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_back(lab: Lab) -> None:
+def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong = {
         3: ("species", "cow"), 77: ("sex", "x"), 200: ("birth", "31/31/2026"), 333: ("weight", "heavy"),
         501: ("temperature", "1,5,2"), 760: ("subject_id", "M0000000012"), 999: ("is_active", "perhaps"),
@@ -105,6 +109,14 @@ def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_
     # with the keyboard alone: F8 goes to the next problem, a letter begins to edit, Enter keeps it
     lab.chip("All").click()
     expect(tab.get_by_text("1–50 of 1,000")).to_be_visible()
+    page_of = lab.services.importing.page
+
+    async def slow(*wanted: Any) -> Any:
+        await asyncio.sleep(0.2)
+        return await page_of(*wanted)
+
+    # While a page is read, the visitor asks for the next.
+    monkeypatch.setattr(lab.services.importing, "page", slow)
     right = ["mouse", "F", "2026-01-02", "20.5", "37.1", "M0760", "yes"]
     tab.locator("tbody td[tabindex='0']").focus()
     for number, text in enumerate(right, 1):
@@ -116,9 +128,22 @@ def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_
         expect(lab.chip("Invalid")).to_contain_text(str(7 - number))
         expect(tab.locator("tbody input:focus")).to_have_value("going on")
         tab.keyboard.press("Escape")
+        if number == 4:
+            monkeypatch.undo()
     tab.get_by_role("button", name="Import 1,000 rows").dblclick()
     expect(tab.get_by_text("Imported 1,000 rows into")).to_be_visible()
     assert len(lab.rows("Subject")) == 1000
+    lab.rows("Subject").insert1({"subject_id": "ZZ", "species": "mouse"})
+    tab.get_by_role("link", name="Look at the rows").click()
+    expect(tab.get_by_text("Only the rows that one import wrote are shown.")).to_be_visible()
+    expect(tab.get_by_text(re.compile("^1,000 .*rows match"))).to_be_visible()
+    tab.get_by_role("link", name="Show all rows").click()
+    expect(tab.get_by_text("1,001 rows", exact=True)).to_be_visible()
+    expect(tab.get_by_text("Only the rows that one import wrote are shown.")).to_be_hidden()
+    (lab.rows("Subject") & {"subject_id": "ZZ"}).delete()
+    for _ in range(2):
+        tab.go_back()
+    expect(tab.get_by_text("Imported 1,000 rows into")).to_be_visible()
     tab.reload()
     tab.get_by_role("button", name="Undo import").click()
     expect(tab.get_by_text("Taken back: 1,000 rows")).to_be_visible()

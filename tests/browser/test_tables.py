@@ -408,6 +408,14 @@ def test_a_restriction_follows_the_visitor_until_it_is_taken_away(animals: Tab, 
     animals.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Tables").click()
     animals.get_by_role("link", name="Visit", exact=True).click()
     expect(animals.get_by_text("2 of 3 rows match")).to_be_visible()
+    with animals.expect_download() as waiting:
+        animals.get_by_role("button", name="Export", exact=True).click()
+        dialog = animals.get_by_role("dialog", name="Export")
+        dialog.get_by_label("With what the parents are called").check()
+        dialog.get_by_role("button", name="Export").click()
+    head, *lines = waiting.value.path().read_text("utf-8-sig").splitlines()
+    assert head == "animal_id,Animal: born,visit,companion,companion (Animal): born"
+    assert lines == ["A001,2026-01-02,1,A002,2026-01-03", "A001,2026-01-02,2,,"]
     animals.keyboard.press("/")
     animals.get_by_label("Go to a table or page").fill("Nothing")
     animals.keyboard.press("Enter")
@@ -458,6 +466,7 @@ def test_rows_are_selected_by_keys_and_taken_home(animals: Tab) -> None:
         dialog = animals.get_by_role("dialog", name="Export")
         expect(dialog).to_contain_text("Export 3 selected")
         dialog.get_by_label("JSON").check()
+        expect(dialog.get_by_label("With what the parents are called")).to_be_hidden()
         dialog.get_by_role("button", name="Export").click()
     assert waiting.value.suggested_filename == "lab.Animal.jsonl"
     lines = waiting.value.path().read_text("utf-8").splitlines()

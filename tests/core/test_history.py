@@ -14,10 +14,10 @@ import pytest
 import dj_panel as dj
 from dj_panel.core.errors import AccessError, DuplicateError, IntegrityError, TransactionError
 from dj_panel.core.history import ENTRIES, Change, Digest, History
-from dj_panel.core.rowtexts import stored_rows
+from dj_panel.core.rowtexts import key_blocks, stored_rows
 from dj_panel.core.structure import TableName
 from tests.conftest import Backend
-from tests.counting import counted_statements
+from tests.counting import counted_statements, largest_answer
 from tests.lab_tables import declare_lab, fill_lab
 from tests.servers import MariaDBServer
 from tests.wire.sides import our_side, their_side
@@ -118,6 +118,57 @@ def test_many_rows_take_few_statements_and_are_read_a_page_at_a_time(lab: Any, h
         batch = history.note(changes, user="ana", source="import")
     assert count.n < 30
     assert [entry.key["subject"] for entry in history.of_batch(batch)] == [f"S{i}" for i in range(2500)]
+
+
+def test_rows_are_flagged_and_archived_some_at_a_time(schema: dj.Schema, history: History) -> None:
+    @schema
+    class Sample(dj.Manual):
+        definition = """
+        sample : int32
+        """
+
+    n_rows = 4500
+    Sample.insert({"sample": n} for n in range(n_rows))
+    name, even = Sample().name, (Sample & "sample % 2 = 0").node
+    history.prepare()
+    with largest_answer() as most, schema.connection.transaction:
+        assert (
+            history.flag(
+                name, Sample().node, user="ana", source="form", batch="b", reason="the parent was changed"
+            )
+            == n_rows
+        )
+        assert history.archive(name, even, user="ana", source="form", batch="b") == n_rows // 2
+    assert most.n == 2000, "keys of so many rows, and never of all"
+    entries = list(history.of_batch("b"))
+    assert [int(entry.key["sample"]) for entry in entries] == [*range(n_rows), *range(0, n_rows, 2)]
+    assert {(entry.action, entry.reason) for entry in entries} == {
+        ("update", "the parent was changed"), ("delete", ""),
+    }  # fmt: skip
+
+
+def test_keys_of_every_kind_come_once_each_in_blocks(schema: dj.Schema) -> None:
+    kinds: dict[str, list[Any]] = {
+        "varchar(9)": ["", "A", "a b", "b", "z'\"\\", "é", "日"],
+        "int64": [-(2**62), -1, 0, 1, 2**62],
+        "date": [dt.date(2026, 1, day) for day in range(1, 8)],
+        "datetime(6)": [dt.datetime(2026, 1, 1, 0, 0, 0, us) for us in range(5)],
+        "decimal(9, 3)": [Decimal(text) for text in ("-10.5", "-1", "0.001", "2", "10")],
+        "enum('z', 'a', 'm')": ["z", "a", "m"],
+        "uuid": [uuid.UUID(int=n << 120) for n in range(6)],
+        "float32": [0.1, 0.2, 1 / 3, 1e-20, 7.0],
+        "bool": [0, 1],
+    }
+    for number, (kind, values) in enumerate(kinds.items()):
+        definition = f"letter : char(1)\nvalue : {kind}\nplace : int16"
+        table = schema(type(f"Kind{number}", (dj.Manual,), {"definition": definition}))
+        rows = [(letter, value, place) for letter in "ab" for value in values for place in (1, 2)]
+        table.insert(rows)
+        blocks = list(key_blocks(schema.connection, table().name, table().node, 3))
+        assert {len(block) for block in blocks[:-1]} == {3}, kind
+        found = [tuple(key.values()) for block in blocks for key in block]
+        assert len(found) == len(rows) == len(set(found)), kind
+        assert found == [tuple(key.values()) for key in table.keys(order_by="KEY")], kind
 
 
 def test_a_deleted_row_comes_back_as_it_was(schema: dj.Schema, history: History, tmp_path: Path) -> None:
