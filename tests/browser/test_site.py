@@ -241,67 +241,67 @@ def test_a_deep_link_opens_its_page(page: Tab, running: RunningSite) -> None:
     assert page.title() == "lab_subject.Subject · Sound <lab>"
 
 
-def test_back_and_forward_follow_the_pages(page: Tab, running: RunningSite) -> None:
-    open_at(page, running)
-    page.get_by_role("link", name="Diagram").click()
-    expect(page.get_by_role("button", name="Try again")).to_be_visible()
-    page.go_back()
-    expect(page.get_by_text("Welcome")).to_be_visible()
-    expect(heading(page)).to_have_text("Home")
-    page.go_forward()
-    expect(heading(page)).to_have_text("Diagram")
+def test_back_and_forward_follow_the_pages(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running)
+    kept_page.get_by_role("link", name="Diagram").click()
+    expect(kept_page.get_by_role("button", name="Try again")).to_be_visible()
+    kept_page.go_back()
+    expect(kept_page.get_by_text("Welcome")).to_be_visible()
+    expect(heading(kept_page)).to_have_text("Home")
+    kept_page.go_forward()
+    expect(heading(kept_page)).to_have_text("Diagram")
 
 
-def test_a_page_moves_the_visitor_on_and_back_returns(page: Tab, running: RunningSite) -> None:
-    open_at(page, running)
-    page.get_by_role("button", name="Leave").click()
-    expect(page.get_by_text("loaded with {'sort': 'age'}")).to_be_visible()
-    assert urlsplit(page.url).fragment == "/table/lab_subject.Subject?sort=age"
-    page.go_back()
-    expect(page.get_by_text("Welcome")).to_be_visible()
+def test_a_page_moves_the_visitor_on_and_back_returns(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running)
+    kept_page.get_by_role("button", name="Leave").click()
+    expect(kept_page.get_by_text("loaded with {'sort': 'age'}")).to_be_visible()
+    assert urlsplit(kept_page.url).fragment == "/table/lab_subject.Subject?sort=age"
+    kept_page.go_back()
+    expect(kept_page.get_by_text("Welcome")).to_be_visible()
 
 
-def test_other_parameters_of_a_page_change_it_in_place(page: Tab, running: RunningSite) -> None:
-    open_at(page, running, "#/table/lab_subject.Subject?sort=age")
-    page.get_by_role("main").evaluate("main => { main.scrollTop = 150 }")
-    page.evaluate("location.hash = '#/table/lab_subject.Subject?sort=name'")
-    expect(page.get_by_text("updated with {'sort': 'name'}")).to_be_attached()
-    assert page.get_by_role("main").evaluate("main => main.scrollTop") == 150
-    page.evaluate("location.hash = '#/table/lab_session.Session'")
-    expect(page.get_by_text("loaded with {}")).to_be_visible()
-    assert page.get_by_role("main").evaluate("main => main.scrollTop") == 0
+def test_other_parameters_of_a_page_change_it_in_place(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running, "#/table/lab_subject.Subject?sort=age")
+    kept_page.get_by_role("main").evaluate("main => { main.scrollTop = 150 }")
+    kept_page.evaluate("location.hash = '#/table/lab_subject.Subject?sort=name'")
+    expect(kept_page.get_by_text("updated with {'sort': 'name'}")).to_be_attached()
+    assert kept_page.get_by_role("main").evaluate("main => main.scrollTop") == 150
+    kept_page.evaluate("location.hash = '#/table/lab_session.Session'")
+    expect(kept_page.get_by_text("loaded with {}")).to_be_visible()
+    assert kept_page.get_by_role("main").evaluate("main => main.scrollTop") == 0
 
 
-def test_leaving_a_page_that_is_still_loading_cancels_it(page: Tab, running: RunningSite) -> None:
-    open_at(page, running)
+def test_leaving_a_page_that_is_still_loading_cancels_it(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running)
     before = Slow.n_cancelled
-    page.get_by_role("link", name="Tables").click()
-    expect(page.locator("#skeleton")).to_be_visible()
-    expect(heading(page)).to_have_text("Tables")
-    page.get_by_role("link", name="Home").click()
-    expect(page.get_by_text("Welcome")).to_be_visible()
-    expect(page.locator("#skeleton")).to_be_hidden()
+    kept_page.get_by_role("link", name="Tables").click()
+    expect(kept_page.locator("#skeleton")).to_be_visible()
+    expect(heading(kept_page)).to_have_text("Tables")
+    kept_page.get_by_role("link", name="Home").click()
+    expect(kept_page.get_by_text("Welcome")).to_be_visible()
+    expect(kept_page.locator("#skeleton")).to_be_hidden()
     assert Slow.n_cancelled == before + 1
 
 
 @pytest.mark.parametrize("fragment", ["#/nowhere", "#/%ff%00<script>", "#javascript:alert(1)"])
-def test_an_address_of_no_page_says_so(page: Tab, running: RunningSite, fragment: str) -> None:
-    open_at(page, running, fragment)
-    expect(heading(page)).to_have_text("No such page")
-    expect(page.get_by_text("leads nowhere on this site")).to_be_visible()
+def test_an_address_of_no_page_says_so(kept_page: Tab, running: RunningSite, fragment: str) -> None:
+    open_at(kept_page, running, fragment)
+    expect(heading(kept_page)).to_have_text("No such page")
+    expect(kept_page.get_by_text("leads nowhere on this site")).to_be_visible()
 
 
-def test_the_navigation_marks_where_the_visitor_is(page: Tab, running: RunningSite) -> None:
-    open_at(page, running, "#/table/lab_subject.Subject")
-    current = page.get_by_role("navigation").locator("[aria-current=page]")
+def test_the_navigation_marks_where_the_visitor_is(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running, "#/table/lab_subject.Subject")
+    current = kept_page.get_by_role("navigation").locator("[aria-current=page]")
     expect(current).to_have_text(re.compile(r"\s*Tables\s*"))
-    page.get_by_role("link", name="Enter").click()
+    kept_page.get_by_role("link", name="Enter").click()
     expect(current).to_have_text(re.compile(r"\s*Enter\s*"))
 
 
-def test_a_page_that_fills_the_window_gets_its_height(page: Tab, running: RunningSite) -> None:
-    open_at(page, running, "#/enter")
-    box = page.get_by_text("well").bounding_box()
+def test_a_page_that_fills_the_window_gets_its_height(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running, "#/enter")
+    box = kept_page.get_by_text("well").bounding_box()
     assert box is not None
     assert box["height"] > 600
     assert box["y"] + box["height"] <= 800
@@ -329,11 +329,11 @@ def test_a_page_that_cannot_load_shows_a_sentence_and_tries_again(
     expect(page.get_by_text("Repaired")).to_be_visible()
 
 
-def test_a_missing_permission_is_told_apart_from_an_error(page: Tab, running: RunningSite) -> None:
-    open_at(page, running, "#/populate")
-    expect(page.get_by_role("heading", name="Your account may not see this")).to_be_visible()
-    expect(page.get_by_text("but not compute in it")).to_be_visible()
-    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+def test_a_missing_permission_is_told_apart_from_an_error(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running, "#/populate")
+    expect(kept_page.get_by_role("heading", name="Your account may not see this")).to_be_visible()
+    expect(kept_page.get_by_text("but not compute in it")).to_be_visible()
+    expect(kept_page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 def test_a_callback_that_fails_leaves_the_page_working(page: Tab, running: RunningSite) -> None:
@@ -350,11 +350,11 @@ def test_a_callback_that_fails_leaves_the_page_working(page: Tab, running: Runni
 
 
 def test_a_coroutine_callback_that_fails_tells_the_librarys_own_sentence(
-    page: Tab, running: RunningSite
+    kept_page: Tab, running: RunningSite
 ) -> None:
-    open_at(page, running)
-    page.get_by_role("button", name="Fail later").click()
-    expect(page.locator(".notice[role=alert]")).to_contain_text("weighing")
+    open_at(kept_page, running)
+    kept_page.get_by_role("button", name="Fail later").click()
+    expect(kept_page.locator(".notice[role=alert]")).to_contain_text("weighing")
 
 
 def test_a_message_is_text_with_a_link_and_an_action_that_runs_once(page: Tab, running: RunningSite) -> None:
@@ -442,26 +442,28 @@ def test_the_keyboard_alone_reaches_every_page_and_lands_on_its_heading(
     expect(heading(page)).to_be_focused()
 
 
-def test_a_page_that_takes_the_focus_keeps_it_from_the_heading(page: Tab, running: RunningSite) -> None:
-    open_at(page, running)
-    page.get_by_role("link", name="Enter").click()
-    expect(page.get_by_text("well")).to_be_visible()
-    expect(page.get_by_role("main")).to_have_attribute("aria-busy", "false")
-    expect(heading(page)).not_to_be_focused()
+def test_a_page_that_takes_the_focus_keeps_it_from_the_heading(kept_page: Tab, running: RunningSite) -> None:
+    open_at(kept_page, running)
+    kept_page.get_by_role("link", name="Enter").click()
+    expect(kept_page.get_by_text("well")).to_be_visible()
+    expect(kept_page.get_by_role("main")).to_have_attribute("aria-busy", "false")
+    expect(heading(kept_page)).not_to_be_focused()
 
 
 @pytest.mark.parametrize("shortcut", ["Control+k", "/"])
-def test_typing_a_part_of_a_name_jumps_to_the_table(page: Tab, running: RunningSite, shortcut: str) -> None:
-    open_at(page, running)
-    page.keyboard.press(shortcut)
-    jump = page.get_by_role("combobox", name="Go to a table or page")
+def test_typing_a_part_of_a_name_jumps_to_the_table(
+    kept_page: Tab, running: RunningSite, shortcut: str
+) -> None:
+    open_at(kept_page, running)
+    kept_page.keyboard.press(shortcut)
+    jump = kept_page.get_by_role("combobox", name="Go to a table or page")
     expect(jump).to_be_focused()
-    page.keyboard.type("exper")
-    option = page.get_by_role("option")
+    kept_page.keyboard.type("exper")
+    option = kept_page.get_by_role("option")
     expect(option).to_have_count(1)
     expect(option).to_have_attribute("aria-selected", "true")
-    page.keyboard.press("Enter")
-    expect(heading(page)).to_have_text("lab_session.Session.Experimenter")
+    kept_page.keyboard.press("Enter")
+    expect(heading(kept_page)).to_have_text("lab_session.Session.Experimenter")
     expect(jump).to_have_attribute("aria-expanded", "false")
 
 
@@ -487,20 +489,22 @@ def test_enter_before_the_names_have_come_jumps_when_they_have(
     expect(heading(page)).to_have_text("lab_session.Session.Experimenter")
 
 
-def test_the_search_box_is_left_with_escape_and_walked_with_arrows(page: Tab, running: RunningSite) -> None:
-    open_at(page, running)
-    page.keyboard.press("Control+k")
-    page.keyboard.type("sub")
-    expect(page.get_by_role("option").first).to_contain_text("Subject")
-    page.keyboard.press("Control+a")
-    page.keyboard.type("session")
-    expect(page.get_by_role("option")).to_have_count(2)
-    page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("option", selected=True)).to_contain_text("Session.Experimenter")
-    page.keyboard.type("zzz")
-    expect(page.get_by_text("No table has this name.")).to_be_visible()
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("listbox")).to_be_hidden()
+def test_the_search_box_is_left_with_escape_and_walked_with_arrows(
+    kept_page: Tab, running: RunningSite
+) -> None:
+    open_at(kept_page, running)
+    kept_page.keyboard.press("Control+k")
+    kept_page.keyboard.type("sub")
+    expect(kept_page.get_by_role("option").first).to_contain_text("Subject")
+    kept_page.keyboard.press("Control+a")
+    kept_page.keyboard.type("session")
+    expect(kept_page.get_by_role("option")).to_have_count(2)
+    kept_page.keyboard.press("ArrowDown")
+    expect(kept_page.get_by_role("option", selected=True)).to_contain_text("Session.Experimenter")
+    kept_page.keyboard.type("zzz")
+    expect(kept_page.get_by_text("No table has this name.")).to_be_visible()
+    kept_page.keyboard.press("Escape")
+    expect(kept_page.get_by_role("listbox")).to_be_hidden()
 
 
 def test_the_single_key_shortcut_is_off_in_fields_and_can_be_turned_off(
