@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dj_panel.core.codec import resolve_dtype
@@ -174,14 +174,16 @@ class Catalog:
         """Read schemas, and those that they refer to."""
         with self._lock:
             wanted = [schema for schema in dict.fromkeys(schemas) if schema not in self._schemas]
+            fresh = set()
             while wanted:
+                fresh.update(wanted)
                 facts = self._dialect.read_catalog(self._query, wanted)
                 for schema in wanted:
                     self._schemas[schema] = {}
                 self._add(facts)
                 parents = {row[4] for row in facts.references}
                 wanted = [schema for schema in sorted(parents) if schema not in self._schemas]
-            self._resolve_lineage()
+            self._resolve_lineage(fresh)
             self._graph = None
 
     def _add(self, facts: TableFacts) -> None:
@@ -215,45 +217,59 @@ class Catalog:
                 name_here, comment, columns[name_here], keys[name_here], references[name_here].values()
             )
 
-    def _resolve_lineage(self) -> None:
+    def _resolve_lineage(self, fresh: Container[str]) -> None:
+        """Give the attributes of schemas that were just read their lineage, and those that inherit from them."""
         resolved: dict[TableName, TableStructure] = {}
+
+        def known(name: TableName) -> TableStructure | None:
+            return self._schemas.get(name.schema, {}).get(name.table)
 
         def resolve(name: TableName) -> TableStructure | None:
             if name in resolved:
                 return resolved[name]
-            table = self._schemas.get(name.schema, {}).get(name.table)
+            table = known(name)
             if table is None:
                 return None
             resolved[name] = table
-            inherited: dict[str, Attribute] = {}
-            for fk in table.foreign_keys:
-                parent = resolve(fk.parent) if fk.parent != name else None
-                for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True):
-                    found = parent.heading.attributes.get(theirs) if parent else None
-                    if found is not None:
-                        inherited.setdefault(ours, found)
-            attributes = []
-            for attribute in table.heading.all_attributes:
-                parent_attribute = inherited.get(attribute.name)
-                if parent_attribute is not None:
-                    # The parent knows the type as it was written; the child's column only as it is stored.
-                    attribute = replace(
-                        attribute,
-                        lineage=parent_attribute.lineage,
-                        type=parent_attribute.type,
-                        stored_type=parent_attribute.stored_type,
-                    )
-                elif attribute.in_key:
-                    attribute = replace(attribute, lineage=(name.schema, name.table, attribute.name))
-                attributes.append(attribute)
-            resolved[name] = replace(table, heading=Heading(tuple(attributes), table.comment))
+            parents = {fk.parent: resolve(fk.parent) for fk in table.foreign_keys if fk.parent != name}
+            if name.schema not in fresh and all(p is not None and p is known(n) for n, p in parents.items()):
+                return table
+            resolved[name] = _with_lineage(table, parents)
             return resolved[name]
 
         for schema, tables in self._schemas.items():
-            for table in list(tables):
-                found = resolve(TableName(schema, table))
-                if found is not None:
-                    tables[table] = found
+            for table in tables:
+                resolve(TableName(schema, table))
+        for name, found in resolved.items():
+            self._schemas[name.schema][name.table] = found
+
+
+def _with_lineage(
+    table: TableStructure, parents: Mapping[TableName, TableStructure | None]
+) -> TableStructure:
+    """Return a table whose attributes have the lineage, and the types as written, of those they refer to."""
+    inherited: dict[str, Attribute] = {}
+    for fk in table.foreign_keys:
+        parent = parents.get(fk.parent)
+        for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True):
+            found = parent.heading.attributes.get(theirs) if parent else None
+            if found is not None:
+                inherited.setdefault(ours, found)
+    name, attributes = table.name, []
+    for attribute in table.heading.all_attributes:
+        parent_attribute = inherited.get(attribute.name)
+        if parent_attribute is not None:
+            # The parent knows the type as it was written; the child's column only as it is stored.
+            attribute = replace(
+                attribute,
+                lineage=parent_attribute.lineage,
+                type=parent_attribute.type,
+                stored_type=parent_attribute.stored_type,
+            )
+        elif attribute.in_key:
+            attribute = replace(attribute, lineage=(name.schema, name.table, attribute.name))
+        attributes.append(attribute)
+    return replace(table, heading=Heading(tuple(attributes), table.comment))
 
 
 def _structure(
