@@ -138,8 +138,7 @@ class ConditionRenderer(ABC):
         sql, text = self.dialect.as_text(column.sql, kind), condition.text
         if kind == "uuid":
             text = text.replace("-", "")
-        found = self.dialect.text_found(sql, text, at_start=condition.at_start)
-        return Statement(found.sql, (*column.parameters, *found.parameters))
+        return self.dialect.text_found(Statement(sql, column.parameters), text, at_start=condition.at_start)
 
     def one_of(self, condition: OneOf, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return the condition that attributes equal one of several values."""

@@ -97,6 +97,8 @@ def agrees(attribute: Attribute, there: Any, typed: Any) -> bool:
         typed = attribute.column_type.check(attribute.default)
     if there is None or typed is None:
         return there is typed
+    if type(there) is type(typed) and there == typed:
+        return True
     return bool(attribute.column_type.check(there) == attribute.column_type.check(typed))
 
 

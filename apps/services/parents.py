@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import product
 from typing import Any
 
 from dj_panel.apps.fields import format_value, parse_text
@@ -142,21 +141,29 @@ class Parents:
         words = _words(text)
         if not words:
             return Found(self._first(rows, recent))
-        found = self._begun(rows, words, fixed)
-        queries = [rows & AllOf(tuple(self._holds(word) for word in words))]
-        leading = self._leading(fixed)
-        if leading is None or len(self._attributes) > 1:
-            queries.insert(0, rows & AllOf(tuple(self._begins(word) for word in words)))
-        is_cut = False
-        for query in queries:
-            if len(found) >= N_CHOICES:
-                break
-            try:
-                with self._table.connection.time_limit(SEARCH_S):
-                    found += [row for row in self._fetch(query) if row not in found]
-            except QueryTimeoutError:
-                is_cut = True
-        return Found([self._choice(row) for row in found[:N_CHOICES]], is_cut)
+        found = self._begun(rows, words, fixed) if len(words) == 1 else []
+        if len(found) >= N_CHOICES:
+            return Found([self._choice(row) for row in found[:N_CHOICES]])
+        held, is_cut = self._looked(rows & self._hold(words))
+        if not held and not is_cut:
+            return Found([])
+        if not is_cut and len(held) < N_CHOICES:
+            # All that there are: only these are asked which come first.
+            rows = self._among(rows, held)
+        if len(words) > 1:
+            found = self._begun(rows, words, fixed)
+        if len(found) < N_CHOICES and (self._leading(fixed) is None or len(self._attributes) > 1):
+            begun, is_begun_cut = self._looked(rows & AllOf(tuple(self._begins(word) for word in words)))
+            held, is_cut = begun + held, is_cut or is_begun_cut
+        return Found([self._choice(row) for row in _different(found + held)[:N_CHOICES]], is_cut)
+
+    def _looked(self, query: Any) -> tuple[list[dict[str, Any]], bool]:
+        """Return the first rows of a look through all, and whether that took too long."""
+        try:
+            with self._table.connection.time_limit(SEARCH_S):
+                return self._fetch(query), False
+        except QueryTimeoutError:
+            return [], True
 
     def _leading(self, fixed: Mapping[str, str]) -> Attribute | None:
         """Return the attribute by which the key's index goes on after what is known, if it is text."""
@@ -173,17 +180,22 @@ class Parents:
         leading = self._leading(fixed)
         if leading is None:
             return []
-        ranges = self._ranges(leading, words[0])
-        rests = [
-            tuple(self._begins(word) for word in words[1:]),
-            tuple(self._holds(word) for word in words[1:]),
-        ]
-        found: list[dict[str, Any]] = []
-        for rest, between in product(rests if len(words) > 1 else rests[:1], ranges):
-            if len(found) >= N_CHOICES:
+        begun: list[dict[str, Any]] = []
+        held: list[dict[str, Any]] = []
+        for between in self._ranges(leading, words[0]):
+            within = rows & AllOf(between)
+            found = self._fetch(within & self._hold(words[1:]) if words[1:] else within)
+            if words[1:] and found:
+                within = within if len(found) >= N_CHOICES else self._among(within, found)
+                begun += self._fetch(within & AllOf(tuple(self._begins(word) for word in words[1:])))
+            held += found
+            if len(begun if words[1:] else held) >= N_CHOICES:
                 break
-            found += [row for row in self._fetch(rows & AllOf((*between, *rest))) if row not in found]
-        return found
+        return _different(begun + held)[:N_CHOICES]
+
+    def _among(self, rows: Any, found: Sequence[Mapping[str, Any]]) -> Any:
+        """Return those of the rows that were found."""
+        return rows & [{a.name: row[a.name] for a in self._attributes} for row in found]
 
     def _ranges(self, leading: Attribute, start: str) -> list[tuple[Condition, ...]]:
         """Return a range of the index for each way of writing a word: an index knows no "begins with"."""
@@ -219,6 +231,11 @@ class Parents:
         return Choice(key, key_label(key, self._fk.attributes), detail, is_recent)
 
     # ------------------------------------------------------------------ conditions
+    def _hold(self, words: Sequence[str]) -> Condition:
+        """Return the condition that a row holds all words."""
+        # Few rows hold a long word, and where one word is missing no other is looked for.
+        return AllOf(tuple(self._holds(word) for word in sorted(words, key=len, reverse=True)))
+
     def _holds(self, word: str) -> Condition:
         """Return the condition that a row's key or text holds a word."""
         searched = [
@@ -308,6 +325,15 @@ class Parents:
         return rows
 
 
+def _different(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows without those that were there before."""
+    different: list[dict[str, Any]] = []
+    for row in rows:
+        if row not in different:
+            different.append(row)
+    return different
+
+
 def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[\s·]+", text.strip()) if word][:_N_WORDS]
 
@@ -316,7 +342,9 @@ def _variants(word: str) -> list[str]:
     """Return a word in the cases in which a server may not find it by itself."""
     if word.isascii():
         return [word]
-    return list(dict.fromkeys([word, word.lower(), word.upper(), word.title()]))
+    # One letter in two cases is found by every server; ß in STRASSE is not.
+    ways = {"".join(map(str.lower, way)): way for way in (word.title(), word.upper(), word.lower(), word)}
+    return list(ways.values())[::-1]
 
 
 def _split(text: str, n: int) -> Iterable[list[str]]:

@@ -183,9 +183,9 @@ def _indexable(kind: str) -> str:
 
 
 # ---------------------------------------------------------------------------- the words of the definition
-def sqlite_words(index: Index) -> str:
+def sqlite_words(index: Index, *, always: bool = False) -> str:
     """Return the comment by which SQLite, which keeps the text of CREATE INDEX, keeps the definition's words."""
-    return f" /*{_words(index.columns)}*/" if index.expressions else ""
+    return f" /*{_words(index.columns)}*/" if index.expressions or always else ""
 
 
 def _words(columns: Sequence[str]) -> str:
@@ -222,12 +222,24 @@ def written_by_mysql(expression: str) -> str:
     return f"({text.replace('`', '')})"
 
 
-def create_sqlite_index(dialect: Dialect, table: TableName, index: Index) -> Statement:
-    """Return the statement that creates an index on SQLite."""
+def create_sqlite_index(
+    dialect: Dialect, table: TableName, index: Index, key: Sequence[str] = ()
+) -> Statement:
+    """Return the statement that creates an index on SQLite.
+
+    As InnoDB does by itself, the index goes on with the primary key: then rows that are equal in what is
+    indexed stand in it by their keys, and pages of them are turned without sorting them all.
+
+    Parameters
+    ----------
+    key
+        The table's primary key.
+    """
+    ties = [] if index.unique else [name for name in key if name not in index.columns]
     kind = "unique" if index.unique else "index"
     name = dialect.quote(f"{table.schema}.{table.table}/{kind}/{','.join(index.columns)}")
-    items = ", ".join(index_sql(dialect, column) for column in index.columns)
+    items = ", ".join(index_sql(dialect, column) for column in (*index.columns, *ties))
     return Statement(
         f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {name} ON {dialect.table(table)}"
-        f" ({items}{sqlite_words(index)})"
+        f" ({items}{sqlite_words(index, always=bool(ties))})"
     )

@@ -238,10 +238,10 @@ class Dialect(ABC):
     def as_text(self, sql: str, kind: str) -> str:
         """Return the expression for a column of this kind as text in which other text can be found."""
 
-    def text_found(self, sql: str, text: str, *, at_start: bool) -> Statement:
+    def text_found(self, column: Statement, text: str, *, at_start: bool) -> Statement:
         """Return the condition that an expression holds, or begins with, a text in letters of either case."""
-        found = f"INSTR(LOWER({sql}), LOWER({self.placeholder}))"
-        return Statement(f"{found} = 1" if at_start else f"{found} > 0", (text,))
+        found = f"INSTR(LOWER({column.sql}), LOWER({self.placeholder}))"
+        return Statement(f"{found} = 1" if at_start else f"{found} > 0", (*column.parameters, text))
 
     @abstractmethod
     def json_value(self, sql: str, path: str) -> Statement:
@@ -392,6 +392,9 @@ class Dialect(ABC):
         """Return other schemas with tables that refer to tables of these."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def json_text(value: Any) -> str:
     """Return the JSON text that we store: UTF-8, no NaN."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)

@@ -139,15 +139,16 @@ class SQLiteStructure(Dialect):
 
     def create_indexes(self, table: TableStructure) -> list[Statement]:
         """Return the statements that create a table's indexes, those of its foreign keys among them."""
-        covered = [tuple(a.name for a in table.heading.all_attributes if a.in_key)]
+        key = tuple(a.name for a in table.heading.all_attributes if a.in_key)
+        covered = [key]
         statements = []
         for index in table.indexes:
-            statements.append(create_sqlite_index(self, table.name, index))
+            statements.append(create_sqlite_index(self, table.name, index, key))
             covered.append(index.columns)
         for fk in table.foreign_keys:
             # SQLite, unlike InnoDB, does not index foreign keys; without, each delete scans the children.
             if not any(columns[: len(fk.attributes)] == fk.attributes for columns in covered):
-                statements.append(create_sqlite_index(self, table.name, Index(fk.attributes)))
+                statements.append(create_sqlite_index(self, table.name, Index(fk.attributes), key))
                 covered.append(fk.attributes)
         return statements
 
@@ -254,7 +255,11 @@ class SQLiteStructure(Dialect):
                 for s, t, n, kind, stored, nullable, default, comment, auto in columns
             ],
             [(s, t, "PRIMARY", c, True) for s, t, c in primary]
-            + [(s, t, i, _index_column(c, n, sql), bool(u)) for s, t, i, c, u, n, sql in indexes],
+            + [
+                (s, t, i, column, bool(u))
+                for s, t, i, c, u, n, sql in indexes
+                if (column := _index_column(c, n, sql)) is not None
+            ],
             [(s, t, str(i), c, *parent.split(".", 1), to) for s, t, i, c, parent, to in references],
         )  # fmt: skip
 
@@ -286,7 +291,9 @@ def _timestamp(column: ColumnType) -> str:
     return f"substr({NOW} || '000', 1, {20 + digits})"
 
 
-def _index_column(column: str | None, position: int, sql: str) -> str:
-    """Return a column of an index as the definition had it."""
+def _index_column(column: str | None, position: int, sql: str) -> str | None:
+    """Return a column of an index as the definition had it; ``None`` if the index goes on with the key there."""
     words = read_words(sql)
-    return words[position] if words else str(column or "")
+    if words:
+        return words[position] if position < len(words) else None
+    return str(column or "")

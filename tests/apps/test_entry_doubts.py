@@ -142,6 +142,43 @@ def test_the_first_parents_come_from_the_index_and_never_more_than_twenty(lab: D
     assert asyncio.run(entering.search(name, 0, "nothing of that kind", {})).choices == []
 
 
+def test_a_search_looks_through_all_parents_once(lab: Doubts, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.rows("Animal").insert([(f"B{i:03d}", "Zoë, grey" if i == 7 else "grey") for i in range(100)])
+    connection = lab.services.pipeline.connection
+    (link,) = lab.services.table(lab.name("Weighing")).parents[:1]
+    parents = Parents(link, lab.services.table(link.table), lab.rows("Animal"))
+    lowered: list[str] = []
+    if connection.dialect.name == "sqlite":  # there, what knows other alphabets is Python's, and slow
+
+        def lower(text: str) -> str:
+            lowered.append(text)
+            return text.lower()
+
+        connection._session().raw.create_function("lower", 1, lower)  # type: ignore[attr-defined]
+    looked: list[Any] = []
+    fetch = Parents._fetch
+
+    def noted(self: Parents, query: Any) -> Any:
+        looked.append(fetch(self, query))
+        return looked[-1]
+
+    monkeypatch.setattr(Parents, "_fetch", noted)
+    for text, labels in (
+        ("b nowhere", []),
+        ("grey nowhere zoë", []),
+        ("zoë b00", ["B007"]),
+        ("ZOË grey", ["B007"]),
+        ("zoè grey", []),
+    ):
+        looked.clear()
+        assert [choice.label for choice in parents.search(text, {}, []).choices] == labels
+        # Whatever is asked after the first look is asked of the rows that it found.
+        assert [len(rows) for rows in looked[:1]] == [len(labels)]
+        assert max(map(len, looked)) <= 1
+        assert labels or len(looked) == 1
+    assert len(lowered) < 40, "Python looks at few rows"
+
+
 def test_arrays_are_read_from_matlab_files_and_pasted_text(tmp_path: Any) -> None:
     scipy.io.savemat(tmp_path / "one.mat", {"trace": np.arange(6.0).reshape(2, 3)})
     np.testing.assert_array_equal(read_array(tmp_path / "one.mat"), np.arange(6.0).reshape(2, 3))

@@ -25,7 +25,15 @@ import pytest
 import dj_panel as dj
 from dj_panel.apps.pipeline import Pipeline, app_name
 from dj_panel.apps.services import Services, exporting, exports
-from dj_panel.apps.services.exporting import MAX_EXPORTS, TooManyExportsError, csv_lines, xlsx_pieces
+from dj_panel.apps.services.exporting import (
+    MAX_EXPORTS,
+    TooManyExportsError,
+    arrow_batches,
+    csv_lines,
+    json_lines,
+    parquet_pieces,
+    xlsx_pieces,
+)
 from dj_panel.core.connection import Connection
 from dj_panel.core.errors import UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
@@ -390,6 +398,32 @@ def test_files_are_sent_in_chunks_in_bounded_memory_and_can_be_given_up(schema: 
         assert peak < 20_000_000, f"{peak:,} bytes for {n_bytes:,}"
     finally:
         services.close()
+
+
+WRITERS: dict[str, Callable[[list[Attribute], Iterator[list[Any]]], Iterator[bytes]]] = {
+    "csv": csv_lines,
+    "json": json_lines,
+    "parquet": lambda attributes, rows: parquet_pieces(*arrow_batches(attributes, rows)),
+    "xlsx": xlsx_pieces,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_no_format_holds_more_than_a_part_of_the_rows_in_memory(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_rows, n_letters = 2_000, 2_000
+    monkeypatch.setattr(exporting, "_ROWS_IN_GROUP", 100)
+    random = np.random.default_rng(1)
+    rows = ([random.bytes(n_letters // 2).hex()] for _ in range(n_rows))
+    tracemalloc.start()
+    try:
+        n_bytes = sum(map(len, WRITERS[kind]([Attribute("word", f"varchar({n_letters})")], rows)))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_bytes > n_rows * n_letters / 4
+    assert peak < n_rows * n_letters / 2, f"{peak:,} bytes for {n_rows * n_letters:,} of text"
 
 
 def test_an_export_that_fails_says_so(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

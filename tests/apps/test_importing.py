@@ -29,6 +29,7 @@ from dj_panel.apps.services.reading import UnreadableFileError, detect, read_row
 from dj_panel.apps.services.rejects import rejected_lines
 from dj_panel.apps.services.templates import csv_template, xlsx_template
 from dj_panel.core.errors import AccessError, IntegrityError, UnknownOutcomeError
+from tests.counting import largest_answer
 from tests.entry_tables import declare
 
 INJECTION = "'; DROP TABLE subject; --"
@@ -194,6 +195,21 @@ def test_bad_cells_are_corrected_in_place_then_all_is_written_once_and_taken_bac
     lab.undo(batch)
     assert batch.problem == ""
     assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["M042", "M043"]
+
+
+def test_what_is_held_of_an_import_and_of_its_undoing_does_not_grow_with_the_rows(lab: Lab) -> None:
+    n_rows = 3_000
+    rows = "".join(f"Q{n},mouse,20.5\n" for n in range(n_rows))
+    with largest_answer() as checked:
+        batch = lab.open("Subject", f"subject_id,species,weight\n{rows}")
+    with largest_answer() as written:
+        lab.write(batch)
+    assert len(lab.rows("Subject")) == n_rows + 2
+    with largest_answer() as undone:
+        lab.undo(batch)
+    assert batch.problem == ""
+    assert len(lab.rows("Subject")) == 2
+    assert max(checked.n, written.n, undone.n) <= 1_000
 
 
 async def _twice(lab: Lab, batch: Batch) -> None:

@@ -174,3 +174,40 @@ def test_the_next_page_takes_one_statement_and_passes_over_no_row(
     second = asked(("day",), 2, page_size=5, before=first)
     asked(("day",), 3, page_size=5, before=second)
     assert [sql.endswith("LIMIT 6 OFFSET 0") for sql in statements] == [True, True], statements
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_an_index_gives_pages_of_equal_values_without_sorting_them_all(
+    schema: dj.Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @schema
+    class Tied(dj.Manual):
+        definition = """
+        id : int32
+        ---
+        kind : int8
+        index (kind)
+        """
+
+    Tied.insert((n, n % 2) for n in range(300))
+    connection, name = schema.connection, app_name(Tied().name)
+    assert [index.columns for index in Tied().structure.indexes] == [("kind",)], "as it was declared"
+    services = Services(Pipeline("test", connection, MappingProxyType({name: Tied})))
+    statements: list[Any] = []
+    fetch = Connection.fetch
+
+    def noted(self: Connection, statement: Any) -> Any:
+        statements.append(statement)
+        return fetch(self, statement)
+
+    monkeypatch.setattr(Connection, "fetch", noted)
+    for sort, ids in (("kind", range(100, 200, 2)), ("-kind", range(199, 99, -2))):
+        first = run(services.browsing.rows(name, sort=(sort,), page_size=50))
+        second = run(services.browsing.rows(name, sort=(sort,), page=2, page_size=50, before=first))
+        assert [row.key["id"] for row in second.rows] == list(map(str, ids))
+    services.close()
+    assert len(statements) == 4
+    for statement in statements:
+        plan = str(connection.query(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters).fetchall())
+        assert "/index/kind" in plan
+        assert "TEMP B-TREE" not in plan

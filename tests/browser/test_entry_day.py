@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import Site, serve
-from tests.browser.test_entry import PAGES, Lab
+from tests.browser.test_entry import LOST, PAGES, Lab
 from tests.entry_tables import pipeline_of
 
 on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -203,3 +203,56 @@ def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing
     tab.get_by_role("combobox", name="Preset").select_option("light")
     expect(lab.field("Weight")).to_have_value("2.50")
     expect(lab.field("Animal")).to_have_value("A9")
+
+
+@on_one_server
+@pytest.mark.console_errors(LOST, "status of 401")
+def test_a_login_that_expires_while_a_form_is_filled_in_costs_nothing_and_the_row_is_saved_once(
+    lab: Lab,
+) -> None:
+    sockets: list[WebSocketRoute] = []
+    is_expired = False
+
+    def pass_or_close(socket: WebSocketRoute) -> None:
+        if is_expired:
+            socket.close(code=4001)
+            return
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    lab.tab.route_web_socket(re.compile("/ws"), pass_or_close)
+    tab = lab.open("Weighing")
+    for text in ("A1", "1", "2026-03-01"):
+        lab.type(text)
+        lab.press("Tab")
+    expect(lab.field("Weight")).to_be_focused()
+
+    # what a proxy does that asks for a login: every request is refused, and the connection ends
+    is_expired = True
+    tab.route("**/*", lambda route: route.fulfill(status=401, body="Log in first."))
+    refused: list[str] = []
+    tab.on("response", lambda response: refused.append(response.url) if response.status == 401 else None)
+    for socket in sockets:
+        socket.close(code=4001)
+    expect(tab.get_by_role("alert").filter(has_text="nothing is saved until it is back")).to_be_visible()
+    expect(tab.locator("#status")).to_have_text("Not connected")
+    lab.type("25.5")
+    lab.press("Control+Enter")
+    tab.get_by_role("button", name="Try now").click()
+    with tab.expect_response(lambda response: response.status == 401):
+        pass
+    assert all("window/" in url for url in refused), "the page itself was loaded again"
+    expect(lab.field("Weight")).to_have_value("25.5")
+    expect(tab.locator("#status")).to_have_text("Not connected")
+    assert len(lab.rows("Weighing")) == 0
+
+    # logged in again
+    is_expired = False
+    tab.unroute("**/*")
+    lab.open("Weighing")
+    for name, value in (("Animal", "A1"), ("N", "1"), ("Day", "2026-03-01"), ("Weight", "25.5")):
+        expect(lab.field(name)).to_have_value(value)
+    lab.press("Control+Enter")
+    expect(tab.locator(".receipt")).to_contain_text("aved: Weighing A1 · 1")
+    tab.goto("about:blank")
+    assert [str(row["weight"]) for row in lab.rows("Weighing").to_dicts()] == ["25.50"]

@@ -69,6 +69,7 @@ class Served:
     url: str = ""
     view: GraphView = field(default_factory=GraphView)
     shown: list[tuple[GraphView, Document]] = field(default_factory=list)
+    ready: list[Document] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
     def change(self, **params: Any) -> None:
@@ -88,7 +89,10 @@ def served() -> Iterator[Served]:
 
     def app() -> Viewable:
         served.view = GraphView(**arrange(NODES, EDGES), status=STATUS)
-        served.shown.append((served.view, curdoc()))
+        document = curdoc()
+        served.shown.append((served.view, document))
+        # Bokeh loses changes to a view that it is still building.
+        document.on_event("document_ready", lambda _event: served.ready.append(document))
         served.opened.clear()
         served.view.param.watch(lambda event: served.opened.append(event.new), "opened", onlychanged=False)
         main = pn.Column(served.view, sizing_mode="stretch_both")
@@ -113,8 +117,10 @@ def answers(port: int) -> bool:
 @pytest.fixture
 def graph(served: Served, page: Page) -> Page:
     served.shown.clear()
+    served.ready.clear()
     page.goto(served.url)
     expect(node(page, "Session")).to_be_visible()
+    eventually(lambda: served.ready, "the page was not ready")
     return page
 
 

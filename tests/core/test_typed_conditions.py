@@ -52,6 +52,8 @@ def things(schema: dj.Schema) -> Any:
         (TextMatch("word", "ÄR"), [0, 1]),
         (TextMatch("word", "är", at_start=True), [0, 1]),
         (TextMatch("word", "r", at_start=True), []),
+        (TextMatch("word", "ÂR"), []),
+        (TextMatch("word", "*ä"), []),
         (TextMatch("word", "0%"), [2]),
         (TextMatch("word", "_"), [3]),
         (TextMatch("word", "*"), []),
