@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from dj_panel.core import provenance
@@ -36,9 +36,9 @@ _Rows = tuple[Block, list[Block]]
 class Inserter:
     """Inserts rows into one table.
 
-    Rows are encoded before the transaction begins, so that objects go to their store while nothing is locked,
-    as long as all of them together are not large. Of more, the rest is read, encoded and written a block at a
-    time within the transaction, so that memory stays bounded.
+    Rows with objects are encoded before the transaction begins, so that these go to their store while nothing is
+    locked, as long as all of them together are not large. Other rows, and the rest of large ones, are read, encoded
+    and written a block at a time within the transaction, so that memory stays bounded.
 
     Parameters
     ----------
@@ -70,6 +70,7 @@ class Inserter:
         recorded = provenance.is_recorded(table, connection)
         self._provenance = provenance.record(connection) if recorded else None
         self._refused: Block | None = None  # what is being written
+        self._held: list[Block] = []  # all that was given, if it is held
         self._key = [a.name for a in table.heading.all_attributes if a.in_key]
         self._whole_seconds = [
             name
@@ -94,31 +95,58 @@ class Inserter:
             rows, self._table.heading.names, self._label, most, whole_seconds=self._whole_seconds
         )
         blocks = self._read(reader, most)
+        begun = list(islice(blocks, 2))
+        if not begun:
+            return
+        try:
+            if len(begun) == 2 and reader.is_at_hand and self._overlaps:
+                first = [chain(begun, blocks)]
+                # Repeated after a deadlock, the rows are read from the first one.
+                self._connection.retried(
+                    lambda: self._write_ahead(first.pop() if first else self._read(reader, most))
+                )
+            else:
+                self._insert_checked(reader, most, chain(begun, blocks))
+        except (DuplicateError, IntegrityError) as error:
+            if self._refused is None:
+                raise  # not from these rows, but from what makes them
+            raise self._explained(error, list(self._refused.rows()), self._every(reader)) from error
+
+    @property
+    def _overlaps(self) -> bool:
+        """Whether rows can be checked while others are written already: if none is kept should one be refused."""
+        has_codecs = any(a.codec is not None for a in self._table.heading.attributes.values())
+        return not (has_codecs or self._looks_first or self._connection.in_transaction)
+
+    def _insert_checked(self, reader: RowReader, most: int, blocks: Iterator[_Rows]) -> None:
+        """Check all rows before the first is written, if they can be held."""
         held: list[_Rows] = []
         n_bytes = 0
-        is_all = True
         for given, encoded in blocks:
             held.append((given, encoded))
             n_bytes += sum(map(_n_bytes, encoded))
             if n_bytes > _HELD_BYTES:
-                is_all = False
-                break
-        if not held:
-            return
-        try:
-            if not is_all:
                 self._insert_stream(reader, most, chain(held, blocks))
-            elif sum(given.n_rows for given, _ in held) == 1 and not self._connection.in_transaction:
-                self._write_all(held)
-            elif len(held) == 1 or self._looks_first:
-                self._connection.retried(lambda: self._write_all(held))
-            else:
-                self._connection.retried(lambda: self._write_ahead(held))
-        except (DuplicateError, IntegrityError) as error:
-            if self._refused is None:
-                raise  # not from these rows, but from what makes them
-            every = [row for given, _ in held for row in given.rows()] if is_all else None
-            raise self._explained(error, list(self._refused.rows()), every) from error
+                return
+        self._held = [given for given, _ in held]
+        if sum(given.n_rows for given, _ in held) == 1 and not self._connection.in_transaction:
+            self._write_all(held)
+        else:
+            self._connection.retried(lambda: self._write_all(held))
+
+    def _every(self, reader: RowReader) -> list[Mapping[str, Any]] | None:
+        """Return all rows as they were given, or ``None`` if they are too large to be held."""
+        if self._held or not reader.is_repeatable:
+            return [row for given in self._held for row in given.rows()] or None
+        rows: list[Mapping[str, Any]] = []
+        n_bytes = 0
+        for block in reader:
+            given = self._encoder.known(block, ignore_extra_fields=self._ignore_extra_fields)
+            n_bytes += _n_bytes(given)
+            if n_bytes > _HELD_BYTES:
+                return None
+            rows += given.rows()
+        return rows
 
     def _insert_stream(self, reader: RowReader, most: int, blocks: Iterator[_Rows]) -> None:
         if not reader.is_repeatable:
@@ -181,11 +209,14 @@ class Inserter:
                 self._write(block)
             self._refused = None
 
-    def _write_ahead(self, held: Sequence[_Rows]) -> None:
-        """Write rows that are all there: while the server works on a block, a thread makes the next one ready."""
+    def _write_ahead(self, blocks: Iterator[_Rows]) -> None:
+        """Write rows: while the server works on a block, a thread reads, checks and packs the next one."""
         pack = self._connection.packer()
 
-        def ready(encoded: Sequence[Block]) -> list[tuple[_Columns, list[Any]]]:
+        def ready() -> tuple[Block, list[tuple[_Columns, list[Any]]]] | None:
+            given, encoded = next(blocks, (None, []))
+            if given is None:
+                return None
             found = []
             for block in encoded:
                 sql, columns = self._statement(block, self._on_duplicate)
@@ -193,18 +224,16 @@ class Inserter:
                     found.append((columns, list(pack(sql, list(columns.values())))))
                 except ValueRefusedError as error:
                     raise self._located(error, columns) from error
-            return found
+            return given, found
 
         with ThreadPoolExecutor(1, "dj_panel-insert") as pool:
-            coming = pool.submit(ready, held[0][1])
-            for position, (given, _) in enumerate(held, 1):
-                self._refused = given
-                pieces_of_blocks = coming.result()
-                if position < len(held):
-                    coming = pool.submit(ready, held[position][1])
+            coming = pool.submit(ready)
+            while (block := coming.result()) is not None:
+                coming = pool.submit(ready)
+                self._refused, pieces_of_blocks = block
                 for columns, pieces in pieces_of_blocks:
                     self._run(columns, pieces)
-        self._refused = None
+                self._refused = None
 
     @property
     def _looks_first(self) -> bool:

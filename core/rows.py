@@ -109,6 +109,14 @@ class RowReader:
         """Whether reading them again gives them again."""
         return not isinstance(self._rows, Iterator) and not hasattr(self._rows, "read_next_batch")
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the rows are in memory or in a file: then any thread may read them, and as often as it likes."""
+        rows = self._rows
+        is_arrow = hasattr(rows, "to_pylist") and hasattr(rows, "schema")
+        is_table = is_arrow or isinstance(rows, IsDataFrame)
+        return self.is_repeatable and (is_table or isinstance(rows, (list, tuple, np.ndarray, Path)))
+
     def __iter__(self) -> Iterator[Block]:
         """Yield the blocks.
 
