@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -158,28 +158,44 @@ class Watcher:
             self._thread.join(timeout=10)
 
     # ------------------------------------------------------------------ reading
-    def read(self) -> Snapshot:
-        """Read the status of all tables now; blocks."""
-        tables = {name: _status(cls()) for name, cls in self._pipeline.classes.items()}
-        return Snapshot(MappingProxyType(tables), time.time())
+    def read(self, names: Collection[str] | None = None) -> Snapshot:
+        """Read the status of all tables now, or of some, with the others as they were; blocks."""
+        classes = self._pipeline.classes
+        read = {name: _status(classes[name]()) for name in (classes if names is None else names)}
+        if names is None:
+            return Snapshot(MappingProxyType(read), time.time())
+        return Snapshot(MappingProxyType({**self.snapshot.tables, **read}), self.snapshot.taken_at)
 
     def _run(self) -> None:
         while not self._stopped:
             begun = time.monotonic()
             if self._watchers:
-                self._tell(self._attempt())
+                self._tell(self._attempt(None))
             # A slow database is asked less often: reading takes at most a tenth of the time.
             pause = max(_SHORTEST_PAUSE_S, 9 * (time.monotonic() - begun))
             if not self._watchers:
                 self._wake.wait()
-            elif self._wake.wait(timeout=pause):
+            elif self._woken(pause):
                 # Someone wrote; wait a moment for whatever comes right after it.
                 time.sleep(0.1)
             self._wake.clear()
 
-    def _attempt(self) -> Snapshot:
+    def _woken(self, pause: float) -> bool:
+        """Wait until someone wrote, at most for a while; meanwhile follow the tables that are being computed."""
+        end, step = time.monotonic() + pause, _SHORTEST_PAUSE_S
+        while (left := end - time.monotonic()) > step:
+            running = [name for name, status in self.snapshot.tables.items() if status.reserved]
+            if self._wake.wait(timeout=step if running else left):
+                return True
+            if running:
+                begun = time.monotonic()
+                self._tell(self._attempt(running))
+                step = max(_SHORTEST_PAUSE_S, 9 * (time.monotonic() - begun))
+        return self._wake.wait(timeout=max(left, 0))
+
+    def _attempt(self, names: Collection[str] | None) -> Snapshot:
         try:
-            return self.read()
+            return self.read(names)
         except DataJointError as error:
             logger.warning("the status could not be read: %s", error)
             return Snapshot(self.snapshot.tables, self.snapshot.taken_at, str(error))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
@@ -211,6 +212,23 @@ def test_the_status_counts_rows_keys_and_jobs(lab: ModuleType, services: Service
     assert (status.n_done, status.error, status.n_ready, status.state) == (N - 1, 1, 0, "error")
     lab.Result.jobs.ignore({"item": BAD_ITEM})
     assert services.watcher.read().tables[result].state == "done"
+
+
+def test_what_is_computed_is_followed_closely_and_the_rest_now_and_then(
+    lab: ModuleType, services: Services, result: str
+) -> None:
+    jobs, watcher, item = lab.Result.jobs, services.watcher, f"{lab.schema.name}.Item"
+    jobs.refresh()
+    assert jobs.reserve({"item": 1})
+    watcher.snapshot = watcher.read()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(watcher._woken, 600.0)  # as after a reading that took a minute
+        lab.Item.insert1({"item": 1000})
+        lab.Result.populate({"item": 2})
+        wait_until(lambda: watcher.snapshot.tables[result].n_rows == 1, "what is computed is not followed")
+        assert watcher.snapshot.tables[item].n_rows == N
+        watcher.poke()
+        assert waiting.result() is True
 
 
 def test_a_key_source_that_fails_spoils_no_other_table(

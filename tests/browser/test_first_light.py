@@ -194,7 +194,14 @@ def test_the_whole_job_with_the_keyboard_alone(lab: DemoLab, open_page: OpenPage
     expect(bar).to_have_text(re.compile(r"^8 / 40"))
     tab.get_by_role("button", name="Start").focus()
     press(tab, "Enter")
-    expect(bar).to_have_text(re.compile(r"^40 / 40"), timeout=LONG_MS)
+    seen = {bar.inner_text()}
+    for _ in range(2400):
+        seen.add(bar.inner_text())
+        if "40 / 40" in seen:
+            break
+        tab.wait_for_timeout(50)
+    assert "40 / 40" in seen
+    assert len(seen) >= 5
 
     # The input that is bad on purpose.
     show(tab, lab, f"#/populate/{s}analysis.HeartRate")
