@@ -17,7 +17,6 @@ from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import format_route
 from dj_panel.apps.services.deleting import Deleted, Preview
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import read_view, record_route, table_route
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import (
@@ -172,11 +171,11 @@ def preview_html(preview: Preview) -> str:
         after = "can be put back" if going.is_kept else "can be computed again"
         if not going.is_kept and going.tier in ("Manual", "Lookup"):
             after = "cannot be put back: no history is kept here"
-        name = (
-            f"<b>{escape(going.table)}</b>"
-            if going.is_chosen
-            else link(table_route(going.table), going.table)
-        )
+        name = escape(going.table).replace(".", ".<wbr>")  # where a long name may be broken
+        if going.is_chosen:
+            name = f"<b>{name}</b>"
+        else:
+            name = f'<a href="{escape(format_route(table_route(going.table)))}">{name}</a>'
         lines.append(
             f'<tr><th scope="row">{name}</th><td>{tier_chip(going.tier)}</td>'
             f'<td class="n">{going.number:,}</td><td class="muted">{after}</td></tr>'

@@ -5,6 +5,7 @@ const LARGEST = 2.5
 const FIRST_SMALLEST = 0.5 // below this scale names can no longer be read: show a part instead of all
 const FAR = 0.72 // below this scale a node shows its name and count only, as large as they fit
 const DISTANT = 0.36 // and below this its name only
+const STILL_SMALLEST = DISTANT // a picture that nobody walks about in is shown whole, as long as its counts can be read
 
 function makeCamera(graph) {
   const {canvas, picture, viewport} = graph
@@ -63,8 +64,9 @@ function makeCamera(graph) {
 
   function first() {
     const all = fitted()
-    if (all.k >= FIRST_SMALLEST) return show(all)
-    const {width, height} = size(), k = FIRST_SMALLEST
+    const k = graph.isStill ? STILL_SMALLEST : FIRST_SMALLEST
+    if (all.k >= k) return show(all)
+    const {width, height} = size()
     const node = graph.drawn.get(graph.model.selected)?.node
     const x = width / 2 - k * (node ? node.x + node.width / 2 : graph.extent.width / 2)
     const y = node ? height / 2 - k * (node.y + node.height / 2) : MARGIN

@@ -12,7 +12,9 @@ class Messages {
     })
     this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, title), links.length ? make("ul", {}, ...links) : ""))
   }
-  showDuplicate(duplicate, isRefused = false) {
+  showDuplicate(found, isRefused = false) {
+    // The answer to a check may come after that to saving, and does not take back what this one said.
+    const duplicate = {...found, isRefused: isRefused || (this.duplicate?.isRefused && this.duplicate.label === found.label)}
     this.duplicate = duplicate
     const open = make("a", {href: duplicate.href}, "Open")
     const compare = make("button", {type: "button", class: "quiet", "aria-expanded": "false"}, "Compare")
@@ -29,7 +31,7 @@ class Messages {
       }
       actions.append(next)
     }
-    const text = `${duplicate.label} exists already.${isRefused ? " Nothing was saved." : ""}`
+    const text = `${duplicate.label} exists already.${duplicate.isRefused ? " Nothing was saved." : ""}`
     this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions, differences))
     this.summary.hidden = false
   }
