@@ -11,7 +11,7 @@ WORKERS ?= auto --maxprocesses 4
 # Tests start many programs, and each would compile the same modules again if it were not to keep them.
 test: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint format bench docs clean
+.PHONY: demo test lint format bench docs translations clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp            ## build the demo lab from real recordings and serve it
@@ -36,6 +36,9 @@ bench: .venv/test.stamp           ## figures beside those of peers
 
 docs: .venv/test.stamp            ## the reference, from the docstrings
 	$(BIN)/python docs/reference.py
+
+translations: .venv/test.stamp    ## what the program says, into apps/locale
+	$(BIN)/python docs/translations.py
 
 clean:                            ## remove everything that make and the tools have made
 	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

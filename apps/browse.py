@@ -11,7 +11,8 @@ from typing import Any, TypeGuard
 import panel as pn
 from panel.viewable import Viewable
 
-from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.assets import asset
+from dj_panel.apps.live_html import LiveHtml
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.routes import Route, format_route, parse_route
@@ -24,9 +25,10 @@ from dj_panel.apps.services.rows import RowsPage
 from dj_panel.apps.services.written import Written
 from dj_panel.apps.table_answers import TableAnswers, file_formats
 from dj_panel.apps.table_html import can_add, head_html, tables_html, written_html
-from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view
+from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view, rows_text
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, QueryTimeoutError
+from dj_panel.core.words import marked, say
 
 __all__ = ["TablePage", "TablesPage"]
 
@@ -46,7 +48,7 @@ def is_number(value: object) -> TypeGuard[int]:
 class TablesPage(Page):
     """All tables, by schema."""
 
-    title = "Tables"
+    title = marked("Tables")
 
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
@@ -57,12 +59,12 @@ class TablesPage(Page):
         tables = self.visit.services.tables()
         if not tables:
             return empty_state(
-                "This pipeline has no tables yet", "Tables appear here once the code declares them."
+                say("This pipeline has no tables yet"), say("Tables appear here once the code declares them.")
             )
         self._list = LiveHtml(
             tables_html(tables, self.visit.route.query.get("q", "")),
             self.guard(self._remember_filter),
-            stylesheets=[stylesheet("tables.css")],
+            stylesheets=[asset("tables.css")],
         )
         self._document = pn.state.curdoc
         self._unsubscribe = self.visit.services.watcher.subscribe(self._take)
@@ -76,14 +78,17 @@ class TablesPage(Page):
         self.visit.replace(self.visit.route.with_query(q=text[:200] or None))
 
     def _take(self, snapshot: Snapshot) -> None:
-        live = {n: f"{text} row{'' if text == '1' else 's'}" for n, text in count_texts(snapshot).items()}
-        in_document(self._document, lambda: setattr(self._list, "live", live))
+        # The words are made on the page, for they are in its visitor's language.
+        def show() -> None:
+            self._list.live = {name: rows_text(count) for name, count in count_texts(snapshot).items()}
+
+        in_document(self._document, show)
 
 
 class TablePage(Page):
     """The rows of one table."""
 
-    title = "Table"
+    title = marked("Table")
 
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
@@ -103,20 +108,20 @@ class TablePage(Page):
         self._info: TableInfo = services.table("/".join(self.visit.route.path))
         self.title = self._info.name
         self._view = read_view(self._info, self.visit.route.query)
-        self._head = LiveHtml(head_html(self._info, services), stylesheets=[stylesheet("table_head.css")])
+        self._head = LiveHtml(head_html(self._info, services), stylesheets=[asset("table_head.css")])
         self._answers = TableAnswers(self.visit, self._info)
         self._answers.selected = self._view.selected
         self._grid = RowGrid(
             self.guard(self._take_event),
             columns=columns_of(self._info),
-            label=f"Rows of {self._info.name}",
+            label=say("Rows of {table}", table=self._info.name),
             memory=f"dj-panel-table/{services.pipeline.title}/{self.visit.user}/{self._info.name}",
             formats=file_formats(),
             has_values=has_values(self._info),
             has_labels=bool(parent_labels(services, self._info)),
             deletes=can_add(self._info),
         )
-        self._among = LiveHtml("", stylesheets=[stylesheet("table_head.css")], visible=False)
+        self._among = LiveHtml("", stylesheets=[asset("table_head.css")], visible=False)
         await self._look_up()
         self._grid.view = await self._asked(self._understood())
         self._unsubscribe = services.watcher.subscribe(self._take_snapshot)
@@ -195,10 +200,10 @@ class TablePage(Page):
         except DataJointError as error:
             problem = report(error, f"reading rows of {name}")
             shown = blank_view(self._info, view, serial)
-            shown["state"], shown["message"] = "error", "The rows could not be read"
-            shown["hint"] = f"{problem.message} (reference {problem.reference})"
+            shown["state"], shown["message"] = "error", say("The rows could not be read")
+            shown["hint"] = problem.text
             if isinstance(error, QueryTimeoutError):
-                shown["message"] = "The database was stopped: this takes too long"
+                shown["message"] = say("The database was stopped: this takes too long")
                 shown["hint"] = browsing.advice(name, view.filters, view.sort)
             shown["problems"] = self._problems
             return shown
@@ -274,7 +279,7 @@ class TablePage(Page):
         if "select" in query:
             self.visit.go(Route("delete", (self._info.name,), query))
         else:
-            self.visit.notify("These are too many rows to delete at once. Select fewer.", "warning")
+            self.visit.notify(say("These are too many rows to delete at once. Select fewer."), "warning")
 
     def _restrict(self, event: Mapping[str, Any], view: TableView) -> None:
         """Keep a filter, or the key of a row, on every page."""
@@ -322,14 +327,13 @@ class TablePage(Page):
     # ------------------------------------------------------------------ what happens meanwhile
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         """Follow the counts; called in the watcher's thread."""
-        live = count_texts(snapshot)
         status = snapshot.tables.get(self._info.name)
         n_rows = None if status is None else status.n_rows
         has_changed = self._n_rows is not None and n_rows is not None and n_rows != self._n_rows
         self._n_rows = n_rows if n_rows is not None else self._n_rows
 
         def show() -> None:
-            self._head.live = live
+            self._head.live = count_texts(snapshot)
             if has_changed:
                 self._begin_refresh()
 

@@ -5,10 +5,11 @@
 
 function openCreate(host, picker) {
   const opener = picker.input
-  const panel = make("dialog", {class: "create", "aria-label": `New ${picker.about.label}`})
-  const cancel = make("button", {type: "button", class: "icon-button", "aria-label": "Close"}, icon("remove"))
-  const head = make("div", {class: "create-head"}, make("h3", {}, `New ${picker.about.label}`), cancel)
-  const body = make("div", {class: "create-body"}, make("p", {class: "note", role: "status"}, "Loading…"))
+  const title = say("New {label}", {label: picker.about.label})
+  const panel = make("dialog", {class: "create", "aria-label": title})
+  const cancel = make("button", {type: "button", class: "icon-button", "aria-label": say("Close")}, icon("remove"))
+  const head = make("div", {class: "create-head"}, make("h3", {}, title), cancel)
+  const body = make("div", {class: "create-body"}, make("p", {class: "note", role: "status"}, say("Loading…")))
   panel.append(head, body)
   host.root.append(panel)
   let form = null

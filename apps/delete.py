@@ -9,8 +9,9 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.assets import asset
 from dj_panel.apps.delete_graph import GoingGraph
-from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.live_html import LiveHtml
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state
 from dj_panel.apps.record import no_such_row
@@ -27,11 +28,12 @@ from dj_panel.core.errors import (
     UnknownAttributeError,
     ValueRefusedError,
 )
+from dj_panel.core.words import grouped, marked, say, say_many
 
 __all__ = ["DeletePage"]
 
 _BESIDE = {"flex": "1 1 min(440px, 100%)", "min-width": "0", "width": "auto"}
-_CAPTION = '<p class="caption">Where they go from. Tables in grey keep all their rows.</p>'
+_CAPTION = marked("Where they go from. Tables in grey keep all their rows.")
 
 
 class DeletePage(Page):
@@ -48,25 +50,29 @@ class DeletePage(Page):
         info: TableInfo = services.table("/".join(route.path))
         self._info = info
         self._keys = _keys(info, route.query)
-        self.title = f"Delete {info.label}"
+        self.title = say("Delete {label}", label=info.label)
         try:
             self._preview: Preview = await services.deleting.preview(info.name, self._keys)
         except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
             return no_such_row(info.name, error)
         except AccessError as error:
             place = format_route(table_route(info.name))
-            rows = pmui.Button(label=f"Rows of {info.name}", href=place, variant="outlined", margin=0)
-            return empty_state("These rows are not deleted here", str(error), rows)
-        self.title = f"Delete {self._preview.label}"
-        self._counts = LiveHtml("", stylesheets=[stylesheet("delete.css")], styles=_BESIDE)
+            rows = pmui.Button(
+                label=say("Rows of {name}", name=info.name), href=place, variant="outlined", margin=0
+            )
+            return empty_state(say("These rows are not deleted here"), str(error), rows)
+        self.title = say("Delete {label}", label=self._preview.label)
+        self._counts = LiveHtml("", stylesheets=[asset("delete.css")], styles=_BESIDE)
         self._picture = pn.Column(sizing_mode="stretch_width", margin=0, styles=_BESIDE)
-        self._problem = LiveHtml("", stylesheets=[stylesheet("delete.css")])
-        self._reason = pmui.TextInput(label="Reason", sizing_mode="stretch_width", max_width=640, margin=0)
+        self._problem = LiveHtml("", stylesheets=[asset("delete.css")])
+        self._reason = pmui.TextInput(
+            label=say("Reason"), sizing_mode="stretch_width", max_width=640, margin=0
+        )
         self._typed = pmui.TextInput(label="", sizing_mode="stretch_width", max_width=320, margin=0)
-        self._button = pmui.Button(label="Delete", color="error", variant="contained", margin=0)
+        self._button = pmui.Button(label=say("Delete"), color="error", variant="contained", margin=0)
         self._button.on_click(self.guard(self._delete))
         back = record_route(info.name, self._keys[0]) if len(self._keys) == 1 else table_route(info.name)
-        cancel = pmui.Button(label="Cancel", href=format_route(back), variant="outlined", margin=0)
+        cancel = pmui.Button(label=say("Cancel"), href=format_route(back), variant="outlined", margin=0)
         self._form = pn.Column(
             self._reason, self._typed, self._problem, sizing_mode="stretch_width", margin=(16, 0, 8, 0)
         )
@@ -83,9 +89,10 @@ class DeletePage(Page):
         await self._draw(preview)
         self._counts.html = preview_html(preview)
         self._typed.visible = bool(preview.must_type)
-        self._typed.label = f"Type {preview.must_type} to confirm that {preview.total:,} rows go"
-        rows = "1 row" if preview.total == 1 else f"{preview.total:,} rows"
-        self._button.label = f"Delete {rows}"
+        self._typed.label = say(
+            "Type {number} to confirm that {n} rows go", number=str(preview.must_type), n=preview.total
+        )
+        self._button.label = say_many("Delete {n} row", "Delete {n} rows", preview.total)
         self._button.disabled = bool(preview.refusal)
         self._reason.visible = not preview.refusal
 
@@ -97,7 +104,8 @@ class DeletePage(Page):
         services = self.visit.services
         if self._graph is None:
             self._graph = GoingGraph(services.tables())
-            self._picture[:] = [html_pane(_CAPTION, stylesheets=[stylesheet("delete.css")]), self._graph.view]
+            caption = f'<p class="caption">{say(_CAPTION)}</p>'
+            self._picture[:] = [html_pane(caption, stylesheets=[asset("delete.css")]), self._graph.view]
         totals = await services.counting.totals(self._graph.shown(preview))
         self._graph.show(preview, totals)
 
@@ -147,19 +155,29 @@ class DeletePage(Page):
             try:
                 back = await services.deleting.restore(deleted)
             except DataJointError as error:
-                visit.notify(f"Nothing was put back. {error}", "error")
+                visit.notify(say("Nothing was put back. {error}", error=error), "error")
                 return
             total = sum(back.values())
             visit.notify(
-                f"Put back: {deleted.label}, {total:,} {'row' if total == 1 else 'rows'} in all.", "success"
+                say_many(
+                    "Put back: {label}, {n} row in all.",
+                    "Put back: {label}, {n} rows in all.",
+                    total,
+                    label=deleted.label,
+                ),
+                "success",
             )
             visit.go(table_route(deleted.table))
 
-        rows = "1 row" if deleted.total == 1 else f"{deleted.total:,} rows"
         visit.notify(
-            f"Deleted: {deleted.label}, {rows} in all.",
+            say_many(
+                "Deleted: {label}, {n} row in all.",
+                "Deleted: {label}, {n} rows in all.",
+                deleted.total,
+                label=deleted.label,
+            ),
             "success",
-            action=("Undo", restore) if deleted.n_kept else None,
+            action=(say("Undo"), restore) if deleted.n_kept else None,
         )
         visit.go(table_route(deleted.table))
 
@@ -168,9 +186,9 @@ def preview_html(preview: Preview) -> str:
     """Return what goes, table by table."""
     lines = []
     for going in preview.going:
-        after = "can be put back" if going.is_kept else "can be computed again"
+        after = say("can be put back") if going.is_kept else say("can be computed again")
         if not going.is_kept and going.tier in ("Manual", "Lookup"):
-            after = "cannot be put back: no history is kept here"
+            after = say("cannot be put back: no history is kept here")
         name = escape(going.table).replace(".", ".<wbr>")  # where a long name may be broken
         if going.is_chosen:
             name = f"<b>{name}</b>"
@@ -178,23 +196,34 @@ def preview_html(preview: Preview) -> str:
             name = f'<a href="{escape(format_route(table_route(going.table)))}">{name}</a>'
         lines.append(
             f'<tr><th scope="row">{name}</th><td>{tier_chip(going.tier)}</td>'
-            f'<td class="n">{going.number:,}</td><td class="muted">{after}</td></tr>'
+            f'<td class="n">{grouped(going.number)}</td><td class="muted">{after}</td></tr>'
         )
     chosen = sum(going.number for going in preview.going if going.is_chosen)
     others = preview.total - chosen
-    with_them = f" and {others:,} that {'depends' if others == 1 else 'depend'} on" if others else ""
-    it = "it" if chosen == 1 else "them"
+    rows = say_many("{n} row", "{n} rows", chosen)
+    if others and chosen == 1:
+        rows = say_many(
+            "{rows} and {n} that depends on it", "{rows} and {n} that depend on it", others, rows=rows
+        )
+    elif others:
+        rows = say_many(
+            "{rows} and {n} that depends on them", "{rows} and {n} that depend on them", others, rows=rows
+        )
+    lead = say("{label}: {rows}.", label=f"<b>{escape(preview.label)}</b>", rows=rows)
+    heads = "".join(f'<th scope="col">{head}</th>' for head in (say("Table"), say("Kind")))
+    stay = say(
+        "Files and arrays in stores stay there until the store is cleaned up; until then they come back with"
+        " their rows."
+    )
     refusal = f'<p class="problem" role="alert">{escape(preview.refusal)}</p>' if preview.refusal else ""
     notice = f'<p class="notice">{escape(preview.notice)}</p>' if preview.notice else ""
     return (
-        f'<div class="going"><p class="lead"><b>{escape(preview.label)}</b>: {chosen:,}'
-        f" {'row' if chosen == 1 else 'rows'}{f'{with_them} {it}' if others else ''}.</p>{refusal}{notice}"
-        '<table><caption class="hidden">Rows that go, by table</caption><thead><tr><th scope="col">Table</th>'
-        '<th scope="col">Kind</th><th scope="col" class="n">Rows</th><th scope="col">Afterwards</th></tr></thead>'
-        f'<tbody>{"".join(lines)}</tbody><tfoot><tr><th scope="row">In all</th><td></td>'
-        f'<td class="n">{preview.total:,}</td><td></td></tr></tfoot></table>'
-        '<p class="muted">Files and arrays in stores stay there until the store is cleaned up; until then they come'
-        " back with their rows.</p></div>"
+        f'<div class="going"><p class="lead">{lead}</p>{refusal}{notice}'
+        f'<table><caption class="hidden">{say("Rows that go, by table")}</caption><thead><tr>{heads}'
+        f'<th scope="col" class="n">{say("Rows")}</th><th scope="col">{say("Afterwards")}</th></tr></thead>'
+        f'<tbody>{"".join(lines)}</tbody><tfoot><tr><th scope="row">{say("In all")}</th><td></td>'
+        f'<td class="n">{grouped(preview.total)}</td><td></td></tr></tfoot></table>'
+        f'<p class="muted">{stay}</p></div>'
     )
 
 

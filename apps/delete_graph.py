@@ -9,10 +9,9 @@ from dj_panel.apps.graph_view import GraphView, Status, arrange
 from dj_panel.apps.services.counting import Count
 from dj_panel.apps.services.deleting import Preview
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.core.words import say, say_many
 
 __all__ = ["GoingGraph"]
-
-_LABEL = "The tables that lose rows; the list of rows that go says the same"
 
 
 class GoingGraph:
@@ -27,7 +26,12 @@ class GoingGraph:
     def __init__(self, tables: Sequence[TableInfo]) -> None:
         self._tables = {table.name: table for table in tables if table.master is None}
         self._parts = {table.name: table for table in tables if table.master is not None}
-        self.view = GraphView(label=_LABEL, read_only=True, sizing_mode="stretch_width", height=460)
+        self.view = GraphView(
+            label=say("The tables that lose rows; the list of rows that go says the same"),
+            read_only=True,
+            sizing_mode="stretch_width",
+            height=460,
+        )
 
     def shown(self, preview: Preview) -> list[str]:
         """Return the tables of the picture: those that lose rows, what they refer to and what refers to them."""
@@ -71,18 +75,17 @@ class GoingGraph:
 
 def _status(number: int | None, total: Count | None) -> Status:
     if number is None:
-        return Status(count="all stay" if total is None else _stay(total), muted=True)
+        return Status(count=say("all stay") if total is None else _stay(total), muted=True)
     if number == 0:
-        return Status(count="rows of parts go")
-    go = "goes" if number == 1 else "go"
+        return Status(count=say("rows of parts go"))
     if total is None or (total.is_capped and number > total.number):
-        return Status(count=f"{number:,} {go}")
+        return Status(count=say_many("{n} goes", "{n} go", number))
     # Rows may have come between the two counts.
     there = Count(max(total.number, number), total.is_capped)
-    return Status(count=f"{number:,} of {there.text} {go}")
+    return Status(count=say_many("{n} of {total} goes", "{n} of {total} go", number, total=there.text))
 
 
 def _stay(total: Count) -> str:
     if not total.number:
-        return "no rows"
-    return "its row stays" if total.number == 1 else f"all {total.text} stay"
+        return say("no rows")
+    return say("its row stays") if total.number == 1 else say("all {total} stay", total=total.text)

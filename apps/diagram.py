@@ -27,6 +27,7 @@ from dj_panel.apps.services.restrictions import NOT_HERE
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.watching import TableStatus
 from dj_panel.apps.status import schema_order, table_route
+from dj_panel.core.words import marked, say
 
 __all__ = ["DiagramPage", "edges_of", "nodes_of", "status_of"]
 
@@ -41,7 +42,7 @@ class DiagramPage(LivePage):
     Restrictions that follow the visitor restrict the counts.
     """
 
-    title = "Diagram"
+    title = marked("Diagram")
     fills_window = True
 
     async def load(self) -> Viewable:
@@ -59,7 +60,7 @@ class DiagramPage(LivePage):
         self._is_counting = False
         await self.status_now()
         self._read(self.visit.route)
-        self._graph = GraphView(label="Diagram of the tables")
+        self._graph = GraphView(label=say("Diagram of the tables"))
         self._tools = LiveHtml(self._act, stylesheets=[CSS])
         self._panel = LiveHtml(
             self._act, stylesheets=[CSS, PANEL_CSS], sizing_mode="stretch_height", width=288
@@ -195,7 +196,7 @@ class DiagramPage(LivePage):
             steps=self._steps,
             focus=self._tables.get(self._focus),
             is_list=self._is_list,
-            problem=self.snapshot.problem,
+            problem=self.snapshot.problem_text,
             is_restricted=bool(self._restrictions),
         )
         focus = self._tables.get(self._focus)
@@ -214,18 +215,19 @@ class DiagramPage(LivePage):
     def _rows(self, name: str) -> RowsText:
         """Return how many rows of a table there are, of those that the visitor looks at."""
         status, notes = self.snapshot.tables[name], self._notes.get(name, {})
+        is_one = status.n_rows == 1 and not status.is_capped
         if not notes:
-            return RowsText(status.count_text)
+            return RowsText(status.count_text, is_one=is_one)
         missing = ", ".join(_why_not(restriction, note) for restriction, note in notes.items() if note)
         if all(notes.values()):
-            return RowsText(f"all {status.count_text}", "apart", missing)
+            return RowsText(say("all {n}", n=status.count_text), "apart", missing, is_one=is_one)
         count = self._matching.get(name)
         if count is None:
             number = "?" if name in self._matching else "…"
-            return RowsText(f"{number} of {status.count_text}", "matching", missing)
+            return RowsText(say("{n} of {total}", n=number, total=status.count_text), "matching", missing)
         # Rows may have come between the two counts.
         total = replace(status, n_rows=max(status.n_rows, count.number))
-        return RowsText(f"{count.text} of {total.count_text}", "matching", missing)
+        return RowsText(say("{n} of {total}", n=count.text, total=total.count_text), "matching", missing)
 
     def _uncounted(self) -> list[str]:
         """Return the tables whose matching rows were not counted since their rows became more or fewer."""
@@ -339,16 +341,16 @@ def _edge_style(link: Link, *, is_of_part: bool) -> EdgeStyle:
 def _edge_title(link: Link, part: str) -> str:
     pairs = zip(link.foreign_key.parent_attributes, link.foreign_key.attributes, strict=True)
     columns = ", ".join(theirs if theirs == ours else f"{theirs} → {ours}" for theirs, ours in pairs)
-    return f"{columns} (of its part {part})" if part else columns
+    return say("{attributes} (of its part {part})", attributes=columns, part=part) if part else columns
 
 
 def status_of(status: TableStatus, told: RowsText) -> Status:
     """Return a table's status as the diagram draws it; beside rows that match, nothing that is of all rows."""
-    drawn = Status(count=f"{told.count} {told.unit}")
+    drawn = Status(count=told.with_unit(told.count))
     if told.kind == "apart":
         drawn |= Status(muted=True, note=told.missing)
     elif told.kind == "matching":
-        drawn = Status(count=told.count, note=", ".join(filter(None, ["rows that match", told.missing])))
+        drawn = Status(count=told.count, note=", ".join(filter(None, [say("rows that match"), told.missing])))
     if status.problem:
         drawn["state"] = "error"
     elif status.n_keys and told.kind == "all":
@@ -365,11 +367,13 @@ def status_of(status: TableStatus, told: RowsText) -> Status:
 def _why_not(restriction: str, note: str) -> str:
     """Return why a restriction does not hold in a table."""
     attribute = restriction.partition("@")[0]
-    return f"no {attribute} here" if note == NOT_HERE else f"{attribute}: {note}"
+    return (
+        say("no {attribute} here", attribute=attribute) if note == say(NOT_HERE) else f"{attribute}: {note}"
+    )
 
 
 def _why_nowhere(notes: Sequence[str]) -> str:
     """Return why a restriction holds in no table, from what each says of it; nothing if it does hold in one."""
     if not all(notes):
         return ""
-    return next((note for note in notes if note != NOT_HERE), "in no table")
+    return next((note for note in notes if note != say(NOT_HERE)), say("in no table"))

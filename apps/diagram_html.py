@@ -19,6 +19,7 @@ from dj_panel.apps.status import (
     table_route,
     tier_icon,
 )
+from dj_panel.core.words import say, say_many
 
 __all__ = ["CSS", "LIST_CSS", "PANEL_CSS", "RowsText", "hint_html", "list_html", "panel_html", "tools_html"]
 
@@ -36,16 +37,22 @@ class RowsText:
         holds in the table.
     missing
         Which of the restrictions do not hold, and why.
+    is_one
+        Whether the count is that of one row.
     """
 
     count: str
     kind: Literal["all", "matching", "apart"] = "all"
     missing: str = ""
+    is_one: bool = False
 
-    @property
-    def unit(self) -> str:
-        """``row`` or ``rows``."""
-        return "row" if self.count in ("1", "all 1") else "rows"
+    def with_unit(self, count: str) -> str:
+        """Return the count, as it is to be shown, with the word for rows."""
+        return say_many("{count} row", "{count} rows", 1 if self.is_one else 2, count=count)
+
+
+def _rows_text(rows: Mapping[str, RowsText], name: str, status: TableStatus) -> RowsText:
+    return rows.get(name) or RowsText(status.count_text, is_one=status.n_rows == 1)
 
 
 def tools_html(
@@ -85,8 +92,12 @@ def tools_html(
         f"{' checked' if schema in chosen else ''}>{escape(schema)}</label>"
         for schema in schemas
     )
-    words = f"{len(chosen)} of {len(schemas)} schemas" if len(chosen) < len(schemas) else "All schemas"
-    every = button("Show all", "all-schemas", kind="quiet") if len(chosen) < len(schemas) else ""
+    words = (
+        say("{n} of {total} schemas", n=len(chosen), total=len(schemas))
+        if len(chosen) < len(schemas)
+        else say("All schemas")
+    )
+    every = button(say("Show all"), "all-schemas", kind="quiet") if len(chosen) < len(schemas) else ""
     filter_ = (
         f'<details class="menu" data-key="schemas"><summary class="btn">{escape(words)}</summary>'
         f'<div class="sheet" tabindex="-1">{boxes}{every}</div></details>'
@@ -95,45 +106,43 @@ def tools_html(
     )
     found = ""
     if n_found is not None:
-        found = "no table found" if not n_found else f"{n_found} found"
-    around = "".join(
-        f'<option value="{n}"{" selected" if n == steps else ""}>{text}</option>'
-        for n, text in enumerate(["everything", "1 step around", "2 steps around", "3 steps around"])
-    )
-    name = (
-        f"What is shown of the surroundings of {focus.class_name}" if focus is not None else "What is shown"
-    )
-    near = (
-        f'<label data-key="steps">Show <select data-action="steps" aria-label="{escape(name)}">{around}'
-        "</select></label>"
-        if focus is not None
-        else ""
-    )
+        found = say("{n} found", n=n_found) if n_found else say("no table found")
+    near = _surroundings_html(focus, steps) if focus is not None else ""
     trouble = (
         f'<div class="notice-box dj-state-error" data-key="problem" role="alert">{icon("error")}'
-        f"<div>The status cannot be read: {escape(problem)}</div></div>"
+        f"<div>{escape(say('The status cannot be read: {problem}', problem=problem))}</div></div>"
         if problem
         else ""
     )
-    about = (
-        '<p class="small muted" data-key="restricted">Counted are the rows that match the restrictions above. In'
-        " grey: tables without such an attribute.</p>"
-        if is_restricted
-        else ""
+    words = say(
+        "Counted are the rows that match the restrictions above. In grey: tables without such an attribute."
     )
+    about = f'<p class="small muted" data-key="restricted">{escape(words)}</p>' if is_restricted else ""
     views = "".join(
         f'<button type="button" class="btn" data-action="view" data-value="{value}" '
         f'aria-pressed="{"true" if is_list == (value == "list") else "false"}">{text}</button>'
-        for value, text in (("diagram", "Diagram"), ("list", "List"))
+        for value, text in (("diagram", say("Diagram")), ("list", say("List")))
     )
+    label = escape(say("Find a table or attribute"))
     return (
         f'<div class="stack">{trouble}<div class="row tools">'
-        f'<input type="search" data-action="find" value="{escape(find)}" placeholder="Find a table or '
-        'attribute" '
-        f'aria-label="Find a table or attribute"><span class="small muted" role="status">{escape(found)}'
+        f'<input type="search" data-action="find" value="{escape(find)}" placeholder="{label}" '
+        f'aria-label="{label}"><span class="small muted" role="status">{escape(found)}'
         "</span>"
-        f'{filter_}{near}<span class="pair end" role="group" aria-label="Form">{views}</span></div>{about}</div>'
+        f'{filter_}{near}<span class="pair end" role="group" aria-label="{escape(say("Form"))}">{views}</span>'
+        f"</div>{about}</div>"
     )
+
+
+def _surroundings_html(focus: TableInfo, steps: int) -> str:
+    choices = [say("everything"), *(say_many("{n} step around", "{n} steps around", n) for n in (1, 2, 3))]
+    options = "".join(
+        f'<option value="{n}"{" selected" if n == steps else ""}>{escape(text)}</option>'
+        for n, text in enumerate(choices)
+    )
+    name = say("What is shown of the surroundings of {table}", table=focus.class_name)
+    field = f'<select data-action="steps" aria-label="{escape(name)}">{options}</select>'
+    return f'<label data-key="steps">{say("Show {choice}", choice=field)}</label>'
 
 
 def panel_html(
@@ -144,41 +153,48 @@ def panel_html(
 ) -> str:
     """Return what is told of the selected table, and what can be done with it."""
     status = statuses.get(table.name, TableStatus(0))
-    told = rows.get(table.name, RowsText(status.count_text))
+    told = _rows_text(rows, table.name, status)
     name = table.class_name
-    actions = [f'<a class="btn primary" href="{href(table_route(table.name))}">Open table</a>']
+    actions = [
+        f'<a class="btn primary" href="{href(table_route(table.name))}">{escape(say("Open table"))}</a>'
+    ]
     if table.can_enter:
-        actions.append(f'<a class="btn" href="{href(Route("enter", (table.name,)))}">Enter</a>')
+        actions.append(
+            f'<a class="btn" href="{href(Route("enter", (table.name,)))}">{escape(say("Enter"))}</a>'
+        )
     if table.tier in COMPUTED_TIERS:
-        actions.append(f'<a class="btn" href="{href(populate_route(table.name))}">Populate</a>')
+        actions.append(
+            f'<a class="btn" href="{href(populate_route(table.name))}">{escape(say("Populate"))}</a>'
+        )
     inner = "".join(
         f"<li>{link(parts[part].class_name.rpartition('.')[2], table_route(part))} "
         f'<span class="muted">{escape(rows[part].count)}</span></li>'
         for part in table.parts
         if part in parts and part in rows
     )
-    part_list = f'<h3>Parts</h3><ul class="plain">{inner}</ul>' if inner else ""
+    part_list = f'<h3>{escape(say("Parts"))}</h3><ul class="plain">{inner}</ul>' if inner else ""
     bar = bar_html(status)
     held = ""
     if told.kind != "all":
-        match = "match the restrictions" if told.kind == "matching" else "not restricted"
+        match = say("match the restrictions") if told.kind == "matching" else say("not restricted")
         held = (
             f'<p class="small muted break">{match}{escape(f" ({told.missing})" if told.missing else "")}</p>'
         )
-        bar = f'<p class="small muted">Of all rows:</p>{bar}' if bar else ""
-    trouble = f'<p class="small break trouble">{escape(status.problem)}</p>' if status.problem else ""
+        bar = f'<p class="small muted">{escape(say("Of all rows:"))}</p>{bar}' if bar else ""
+    trouble = f'<p class="small break trouble">{escape(status.problem_text)}</p>' if status.problem else ""
+    count = f'<b class="count">{escape(told.count)}</b>'
     return (
         f'<aside class="card panel" data-key="{escape(table.name)}" aria-label="{escape(name)}"><header>'
         '<h2 class="break">'
-        f"{escape(name)}</h2>{button('Close', 'unfocus', kind='quiet')}</header>"
+        f"{escape(name)}</h2>{button(say('Close'), 'unfocus', kind='quiet')}</header>"
         f'<div class="body stack"><div class="row">{tier_chip(table.tier)}<span class="muted small">'
         f"{escape(table.schema)}</span>"
         f"</div>{f'<p class=break>{escape(table.comment)}</p>' if table.comment else ''}"
-        f'<div class="row"><b class="count">{escape(told.count)}</b> {told.unit}'
+        f'<div class="row">{told.with_unit(count)}'
         f"{state_html(status)}</div>{held}{bar}{trouble}<div class='row'>{''.join(actions)}</div>{part_list}"
-        f"{_neighbours('Refers to', [link.table for link in table.parents])}"
-        f"{_neighbours('Referred to by', [link.table for link in table.children])}"
-        '<details data-key="definition" open><summary>Definition</summary><pre '
+        f"{_neighbours(say('Refers to'), [link.table for link in table.parents])}"
+        f"{_neighbours(say('Referred to by'), [link.table for link in table.children])}"
+        f'<details data-key="definition" open><summary>{escape(say("Definition"))}</summary><pre '
         f'tabindex="0">{escape(table.definition)}</pre>'
         "</details></div></aside>"
     )
@@ -192,12 +208,19 @@ def hint_html(tables: Sequence[TableInfo], statuses: Mapping[str, TableStatus]) 
         f"{state_html(statuses[table.name])}</li>"
         for table in stuck
     )
-    look = f'<div data-key="stuck"><h3>Failed jobs</h3><ul class="plain">{items}</ul></div>' if items else ""
+    look = (
+        f'<div data-key="stuck"><h3>{escape(say("Failed jobs"))}</h3><ul class="plain">{items}</ul></div>'
+        if items
+        else ""
+    )
+    words = say(
+        "{n} tables. Select one to see what it holds and what can be done with it; a double click or Enter opens"
+        " its rows.",
+        n=len(tables),
+    )
     return (
-        '<aside class="card panel hint" data-key="hint" aria-label="Selected table"><div class="body stack">'
-        f'<p class="muted">{len(tables)} tables. Select one to see what it holds and what can be done with '
-        "it; "
-        f"a double click or Enter opens its rows.</p>{look}</div></aside>"
+        f'<aside class="card panel hint" data-key="hint" aria-label="{escape(say("Selected table"))}">'
+        f'<div class="body stack"><p class="muted">{escape(words)}</p>{look}</div></aside>'
     )
 
 
@@ -240,7 +263,7 @@ def list_html(
         )
         return f"<ul>{items}</ul>" if items else ""
 
-    return f'<nav class="card tree list" aria-label="Tables">{branch("")}</nav>'
+    return f'<nav class="card tree list" aria-label="{escape(say("Tables"))}">{branch("")}</nav>'
 
 
 def _list_item(
@@ -252,19 +275,19 @@ def _list_item(
     below: str,
 ) -> str:
     status = statuses.get(table.name, TableStatus(0))
-    told = rows.get(table.name, RowsText(status.count_text))
+    told = _rows_text(rows, table.name, status)
     missing = f'<span class="tiny muted">{escape(told.missing)}</span>' if told.missing else ""
     parents = list(dict.fromkeys(link.table for link in table.parents if link.table in shown))
-    also = (
-        f'<span class="tiny muted">refers to {escape(", ".join(parents))}</span>' if len(parents) > 1 else ""
-    )
-    show = button("Show", "focus", table.name, kind="quiet", label=f"Show {table.class_name} in the diagram")
+    words = say("refers to {tables}", tables=", ".join(parents))
+    also = f'<span class="tiny muted">{escape(words)}</span>' if len(parents) > 1 else ""
+    label = say("Show {table} in the diagram", table=table.class_name)
+    show = button(say("Show"), "focus", table.name, kind="quiet", label=label)
     faded = " faded" if wanted is not None and table.name not in wanted else ""
     return (
         f'<li data-key="{escape(table.name)}"><div class="row item{faded}">{tier_icon(table.tier)}'
         f'{link(table.class_name, table_route(table.name))}<span class="tiny muted">{escape(table.schema)}'
         "</span>"
-        f'<span class="tiny muted">{escape(told.count)} {told.unit}</span>'
+        f'<span class="tiny muted">{escape(told.with_unit(told.count))}</span>'
         f"{missing}{state_html(status)}{also}"
         f"{show}</div>"
         f"{below}</li>"

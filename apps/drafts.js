@@ -68,14 +68,14 @@ class Drafts {
 // A list of presets with a button to apply, one to add, one to remove.
 function presetBar(key, {values, apply}) {
   const all = () => stored(key) ?? {}
-  const list = make("select", {"aria-label": "Preset"})
-  const name = make("input", {type: "text", "aria-label": "Preset name", placeholder: "Name", maxlength: "60"})
+  const list = make("select", {"aria-label": say("Preset")})
+  const name = make("input", {type: "text", "aria-label": say("Preset name"), placeholder: say("Name"), maxlength: "60"})
   const naming = make("span", {class: "naming", hidden: true}, name)
   const button = (text, action, label = text) => make("button", {type: "button", class: "link", "aria-label": label, onclick: action}, text)
   const status = make("span", {class: "hidden", role: "status"})
   const show = (chosen = "") => {
     const names = Object.keys(all()).sort()
-    list.replaceChildren(make("option", {value: ""}, "Choose a preset…"),
+    list.replaceChildren(make("option", {value: ""}, say("Choose a preset…")),
       ...names.map((one) => make("option", {value: one}, one)))
     list.value = chosen
     list.hidden = names.length === 0
@@ -88,17 +88,17 @@ function presetBar(key, {values, apply}) {
     naming.hidden = true
     add.hidden = false
     show(text)
-    status.textContent = isKept ? `Preset ${text} saved.` : "This browser keeps no presets."
+    status.textContent = isKept ? say("Preset {name} saved.", {name: text}) : say("This browser keeps no presets.")
     add.focus()
   }
-  const add = button("Save as preset…", () => { naming.hidden = false; add.hidden = true; name.value = list.value; name.focus() })
-  const remove = button("Remove", () => {
+  const add = button(say("Save as preset…"), () => { naming.hidden = false; add.hidden = true; name.value = list.value; name.focus() })
+  const remove = button(say("Remove"), () => {
     const {[list.value]: _, ...rest} = all()
     keep(key, rest)
     show()
     list.focus()
-  }, "Remove this preset")
-  naming.append(button("Save preset", store))
+  }, say("Remove this preset"))
+  naming.append(button(say("Save preset"), store))
   name.onkeydown = (event) => {
     if (event.isComposing || !["Enter", "Escape"].includes(event.key)) return
     event.preventDefault()

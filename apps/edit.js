@@ -4,9 +4,9 @@
 // row as it was seen (`seen`), as it is, and as it is to be; then the visitor confirms, or chooses between two changes.
 
 const CONSEQUENCES = [
-  ["keep", "Leave them as they are"],
-  ["flag", "Leave them, and say so in their history"],
-  ["delete", "Delete them, so that they are computed again"],
+  ["keep", say("Leave them as they are")],
+  ["flag", say("Leave them, and say so in their history")],
+  ["delete", say("Delete them, so that they are computed again")],
 ]
 
 class EditForm extends EntryForm {
@@ -20,19 +20,19 @@ class EditForm extends EntryForm {
     this.saved = make("section", {hidden: true})
     const key = make("dl", {class: "fixed"}, ...Object.entries(this.edit.key).flatMap(([name, text]) =>
       [make("dt", {}, name), make("dd", {}, text)]))
-    const fields = this.controls.length === 0 ? make("p", {}, "All attributes of this table belong to its key.")
+    const fields = this.controls.length === 0 ? make("p", {}, say("All attributes of this table belong to its key."))
       : make("div", {class: "fields"}, ...this.controls.map((control) => control.root))
-    this.button = make("button", {type: "button", class: "save"}, "Review changes")
+    this.button = make("button", {type: "button", class: "save"}, say("Review changes"))
     this.button.onclick = () => this.save()
-    this.reset = make("button", {type: "button", class: "quiet"}, "Start again")
+    this.reset = make("button", {type: "button", class: "quiet"}, say("Start again"))
     this.reset.onclick = () => this.discard()
     this.state = make("span", {class: "state", role: "status"})
     this.panel = make("section", {class: "revision", tabindex: "-1", hidden: true})
-    this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, "Ctrl Enter"), this.reset,
-      make("a", {href: this.edit.href}, "Cancel"), this.state)
+    this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset,
+      make("a", {href: this.edit.href}, say("Cancel")), this.state)
     this.root = make("div", {class: "form"}, this.banner, this.summary,
-      make("fieldset", {}, make("legend", {}, "Key: it names the row, so it stays"), key),
-      make("fieldset", {}, make("legend", {}, "Values"), fields), this.panel, this.bar)
+      make("fieldset", {}, make("legend", {}, say("Key: it names the row, so it stays")), key),
+      make("fieldset", {}, make("legend", {}, say("Values")), fields), this.panel, this.bar)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     for (const control of this.controls) {
       const there = this.edit.files[control.about.name]
@@ -64,7 +64,7 @@ class EditForm extends EntryForm {
     const files = this.controls.filter((c) => c.holdsFile).map((c) => c.about.label)
     const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
     const isKept = this.drafts.keep({texts, seen: this.seen, files, at: Date.now()})
-    if (!isKept) this.state.textContent = "This browser keeps no copy of what you type."
+    if (!isKept) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
   changed(control) { this.hidePanel(); super.changed(control) }
   focusFirst() { (this.controls.find((control) => control.about.kind !== "none")?.input ?? this.button).focus() }
@@ -89,9 +89,9 @@ class EditForm extends EntryForm {
       // The same change under the same `seen` is made once, so it is sent until the server says what became of it.
       for (;;) {
         try { return await this.request(kind, message, RESEND_MS) } catch (error) {
-          if (!/does not answer/.test(error.message)) return {errors: {}, summary: error.message}
+          if (!error.isLost) return {errors: {}, summary: error.message}
           if (this.isGone) return null
-          this.state.textContent = "Not saved yet: waiting for the server. What you typed is kept on this device."
+          this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
         }
       }
     } finally {
@@ -125,7 +125,7 @@ class EditForm extends EntryForm {
     const head = make("tr", {}, ...names.map((name) => make("th", {scope: "col"}, name)))
     const body = rows.map(([name, ...cells]) => make("tr", {}, make("th", {scope: "row"}, name),
       ...cells.map((cell, i) => make("td", {"data-label": names[i + 1]}, cell))))
-    return make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Values before and afterwards"},
+    return make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": say("Values before and afterwards")},
       make("table", {class: "changes"}, make("thead", {}, head), make("tbody", {}, ...body)))
   }
   value({text, is_words: isWords}, kind = "span") {
@@ -141,18 +141,18 @@ class EditForm extends EntryForm {
       const choose = (side, shown, words) => make("div", {},
         d.is_conflict ? this.choice(`${group}-${d.attribute}`, side, false, this.value(shown), make("span", {class: "comment"}, words))
           : this.value(shown))
-      const theirs = choose("theirs", d.theirs, "keep this")
-      const mine = d.is_mine ? choose("mine", d.mine, "take this") : make("span", {class: "comment"}, "not changed by you")
+      const theirs = choose("theirs", d.theirs, say("keep this"))
+      const mine = d.is_mine ? choose("mine", d.mine, say("take this")) : make("span", {class: "comment"}, say("not changed by you"))
       return [d.attribute, this.value(d.was), theirs, mine]
     })
     const missing = make("p", {class: "problem", role: "alert", hidden: true})
-    const go = make("button", {type: "button", class: "save"}, "Go on")
+    const go = make("button", {type: "button", class: "save"}, say("Go on"))
     go.onclick = () => {
       const chosen = Object.fromEntries(differences.filter((d) => d.is_conflict).map((d) =>
         [d.attribute, this.panel.querySelector(`input[name="${CSS.escape(`${group}-${d.attribute}`)}"]:checked`)?.value]))
       const open = Object.keys(chosen).filter((name) => !chosen[name])
       missing.hidden = open.length === 0
-      missing.textContent = `Choose between the two for: ${open.join(", ")}.`
+      missing.textContent = say("Choose between the two for: {names}.", {names: open.join(", ")})
       if (open.length) { this.panel.querySelector("input")?.focus(); return }
       const taken = differences.filter((d) => d.is_theirs && (chosen[d.attribute] ?? "theirs") === "theirs")
       this.store.set(Object.fromEntries(taken.map((d) => [d.attribute, d.theirs_text ?? ""])))
@@ -160,9 +160,9 @@ class EditForm extends EntryForm {
       this.save()
     }
     this.proceed = go.onclick
-    this.showPanel("Somebody else has changed this row meanwhile",
-      make("p", {}, `${other ? `Changed by ${other}. ` : ""}Nothing was saved yet, and nothing that you typed is lost.`),
-      this.changesTable(["Attribute", "When you opened it", "Now", "Yours"], rows), missing,
+    this.showPanel(say("Somebody else has changed this row meanwhile"),
+      make("p", {}, other ? say("Changed by {user}. Nothing was saved yet, and nothing that you typed is lost.", {user: other}) : say("Nothing was saved yet, and nothing that you typed is lost.")),
+      this.changesTable([say("Attribute"), say("When you opened it"), say("Now"), say("Yours")], rows), missing,
       make("div", {class: "actions"}, go, this.back()))
     ;(this.panel.querySelector("input") ?? go).focus()
   }
@@ -172,10 +172,10 @@ class EditForm extends EntryForm {
     const rows = differences.map((d) => [d.attribute, this.value(d.was, "del"), this.value(d.mine, "ins")])
     const reason = make("input", {id: newId("reason"), type: "text", maxlength: "1000", autocomplete: "off"})
     const used = number === 0 ? "" : make("fieldset", {class: "used"},
-      make("legend", {}, `${number.toLocaleString("en")} computed ${number === 1 ? "row" : "rows"} used the old ${rows.length === 1 ? "value" : "values"}`),
+      make("legend", {}, rows.length === 1 ? sayMany("{n} computed row used the old value", "{n} computed rows used the old value", number) : sayMany("{n} computed row used the old values", "{n} computed rows used the old values", number)),
       make("p", {class: "comment"}, computed.map(({label, count}) => `${count.toLocaleString("en")} × ${label}`).join(", ")),
       ...CONSEQUENCES.map(([value, text], i) => this.choice(group, value, i === 0, make("span", {}, text))))
-    const confirm = make("button", {type: "button", class: "save"}, "Save changes")
+    const confirm = make("button", {type: "button", class: "save"}, say("Save changes"))
     confirm.onclick = async () => {
       if (this.isSaving) return
       const consequence = number ? this.panel.querySelector(`input[name="${group}"]:checked`).value : "keep"
@@ -187,15 +187,15 @@ class EditForm extends EntryForm {
     }
     reason.onkeydown = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); confirm.onclick() } }
     this.proceed = confirm.onclick
-    this.showPanel(`${rows.length} ${rows.length === 1 ? "value" : "values"} will change`,
-      this.changesTable(["Attribute", "Old", "New"], rows), used,
-      make("div", {class: "reason"}, make("label", {for: reason.id}, "Reason ", make("span", {class: "comment"}, "may be empty; kept in the history")),
+    this.showPanel(sayMany("{n} value will change", "{n} values will change", rows.length),
+      this.changesTable([say("Attribute"), say("Old"), say("New")], rows), used,
+      make("div", {class: "reason"}, make("label", {for: reason.id}, say("Reason "), make("span", {class: "comment"}, say("may be empty; kept in the history"))),
         make("div", {class: "box"}, reason)),
       make("div", {class: "actions"}, confirm, this.back()))
     confirm.focus()
   }
   back() {
-    const button = make("button", {type: "button", class: "quiet"}, "Back to the form")
+    const button = make("button", {type: "button", class: "quiet"}, say("Back to the form"))
     button.onclick = () => { this.hidePanel(); this.focusFirst() }
     return button
   }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -12,6 +11,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.entry import SCRIPTS, EntryForm, EntryPage, text_in, texts_in
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import empty_state
@@ -21,6 +21,7 @@ from dj_panel.apps.services.revisions import Consequence, Edited, Review
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_view import delete_route, edit_route, record_route, table_route
 from dj_panel.core.errors import OneRowError, UnknownAttributeError, ValueRefusedError
+from dj_panel.core.words import say, say_many
 
 __all__ = ["EditPage"]
 
@@ -30,19 +31,14 @@ PREFILL = "set."
 _CONSEQUENCES: Final[Mapping[str, Consequence]] = MappingProxyType(
     {"keep": "keep", "flag": "flag", "delete": "delete"}
 )
-_FOLDER = files("dj_panel.apps")
 _Handler = Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
-
-
-def _asset(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 class RowForm(EntryForm):
     """The form of one row, in the browser."""
 
-    _esm = "\n".join(_asset(name) for name in (*SCRIPTS, "edit.js"))
-    _stylesheets: ClassVar[list[str]] = [_asset("entry.css"), _asset("edit.css")]
+    _esm = script(*SCRIPTS, "edit.js")
+    _stylesheets: ClassVar[list[str]] = [asset("entry.css"), asset("edit.css")]
 
 
 class EditPage(EntryPage):
@@ -52,7 +48,7 @@ class EditPage(EntryPage):
         """Build the form, beginning with the row."""
         services, route = self.visit.services, self.visit.route
         info: TableInfo = services.table("/".join(route.path))
-        self.title = f"Edit {info.label}"
+        self.title = say("Edit {label}", label=info.label)
         self._info = info
         key = {name: text for name, text in route.query.items() if not name.startswith(PREFILL)}
         if not info.can_enter:
@@ -61,7 +57,7 @@ class EditPage(EntryPage):
             opened = await services.editing.open(info.name, key)
         except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
             return no_such_row(info.name, error)
-        self.title = f"Edit {opened.label}"
+        self.title = say("Edit {label}", label=opened.label)
         self._key = opened.key
         self._form = opened.form
         prefill = {
@@ -124,13 +120,16 @@ class EditPage(EntryPage):
 
     def _leave(self, edited: Edited) -> None:
         """Go to the row, and offer to bring back what it was."""
-        values = f"{edited.n_changed} {'value' if edited.n_changed == 1 else 'values'} changed"
+        words = say_many(
+            "Saved: {label}, {n} value changed.", "Saved: {label}, {n} values changed.", edited.n_changed,
+            label=edited.label,
+        )  # fmt: skip
         back = edit_route(self._info.name, self._key, edited.before) if edited.before else None
         notice = self.visit.services.history.missing(self._info.name)
         self.visit.notify(
-            f"Saved: {edited.label}, {values}.{f' {notice}' if notice else ''}",
+            f"{words} {notice}" if notice else words,
             "success",
-            link=("Undo…", back) if back is not None else None,
+            link=(say("Undo…"), back) if back is not None else None,
         )
         self.visit.go(record_route(self._info.name, self._key))
 
@@ -172,8 +171,8 @@ def _heading(info: TableInfo, key: Mapping[str, str]) -> Viewable:
     row = " " + escape(format_route(record_route(info.name, key)))
     return html_pane(
         f'<p class="about">{tier_chip(info.tier)}<a href="{table}">{escape(info.name)}</a>'
-        f'<a href="{row}">The row</a>{comment}</p>',
-        stylesheets=[_asset("entry.css")],
+        f'<a href="{row}">{say("The row")}</a>{comment}</p>',
+        stylesheets=[asset("entry.css")],
         sizing_mode="stretch_width",
     )
 
@@ -182,12 +181,14 @@ def _made_by_code(info: TableInfo, key: Mapping[str, str]) -> Viewable:
     """Say why nobody changes a computed row, and what to do instead."""
     place = format_route(record_route(info.name, key) if key else table_route(info.name))
     delete = format_route(delete_route(info.name, key))
-    buttons = [pmui.Button(label="Back to the row", href=place, variant="outlined", margin=4)]
+    buttons = [pmui.Button(label=say("Back to the row"), href=place, variant="outlined", margin=4)]
     if info.master is None and key:
-        buttons.append(pmui.Button(label="Delete it…", href=delete, variant="outlined", margin=4))
+        buttons.append(pmui.Button(label=say("Delete it…"), href=delete, variant="outlined", margin=4))
     return empty_state(
-        f"{info.label} is made by the pipeline's code",
-        "So nobody changes its rows by hand: the next computation would not know of it. Change what this row was"
-        " made from, or delete it, and it is computed again.",
+        say("{label} is made by the pipeline's code", label=info.label),
+        say(
+            "So nobody changes its rows by hand: the next computation would not know of it. Change "
+            "what this row was made from, or delete it, and it is computed again."
+        ),
         *buttons,
     )

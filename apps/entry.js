@@ -8,7 +8,7 @@ const RESEND_MS = 4000
 const RECHECK_MS = 350
 const LOOK_MS = 5000
 const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
-const UPLOADING = "A file is still on its way. Save when it has arrived."
+const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
 let lastRequest = 0
 
 class EntryForm extends Messages {
@@ -61,16 +61,16 @@ class EntryForm extends Messages {
       })
     }
     this.counter?.offerNumber(() => this.nextFree())
-    this.button = make("button", {type: "button", class: "save"}, "Save")
+    this.button = make("button", {type: "button", class: "save"}, say("Save"))
     this.button.onclick = () => this.save()
-    this.reset = make("button", {type: "button", class: "quiet"}, "Clear")
+    this.reset = make("button", {type: "button", class: "quiet"}, say("Clear"))
     this.reset.onclick = () => this.discard()
     this.state = make("span", {class: "state", role: "status"})
     const scanKey = `${this.pinKey}/scanner`
     this.scanner = make("input", {type: "checkbox", id: newId("scanner")})
     this.scanner.checked = stored(scanKey) === true
     this.scanner.onchange = () => keep(scanKey, this.scanner.checked || null)
-    const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, "Enter goes to the next field")
+    const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, say("Enter goes to the next field"))
     this.presets = this.onSaved ? "" : presetBar(`${this.pinKey}/presets`, {
       values: () => this.presetValues(), apply: (values) => this.applyPreset(values)})
     this.saved = make("section", {class: "saved", hidden: true})
@@ -78,8 +78,8 @@ class EntryForm extends Messages {
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
     this.root = make("div", {class: "form"}, this.blocker, this.receipt, this.banner, this.summary,
-      this.presets, group("Key", inKey), group("Values", rest), ...this.grids.map((grid) => grid.root),
-      make("div", {class: "bar"}, this.button, make("kbd", {}, "Ctrl Enter"), this.reset, scanner, this.state), this.saved)
+      this.presets, group(say("Key"), inKey), group(say("Values"), rest), ...this.grids.map((grid) => grid.root),
+      make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state), this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     this.showSaved(this.model.recent)
   }
@@ -125,7 +125,7 @@ class EntryForm extends Messages {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.requests.delete(number)
-        reject(new Error("The server does not answer. What you typed is kept here; try again."))
+        reject(Object.assign(new Error(say("The server does not answer. What you typed is kept here; try again.")), {isLost: true}))
       }, timeout)
       this.requests.set(number, {resolve, reject, timer})
       this.model.send_msg({type: kind, number, table: this.table, ...data})
@@ -180,14 +180,14 @@ class EntryForm extends Messages {
   showRestored(draft) {
     const at = new Date(draft.at)
     const day = at.toDateString() === new Date().toDateString() ? "" : ` on ${today(at)}`
-    const doubt = draft.isSent ? " It was being saved, and no answer came: save again to be sure. It will be stored once." : ""
-    const lost = draft.files?.length ? ` Choose again: ${draft.files.join(", ")}.` : ""
-    const button = make("button", {type: "button", class: "quiet"}, "Discard")
+    const doubt = draft.isSent ? say(" It was being saved, and no answer came: save again to be sure. It will be stored once.") : ""
+    const lost = draft.files?.length ? say(" Choose again: {files}.", {files: draft.files.join(", ")}) : ""
+    const button = make("button", {type: "button", class: "quiet"}, say("Discard"))
     button.onclick = () => this.discard()
     const others = this.drafts.free().length
-    const more = others === 0 ? "" : others === 1 ? " Another draft is kept for afterwards." : ` ${others} more drafts are kept for afterwards.`
+    const more = others === 0 ? "" : others === 1 ? say(" Another draft is kept for afterwards.") : say(" {n} more drafts are kept for afterwards.", {n: String(others)})
     this.banner.replaceChildren(
-      make("span", {}, `Restored what you had typed at ${clock(at).slice(0, 5)}${day}.${doubt}${lost}${more}`), button)
+      make("span", {}, say("Restored what you had typed at {time}.", {time: `${clock(at).slice(0, 5)}${day}`}) + doubt + lost + more), button)
     this.banner.hidden = false
   }
   // While a window is being set up its parts are moved, and a moved field loses the focus again: so the focus
@@ -257,7 +257,7 @@ class EntryForm extends Messages {
   }
   uploading(step) {
     this.nUploading += step
-    if (this.nUploading === 0 && this.state.textContent === UPLOADING) this.state.textContent = ""
+    if (this.nUploading === 0 && this.state.textContent === uploadingText()) this.state.textContent = ""
   }
 
   // ---- presets: all that is typed, but for the number of the row and files
@@ -283,7 +283,7 @@ class EntryForm extends Messages {
     const files = [...this.controls, ...this.grids.flatMap((grid) => grid.controls)].filter((c) => c.holdsFile).map((c) => c.about.label)
     const {texts, parts} = this.typedTexts()
     const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
-    if (!this.drafts.keep(draft) && isTyped) this.state.textContent = "This browser keeps no copy of what you type."
+    if (!this.drafts.keep(draft) && isTyped) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
 
   // ---- numbers
@@ -293,7 +293,7 @@ class EntryForm extends Messages {
   async nextFree() {
     const fixed = this.keyWithoutCounter
     if (Object.values(fixed).some((text) => text === "")) {
-      this.counter.setNote("Fill in the rest of the key first.")
+      this.counter.setNote(say("Fill in the rest of the key first."))
       return ""
     }
     try {
@@ -307,7 +307,7 @@ class EntryForm extends Messages {
     if (!this.counter || this.counter.hasText || Object.values(this.keyWithoutCounter).some((text) => text === "")) return
     const text = await this.nextFree()
     if (!text || this.counter.hasText) return
-    if (onlyNote) this.counter.setNote(`Next free: ${text}`)
+    if (onlyNote) this.counter.setNote(say("Next free: {text}", {text}))
     else {
       this.store.set({[this.about.counter]: text})
       // Whoever is in the field already, and about to type, replaces the suggestion instead of adding to it.
@@ -318,10 +318,10 @@ class EntryForm extends Messages {
   // ---- saving
   async save() {
     if (this.isSaving || this.about.blocker) return
-    if (this.nUploading > 0) { this.state.textContent = UPLOADING; return }
+    if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.isSaving = true
     this.button.setAttribute("aria-disabled", "true")
-    this.button.textContent = "Saving…"
+    this.button.textContent = say("Saving…")
     this.state.textContent = ""
     const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
     const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
@@ -336,16 +336,16 @@ class EntryForm extends Messages {
       try {
         answer = await this.request("save", tries === 1 ? message : {...message, is_resent: true}, RESEND_MS)
       } catch (error) {
-        if (!/does not answer/.test(error.message)) problem = error.message
+        if (!error.isLost) problem = error.message
         else if (this.isGone) return
-        else this.state.textContent = "Not saved yet: waiting for the server. What you typed is kept on this device."
+        else this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
       }
     }
     this.isSaving = false
     waiting.delete(sentAs)
     this.state.textContent = ""
     this.button.removeAttribute("aria-disabled")
-    this.button.textContent = "Save"
+    this.button.textContent = say("Save")
     if (answer?.receipt) this.finish(answer)
     else this.refuse(answer ?? {errors: {}, part_errors: [], summary: problem})
   }

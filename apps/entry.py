@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
-from importlib.resources import files
 from typing import Any, ClassVar
 
 import panel as pn
@@ -14,6 +13,7 @@ import param
 from panel.custom import JSComponent
 from panel.viewable import Viewable
 
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.formmessages import BadMessageError, SentFiles, text_in, texts_in
 from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
@@ -24,6 +24,7 @@ from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
+from dj_panel.core.words import say
 
 __all__ = [
     "SCRIPTS",
@@ -38,7 +39,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_FOLDER = files("dj_panel.apps")
 SCRIPTS = (
     "fields.js",
     "files.js",
@@ -51,10 +51,6 @@ SCRIPTS = (
 )
 _LIKE = "like."
 """Before the name of a key attribute in the address: begin with the values of that row."""
-
-
-def _asset(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 class EntryForm(JSComponent):
@@ -72,8 +68,8 @@ class EntryForm(JSComponent):
     pin_key = param.String(doc="Name under which the browser remembers which fields are kept.")
     receive = param.Callable(doc="Called with each message from the browser.")
 
-    _esm = "\n".join(map(_asset, SCRIPTS))
-    _stylesheets: ClassVar[list[str]] = [_asset("entry.css")]
+    _esm = script(*SCRIPTS)
+    _stylesheets: ClassVar[list[str]] = [asset("entry.css")]
     _rename: ClassVar[dict[str, None]] = {"receive": None}
 
     def __init__(self, **params: Any) -> None:
@@ -107,8 +103,11 @@ class EntryPage(Page):
         info: TableInfo = services.table(self.visit.route.path[0])
         if info.master is not None:
             self.visit.go(Route("enter", (info.master,)), history=False)
-            return empty_state("Moved", f"Rows of {info.label} are entered with {info.master}.")
-        self.title = f"Enter {info.label}"
+            return empty_state(
+                "Moved",
+                say("Rows of {label} are entered with {master}.", label=info.label, master=info.master),
+            )
+        self.title = say("Enter {label}", label=info.label)
         if not info.can_enter:
             return _computed_state(info)
         self._info = info
@@ -166,7 +165,9 @@ class EntryPage(Page):
             answer = await handler(self, data)
         except BadMessageError as error:
             log.warning("a form of %s sent what makes no sense: %s", self._info.name, error)
-            answer = {"error": "The form and the server do not understand each other. Load the page again."}
+            answer = {
+                "error": say("The form and the server do not understand each other. Load the page again.")
+            }
         except DataJointError as error:
             answer = {"error": str(error)}
         except Exception as error:  # noqa: BLE001 - logged by report(), and told to the visitor
@@ -269,9 +270,14 @@ class EntryPage(Page):
         receipts = entering.recent(self._info.name)
         receipt = next((r for r in receipts if _receipt_id(r) == data.get("receipt")), None)
         if receipt is None:
-            return {"error": "This row was saved too long ago to be taken back here. Delete it in its table."}
+            return {
+                "error": say("This row was saved too long ago to be taken back here. Delete it in its table.")
+            }
         await entering.undo(receipt)
-        return {"message": f"Taken back: {receipt.label} was deleted.", "recent": self._recent()}
+        return {
+            "message": say("Taken back: {label} was deleted.", label=receipt.label),
+            "recent": self._recent(),
+        }
 
     # ------------------------------------------------------------------ files
     async def _upload(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -350,10 +356,12 @@ class EnterIndexPage(Page):
         entering = self.visit.services.entering
         tables = entering.tables()
         if not tables:
-            return empty_state("Nothing to fill in", "This pipeline has no Manual or Lookup tables.")
+            return empty_state(
+                say("Nothing to fill in"), say("This pipeline has no Manual or Lookup tables.")
+            )
         by_name = {info.name: info for info in tables}
         recent = [by_name[name] for name in entering.recent_tables() if name in by_name][:5]
-        groups = [("Used of late", recent)] if recent else []
+        groups = [(say("Used of late"), recent)] if recent else []
         # Parents come first, and so do the schemas in which people write, lookup tables left aside.
         ordered = sorted(tables, key=lambda info: info.tier != "Manual")
         for schema in dict.fromkeys(info.schema for info in ordered):
@@ -361,7 +369,7 @@ class EnterIndexPage(Page):
             groups.append((schema, sorted(own, key=lambda info: (info.tier != "Manual", info.label))))
         return html_pane(
             "".join(_group(title, infos) for title, infos in groups),
-            stylesheets=[_asset("entry.css")],
+            stylesheets=[asset("entry.css")],
             sizing_mode="stretch_width",
         )
 
@@ -378,7 +386,7 @@ class EnterPage(Page):
     async def load(self) -> Viewable:
         """Build the one or the other."""
         view = await self._shown.load()
-        self.title = self._shown.title
+        self.title = self._shown.heading
         return view
 
     def close(self) -> None:
@@ -399,20 +407,22 @@ def row_route(table: str, key: Mapping[str, str]) -> Route:
 def _heading(info: TableInfo) -> Viewable:
     comment = f"<span>{escape(info.comment)}</span>" if info.comment else ""
     link = f'<a href="{_href(Route("table", (info.name,)))}">{escape(info.name)}</a>'
-    many = f'<a class="many" href="{_href(Route("import", (info.name,)))}">Import rows</a>'
+    many = f'<a class="many" href="{_href(Route("import", (info.name,)))}">{say("Import rows")}</a>'
     return html_pane(
         f'<p class="about">{tier_chip(info.tier)}{link}{comment}{many}</p>',
-        stylesheets=[_asset("entry.css")],
+        stylesheets=[asset("entry.css")],
         sizing_mode="stretch_width",
     )
 
 
 def _computed_state(info: TableInfo) -> Viewable:
     place = _href(Route("populate", (info.name,)))
-    link = html_pane(f'<a href="{place}">Go to its computations</a>')
+    link = html_pane(f'<a href="{place}">{say("Go to its computations")}</a>')
     return empty_state(
         f"{info.label} is {info.tier.lower()}",
-        "Its rows come from the pipeline's code, so nobody enters them. Compute them on the page Populate.",
+        say(
+            "Its rows come from the pipeline's code, so nobody enters them. Compute them on the page Populate."
+        ),
         link,
     )
 

@@ -77,7 +77,7 @@ function zoneText(zone, now = new Date()) {
   const name = new Intl.DateTimeFormat("en", {timeZone: zone || undefined, timeZoneName: "longOffset"})
     .formatToParts(now).find((part) => part.type === "timeZoneName").value
   const offset = name === "GMT" ? "UTC+00:00" : name.replace("GMT", "UTC").replace("-", "\u2212")
-  return zone ? `${zone}, now ${offset}` : `this device is at ${offset}`
+  return zone ? say("{zone}, now {offset}", {zone, offset}) : say("this device is at {offset}", {offset})
 }
 function newUuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))   // randomUUID() exists over HTTPS only
@@ -87,10 +87,10 @@ function newUuid() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
 }
 const FILLERS = {
-  date: {label: "Today", text: (zone) => labTime(zone).date},
-  datetime: {label: "Now", text: (zone) => { const {date, time} = labTime(zone); return `${date} ${time}` }},
-  time: {label: "Now", text: (zone) => labTime(zone).time},
-  uuid: {label: "Generate", text: () => newUuid()},
+  date: {get label() { return say("Today") }, text: (zone) => labTime(zone).date},
+  datetime: {get label() { return say("Now") }, text: (zone) => { const {date, time} = labTime(zone); return `${date} ${time}` }},
+  time: {get label() { return say("Now") }, text: (zone) => labTime(zone).time},
+  uuid: {get label() { return say("Generate") }, text: () => newUuid()},
 }
 
 // Stands in a draft for a text of no characters; an empty field means no value, or the default.
@@ -131,9 +131,9 @@ class Control {
     }
     const {label, comment, unit, is_required: required} = this.about
     const name = this.about.name ?? this.names.join(", ")
-    const state = required ? make("span", {class: "required", title: "A row needs a value here"}, "required") : ""
+    const state = required ? make("span", {class: say("required"), title: say("A row needs a value here")}, say("required")) : ""
     this.chip = make("span", {class: "chip", hidden: true})
-    const code = make("code", {title: "Name in the database", "aria-hidden": "true"}, name)
+    const code = make("code", {title: say("Name in the database"), "aria-hidden": "true"}, name)
     const heading = make("label", {for: this.input.id, id: `${this.id}-label`},
       make("span", {class: "title"}, make("span", {class: "name"}, label), unit ? make("span", {class: "unit"}, ` (${unit})`) : ""),
       make("span", {class: "comment"}, code, comment ? ` ${comment}` : ""))
@@ -148,8 +148,8 @@ class Control {
     if (!this.chip) return
     const {is_required: required, is_nullable: nullable, default: byDefault, kind} = this.about
     const text = this.names.length === 1 ? this.store.get(this.names[0]) : this.hasText ? "x" : ""
-    const words = text === EMPTY ? "empty text" : text !== "" || required ? ""
-      : byDefault ? `default: ${byDefault}` : nullable || kind === undefined ? "NULL" : kind === "text" ? "empty text" : ""
+    const words = text === EMPTY ? say("empty text") : text !== "" || required ? ""
+      : byDefault ? say("default: {value}", {value: byDefault}) : nullable || kind === undefined ? "NULL" : kind === "text" ? say("empty text") : ""
     this.chip.textContent = words
     this.chip.hidden = words === ""
   }
@@ -177,7 +177,7 @@ class Control {
       this.tick.checked = isTicked
       this.tick.onchange = () => this.host.ticked(this)
       this.doubt.append(make("label", {for: this.tick.id}, this.tick,
-        make("span", {}, this.doubtText, make("b", {}, " It is meant."))))
+        make("span", {}, this.doubtText, make("b", {}, say(" It is meant.")))))
     }
     this.root.classList.toggle("unusual", this.doubtText !== "")
     this.describe()
@@ -191,8 +191,8 @@ class Control {
     const button = make("button", {type: "button", class: "pin", tabindex: "-1", "aria-keyshortcuts": "Alt+P"}, icon("pin"))
     const show = (pinned) => {
       button.setAttribute("aria-pressed", String(pinned))
-      button.setAttribute("aria-label", `Keep ${this.about.label} for the next row`)
-      button.title = pinned ? "Kept for the next row (Alt+P)" : "Keep for the next row (Alt+P)"
+      button.setAttribute("aria-label", say("Keep {label} for the next row", {label: this.about.label}))
+      button.title = pinned ? say("Kept for the next row (Alt+P)") : say("Keep for the next row (Alt+P)")
     }
     show(isPinned)
     button.onclick = () => show(toggle())
@@ -220,18 +220,18 @@ class Field extends Control {
   build() {
     const {kind, default: byDefault, is_nullable: nullable, is_required: required} = this.about
     if (kind === "none") {
-      this.input = make("input", {id: this.id, disabled: true, value: "", placeholder: "cannot be entered here"})
+      this.input = make("input", {id: this.id, disabled: true, value: "", placeholder: say("cannot be entered here")})
       this.frame(this.input)
       this.setNote(this.about.explanation)
       return
     }
     const common = {id: this.id, "aria-required": String(required), autocomplete: "off"}
-    const hint = byDefault ? `database default: ${byDefault}` : ""
+    const hint = byDefault ? say("database default: {value}", {value: byDefault}) : ""
     if (kind === "choice" || kind === "bool") {
-      const empty = byDefault ? hint : nullable ? "NULL (no value)" : "Choose…"
+      const empty = byDefault ? hint : nullable ? say("NULL (no value)") : say("Choose…")
       const words = kind === "bool" ? ["yes", "no"] : this.about.choices
       this.input = make("select", common, make("option", {value: ""}, empty),
-        ...words.map((word) => make("option", {value: word || EMPTY}, word === "" ? "(empty text)" : word)))
+        ...words.map((word) => make("option", {value: word || EMPTY}, word === "" ? say("(empty text)") : word)))
     } else if (this.about.is_multiline) {
       this.input = make("textarea", {...common, rows: this.inGrid ? 1 : kind === "json" ? 4 : 3, placeholder: hint,
         spellcheck: String(kind !== "json"), class: kind === "json" ? "mono" : ""})
@@ -256,7 +256,7 @@ class Field extends Control {
   }
   standingNote() {
     if (this.about.kind === "datetime") {
-      return this.host.zone ? `Lab time: ${zoneText(this.host.zone)}.` : `Without a time zone; ${zoneText("")}.`
+      return this.host.zone ? say("Lab time: {zone}.", {zone: zoneText(this.host.zone)}) : say("Without a time zone; {zone}.", {zone: zoneText("")})
     }
     return this.about.explanation
   }
@@ -273,7 +273,7 @@ class Field extends Control {
   }
   emptyButton() {
     const button = make("button", {type: "button", class: "fill", tabindex: "-1", "aria-keyshortcuts": "Alt+E",
-      title: "Store a text of no characters (Alt+E)", "aria-label": `Empty text: ${this.about.label}`}, "\u201c\u201d")
+      title: say("Store a text of no characters (Alt+E)"), "aria-label": say("Empty text: {label}", {label: this.about.label})}, "\u201c\u201d")
     this.empty = () => {
       this.isTouched = true
       this.store.set({[this.about.name]: this.text === EMPTY ? "" : EMPTY})
@@ -287,7 +287,7 @@ class Field extends Control {
   // JSON is read while it is typed: what it is, or where it stops being JSON.
   tidyButton() {
     const button = make("button", {type: "button", class: "fill", tabindex: "-1", hidden: true,
-      "aria-label": `Tidy: ${this.about.label}`}, "Tidy")
+      "aria-label": say("Tidy: {label}", {label: this.about.label})}, say("Tidy"))
     button.onclick = () => {
       this.store.set({[this.about.name]: JSON.stringify(JSON.parse(this.text), null, 2)})
       this.typed()
@@ -305,18 +305,18 @@ class Field extends Control {
     this.tidy.hidden = !text || problem !== null
     this.note.classList.toggle("over", problem !== null)
     if (!text) this.setNote(this.standingNote())
-    else if (problem) this.setNote(`Not yet valid JSON${jsonPlace(problem.message, this.text)}`)
-    else if (Array.isArray(value)) this.setNote(`Valid JSON: a list of ${value.length}`)
+    else if (problem) this.setNote(say("Not yet valid JSON{place}", {place: jsonPlace(problem.message, this.text)}))
+    else if (Array.isArray(value)) this.setNote(say("Valid JSON: a list of {n}", {n: String(value.length)}))
     else if (value !== null && typeof value === "object") {
-      this.setNote(`Valid JSON: ${Object.keys(value).slice(0, 6).join(", ") || "an empty object"}`)
-    } else this.setNote("Valid JSON")
+      this.setNote(`Valid JSON: ${Object.keys(value).slice(0, 6).join(", ") || say("an empty object")}`)
+    } else this.setNote(say("Valid JSON"))
   }
   offerNumber(next) {
     if (this.box.querySelector(".fill")) return
-    this.box.append(this.fillButton("Next free", next))
+    this.box.append(this.fillButton(say("Next free"), next))
   }
   calendar() {
-    const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-hidden": "true", title: "Calendar"})
+    const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-hidden": "true", title: say("Calendar")})
     picker.onchange = () => {
       if (!picker.value) return
       this.store.set({[this.about.name]: picker.value})
@@ -373,9 +373,9 @@ class Field extends Control {
 // Browsers name the place as a number of characters, or as line and column.
 function jsonPlace(message, text) {
   const found = /position (\d+)/.exec(message)
-  if (!found) return /end of/.test(message) ? ": something is missing at the end" : ""
+  if (!found) return /end of/.test(message) ? say(": something is missing at the end") : ""
   const before = text.slice(0, Number(found[1])).split("\n")
-  return `: look at line ${before.length}, character ${before.at(-1).length + 1}`
+  return say(": look at line {line}, character {character}", {line: String(before.length), character: String(before.at(-1).length + 1)})
 }
 
 function makeControl(about, store, host, options = {}) {

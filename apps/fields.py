@@ -17,6 +17,7 @@ from dj_panel.core.columntypes import BytesType, TextType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import CodecError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import marked, say
 
 __all__ = [
     "EMPTY_TEXT",
@@ -42,11 +43,11 @@ MULTILINE_FROM = 200
 """Text attributes at least this long get a field of several lines."""
 
 _FILE_CODECS = {
-    "attach": ("", "Any file"),
-    "hash": ("", "Any file, kept as it is"),
-    "object": ("", "Any file, or a folder; a .zip can be unpacked"),
-    "blob": (".npy,.csv,.tsv,.txt,.mat", "Numbers: a .npy, .csv or .mat file, or pasted"),
-    "npy": (".npy,.csv,.tsv,.txt,.mat", "Numbers: a .npy, .csv or .mat file, or pasted"),
+    "attach": ("", marked("Any file")),
+    "hash": ("", marked("Any file, kept as it is")),
+    "object": ("", marked("Any file, or a folder; a .zip can be unpacked")),
+    "blob": (".npy,.csv,.tsv,.txt,.mat", marked("Numbers: a .npy, .csv or .mat file, or pasted")),
+    "npy": (".npy,.csv,.tsv,.txt,.mat", marked("Numbers: a .npy, .csv or .mat file, or pasted")),
 }
 
 _SYMBOL = (
@@ -124,7 +125,8 @@ def describe_field(attribute: Attribute) -> Field:
     unit, comment = _split_unit(attribute.comment) if kind in _NUMERIC else ("", attribute.comment)
     length = column.length if isinstance(column, TextType) and attribute.codec is None else None
     if kind == "none" and not attribute.has_default:
-        explanation += " A row needs a value here, so rows of this table can only be inserted from Python."
+        needed = say("A row needs a value here, so rows of this table can only be inserted from Python.")
+        explanation = f"{explanation} {needed}"
     return Field(
         name=attribute.name,
         label=words_of(attribute.name),
@@ -148,14 +150,18 @@ def _kind_of(attribute: Attribute) -> tuple[Kind, str, str]:
     codec = attribute.codec
     if codec is not None:
         if codec in _FILE_CODECS:
-            return ("file", *_FILE_CODECS[codec])
+            accept, what = _FILE_CODECS[codec]
+            return "file", accept, say(what)
         if codec == "filepath":
-            store = f"the store {attribute.store}" if attribute.store else "the store"
-            return "path", "", f"Path of a file that lies in {store}, or upload one"
+            if not attribute.store:
+                return "path", "", say("Path of a file that lies in the store, or upload one")
+            words = say("Path of a file that lies in the store {store}, or upload one", store=attribute.store)
+            return "path", "", words
         return (
             "none",
             "",
-            f"Values of the type {attribute.type} have no editor here.{_storage_note(attribute.type)}",
+            say("Values of the type {type} have no editor here.", type=attribute.type)
+            + _storage_note(attribute.type),
         )
     column = attribute.column_type
     kinds: dict[str, Kind] = {
@@ -165,24 +171,24 @@ def _kind_of(attribute: Attribute) -> tuple[Kind, str, str]:
     }  # fmt: skip
     kind = kinds.get(column.kind, "text")
     if isinstance(column, BytesType):
-        return kind, "", "Any file; its bytes are kept as they are"
+        return kind, "", say("Any file; its bytes are kept as they are")
     return kind, "", ""
 
 
 def _storage_note(type_text: str) -> str:
     try:
-        return f" They are stored as {resolve_dtype(type_text)}."
+        return " " + say("They are stored as {type}.", type=resolve_dtype(type_text))
     except CodecError as error:
         return f" {error}"
 
 
 def _default_note(attribute: Attribute, kind: Kind) -> str:
     if attribute.autoincrement:
-        return "numbered by the database"
+        return say("numbered by the database")
     if not attribute.default:
         return ""
     if is_server_value(attribute.default):
-        return "the time of saving"
+        return say("the time of saving")
     if kind == "bool":
         return "yes" if attribute.column_type.check(attribute.default) else "no"
     return attribute.default
@@ -265,7 +271,7 @@ def parse_text(attribute: Attribute, text: str, custom: Custom | None = None) ->
     if not text:
         return None
     if "\0" in text:
-        raise ValueError("holds a zero character, which cannot be stored")
+        raise ValueError(say("holds a zero character, which cannot be stored"))
     if attribute.codec is not None:
         return text
     if kind in _NUMERIC:
@@ -311,4 +317,6 @@ def complaint(text: str, reason: str) -> str:
     """
     shown = " ".join(text.split())
     shown = shown if len(shown) <= 40 else shown[:39] + "…"
-    return f"“{shown}” {reason}{'' if reason.endswith(('.', '!', '?')) else '.'}"
+    if reason.endswith((".", "!", "?")):
+        return say("“{text}” {reason}", text=shown, reason=reason)
+    return say("“{text}” {reason}.", text=shown, reason=reason)

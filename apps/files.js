@@ -22,8 +22,8 @@ function asFolder(files) {
 class Transfer {
   constructor(field) {
     this.field = field
-    this.bar = make("progress", {max: "1", value: "0", hidden: true, "aria-label": `Sending ${field.about.label}`})
-    this.again = make("button", {type: "button", class: "fill", hidden: true}, "Try again")
+    this.bar = make("progress", {max: "1", value: "0", hidden: true, "aria-label": say("Sending {label}", {label: field.about.label})})
+    this.again = make("button", {type: "button", class: "fill", hidden: true}, say("Try again"))
     this.again.onclick = () => { field.input.focus(); field.send(this.failed) }
   }
   // Returns what the server says of the file; null if it could not be sent, or if another choice came in between.
@@ -40,7 +40,7 @@ class Transfer {
     host.uploading?.(1)
     try {
       if (source.files?.length > MAX_FILES) {
-        throw new Error(`${source.name} holds more than ${MAX_FILES.toLocaleString("en")} files; insert it from Python instead.`)
+        throw new Error(say("{name} holds more than {n} files; insert it from Python instead.", {name: source.name, n: MAX_FILES}))
       }
       const {name, blob, files} = source
       if (!isSentOn) {
@@ -64,11 +64,11 @@ class Transfer {
       return {...answer, reference}
     } catch (error) {
       if (this.sending !== sending) return null
-      const isCut = /does not answer/.test(error.message)
+      const isCut = error.isLost
       this.failed = isCut ? source : null
       if (!isCut) this.forget()
       field.setNote(field.standingNote())
-      field.setError(isCut ? `${source.name} was not sent: the connection broke off. What arrived is kept; try again.` : error.message)
+      field.setError(isCut ? say("{name} was not sent: the connection broke off. What arrived is kept; try again.", {name: source.name}) : error.message)
       this.again.hidden = !isCut
       return null
     } finally {
@@ -79,8 +79,8 @@ class Transfer {
   async patiently(kind, data) {
     for (let tries = 1; ; tries++) {
       try { return await this.field.host.request(kind, data) } catch (error) {
-        if (tries === N_TRIES || !/does not answer/.test(error.message)) throw error
-        this.field.setNote("The connection is broken; trying again…")
+        if (tries === N_TRIES || !error.isLost) throw error
+        this.field.setNote(say("The connection is broken; trying again…"))
       }
     }
   }
@@ -108,9 +108,9 @@ class FileField extends Control {
       if (this.chooser.files[0]) this.send(asFile(this.chooser.files[0]))
       this.chooser.value = ""
     }
-    this.input = make("button", {type: "button", id: this.id, class: "choose"}, "Choose a file…")
+    this.input = make("button", {type: "button", id: this.id, class: "choose"}, say("Choose a file…"))
     this.input.onclick = () => this.chooser.click()
-    this.drop = make("button", {type: "button", class: "fill", hidden: true}, "Remove")
+    this.drop = make("button", {type: "button", class: "fill", hidden: true}, say("Remove"))
     this.drop.onclick = () => { this.unset(); this.host.changed(this); this.input.focus() }
     this.box = make("div", {class: "box file"}, this.chooser, this.input, this.transfer.again, this.drop)
     if (this.isArray && !this.inGrid) this.box.insertBefore(this.pasteButton(), this.transfer.again)
@@ -121,7 +121,7 @@ class FileField extends Control {
       event.preventDefault()
       this.box.classList.remove("over")
       const {files: [file], items: [item]} = event.dataTransfer
-      if (item?.webkitGetAsEntry?.()?.isDirectory) this.setError(`${file.name} is a folder, which cannot be dropped here.`)
+      if (item?.webkitGetAsEntry?.()?.isDirectory) this.setError(say("{name} is a folder, which cannot be dropped here.", {name: file.name}))
       else if (file) this.send(asFile(file))
     }
     this.frame(this.box)
@@ -133,7 +133,7 @@ class FileField extends Control {
   get holdsFile() { return this.hasText }
   standingNote() {
     const limit = this.host.maxBytes
-    return `${this.about.explanation}${limit ? `; at most ${sizeText(limit)}` : ""}.`
+    return limit ? say("{explanation}; at most {size}.", {explanation: this.about.explanation, size: sizeText(limit)}) : `${this.about.explanation}.`
   }
   folderButton() {
     const chooser = make("input", {type: "file", webkitdirectory: true, hidden: true, tabindex: "-1"})
@@ -141,7 +141,7 @@ class FileField extends Control {
       if (chooser.files.length) this.send(asFolder(chooser.files))
       chooser.value = ""
     }
-    const button = make("button", {type: "button", class: "fill", "aria-label": `Choose a folder: ${this.about.label}`}, "Choose a folder…")
+    const button = make("button", {type: "button", class: "fill", "aria-label": say("Choose a folder: {label}", {label: this.about.label})}, say("Choose a folder…"))
     button.onclick = () => chooser.click()
     return make("span", {class: "folder"}, chooser, button)
   }
@@ -153,15 +153,15 @@ class FileField extends Control {
       radio.onchange = () => this.unpack(isUnpacked)
       return make("label", {}, radio, text)
     }
-    this.packing = make("div", {class: "packing", role: "radiogroup", "aria-label": `How to keep ${this.about.label}`, hidden: true},
-      choice(false, "Keep as one file"), choice(true, "Unpack"))
+    this.packing = make("div", {class: "packing", role: "radiogroup", "aria-label": say("How to keep {label}", {label: this.about.label}), hidden: true},
+      choice(false, say("Keep as one file")), choice(true, say("Unpack")))
     return this.packing
   }
   async unpack(isUnpacked) {
     const {reference} = this.transfer
     const [keep, unpack] = this.packing.querySelectorAll("input")
     this.setError("")
-    if (isUnpacked) this.setNote("Unpacking…")
+    if (isUnpacked) this.setNote(say("Unpacking…"))
     keep.disabled = unpack.disabled = true
     this.host.uploading?.(1)
     try {
@@ -179,12 +179,12 @@ class FileField extends Control {
     this.host.changed(this)
   }
   pasteButton() {
-    const area = make("textarea", {class: "mono", rows: "4", "aria-label": `Numbers of ${this.about.label}`,
-      placeholder: "One row a line; commas, tabs or blanks between numbers", spellcheck: "false"})
-    const use = make("button", {type: "button", class: "quiet"}, "Use these numbers")
+    const area = make("textarea", {class: "mono", rows: "4", "aria-label": say("Numbers of {label}", {label: this.about.label}),
+      placeholder: say("One row a line; commas, tabs or blanks between numbers"), spellcheck: "false"})
+    const use = make("button", {type: "button", class: "quiet"}, say("Use these numbers"))
     this.paste = make("div", {class: "paste", hidden: true}, area, use)
     const button = make("button", {type: "button", class: "fill", "aria-expanded": "false",
-      "aria-label": `Paste numbers: ${this.about.label}`}, "Paste…")
+      "aria-label": say("Paste numbers: {label}", {label: this.about.label})}, say("Paste…"))
     const toggle = (isOpen) => { this.paste.hidden = !isOpen; button.setAttribute("aria-expanded", String(isOpen)) }
     button.onclick = () => {
       if (!this.paste.isConnected) this.root.lastElementChild.prepend(this.paste)
@@ -204,7 +204,7 @@ class FileField extends Control {
     if (!(this.about.name in changes)) return
     const isSet = this.hasText
     this.drop.hidden = !isSet
-    this.input.textContent = isSet ? this.fileName ?? "A file" : "Choose a file…"
+    this.input.textContent = isSet ? this.fileName ?? say("A file") : say("Choose a file…")
     if (!isSet) {
       this.transfer.forget()
       if (this.packing) this.packing.hidden = true
@@ -245,9 +245,9 @@ class PathField extends Field {
       if (this.chooser.files[0]) this.send(asFile(this.chooser.files[0]))
       this.chooser.value = ""
     }
-    const choose = make("button", {type: "button", class: "fill", "aria-label": `Upload a file: ${this.about.label}`}, "Upload…")
+    const choose = make("button", {type: "button", class: "fill", "aria-label": say("Upload a file: {label}", {label: this.about.label})}, say("Upload…"))
     choose.onclick = () => this.chooser.click()
-    this.drop = make("button", {type: "button", class: "fill", hidden: true, "aria-label": `Remove: ${this.about.label}`}, "Remove")
+    this.drop = make("button", {type: "button", class: "fill", hidden: true, "aria-label": say("Remove: {label}", {label: this.about.label})}, say("Remove"))
     this.drop.onclick = () => { this.unset(); this.host.changed(this); this.input.focus() }
     this.box.append(this.chooser, this.transfer.again, this.drop, choose)
     this.note.before(this.transfer.bar)
@@ -260,7 +260,7 @@ class PathField extends Field {
   }
   standingNote() {
     const limit = this.host.maxBytes
-    return `${this.about.explanation}${limit ? `, of at most ${sizeText(limit)}` : ""}.`
+    return limit ? say("{explanation}, of at most {size}.", {explanation: this.about.explanation, size: sizeText(limit)}) : `${this.about.explanation}.`
   }
   typed() {
     const path = this.input.value
@@ -290,7 +290,7 @@ class PathField extends Field {
     const found = await this.transfer.send(source)
     if (!found) return
     this.store.set({[this.about.name]: `${found.reference}/${found.path}`})
-    this.setNote(`${source.name}, ${sizeText(source.blob.size)}, is stored under this path when the row is saved. Change the path as you like.`)
+    this.setNote(say("{name}, {size}, is stored under this path when the row is saved. Change the path as you like.", {name: source.name, size: sizeText(source.blob.size)}))
     this.host.changed(this)
     this.left()
     this.input.focus()

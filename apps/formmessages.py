@@ -9,6 +9,7 @@ from typing import Any
 
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["BadMessageError", "SentFiles", "text_in", "texts_in"]
 
@@ -63,7 +64,7 @@ class SentFiles:
         try:
             reference: str = await self._services.run(self._uploads.begin, name, size, listed)
         except ValueError as error:
-            return {"error": f"{name} {error}."}
+            return {"error": say("{name} {reason}.", name=name, reason=error)}
         if self._is_closed:
             self._uploads.drop(reference)
         self._references.add(reference)
@@ -80,7 +81,7 @@ class SentFiles:
         except binascii.Error as error:
             raise BadMessageError("content") from error
         except ValueError as error:
-            return {"error": f"The file {error}."}
+            return {"error": say("The file {reason}.", reason=error)}
 
     async def finish(self, data: Mapping[str, Any], info: TableInfo) -> dict[str, Any]:
         """Say what has arrived for an attribute, and where it can go in the attribute's store."""
@@ -90,7 +91,7 @@ class SentFiles:
             summary = await self._services.run(self._uploads.summary, reference, attribute)
         except ValueError as error:
             self._uploads.drop(reference)
-            return {"error": f"{name or 'The file'} {error}."}
+            return {"error": say("{name} {reason}.", name=name or say("The file"), reason=error)}
         if attribute.codec != "filepath":
             return {"summary": summary}
         return {"path": await self._services.entering.free_path(info.name, attribute, name)}
@@ -103,7 +104,8 @@ class SentFiles:
                 return {"summary": await self._services.run(self._uploads.unpack, reference)}
             await self._services.run(self._uploads.pack, reference)
         except ValueError as error:
-            return {"error": f"{self._uploads.name(reference) or 'The file'} {error}."}
+            name = self._uploads.name(reference) or say("The file")
+            return {"error": say("{name} {reason}.", name=name, reason=error)}
         return {"summary": ""}
 
     async def drop(self, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from dj_panel.apps.routes import Route, format_route, parse_route
 from dj_panel.apps.shell import TEMPLATE, Bridge
 from dj_panel.apps.theme import THEME_CONFIG
 from dj_panel.apps.visit import Notice, Visit
+from dj_panel.core.words import marked, say
 
 MAX_PENDING_ACTIONS = 50
 """Buttons in messages (Undo) whose callbacks are kept; the oldest is forgotten first."""
@@ -32,14 +33,16 @@ CANCEL_TIMEOUT_S = 2.0
 class NotFoundPage(Page):
     """What is shown for an address that names no page."""
 
-    title = "No such page"
+    title = marked("No such page")
 
     async def load(self) -> Viewable:
         """Say which address was asked for."""
-        asked = "/".join(self.visit.route.path) or "this"
-        home = pmui.Button(label="Go to Home", href="#/", variant="outlined", margin=0)
+        asked = "/".join(self.visit.route.path) or say("this")
+        home = pmui.Button(label=say("Go to Home"), href="#/", variant="outlined", margin=0)
         return empty_state(
-            "There is no such page", f"The address {asked!r} leads nowhere on this site.", home
+            say("There is no such page"),
+            say("The address {address} leads nowhere on this site.", address=repr(asked)),
+            home,
         )
 
 
@@ -182,8 +185,7 @@ class Frame:
             try:
                 await work
             except Exception as error:  # noqa: BLE001 - the error boundary
-                problem = report(error, doing)
-                self.visit.notify(f"{problem.message} (reference {problem.reference})", "error")
+                self.visit.notify(report(error, doing).text, "error")
 
         _keep(asyncio.ensure_future(guarded()))
 
@@ -245,7 +247,7 @@ class Frame:
         self.bridge.send(
             "settled",
             number=self._number,
-            title=page.title if page is not None else "",
+            title=page.heading if page is not None else "",
             focus=page is None or not page.takes_focus or not self._is_sound,
             fills=page is not None and page.fills_window and self._is_sound,
             restricted=dict(page.restricted) if page is not None else {},

@@ -97,16 +97,16 @@ function makeCamera(graph) {
   }
 
   // ------------------------------------------------------------------ controls
-  const tools = html("div", {class: "tools", role: "group", "aria-label": "Zoom"}, canvas)
+  const tools = html("div", {class: "tools", role: "group", "aria-label": say("Zoom")}, canvas)
   const tool = (label, key, path, act) => {
     const button = html("button", {type: "button", "aria-label": label, title: graph.isStill ? label : `${label} (${key})`}, tools)
     const picture = draw("svg", {viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true"}, button)
     draw("path", {d: path}, picture)
     button.addEventListener("click", act)
   }
-  tool("Zoom in", "+", "M8 3.5v9M3.5 8h9", () => zoom(1.35))
-  tool("Zoom out", "-", "M3.5 8h9", () => zoom(1 / 1.35))
-  tool("Show everything", "0", "M6 2.5H2.5V6M10 2.5h3.5V6M6 13.5H2.5V10M10 13.5h3.5V10", fit)
+  tool(say("Zoom in"), "+", "M8 3.5v9M3.5 8h9", () => zoom(1.35))
+  tool(say("Zoom out"), "-", "M3.5 8h9", () => zoom(1 / 1.35))
+  tool(say("Show everything"), "0", "M6 2.5H2.5V6M10 2.5h3.5V6M6 13.5H2.5V10M10 13.5h3.5V10", fit)
 
   // An overview of what lies outside, and the way to move without dragging: a click centres the picture.
   const map = (() => {

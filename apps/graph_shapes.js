@@ -4,10 +4,19 @@
 
 const NS = "http://www.w3.org/2000/svg"
 const EDGE_STYLES = {
-  primary: "Part of the primary key",
-  secondary: "Other foreign key",
-  renamed: "Renamed foreign key",
-  "renamed-secondary": "Renamed, other foreign key",
+  primary: say("Part of the primary key"),
+  secondary: say("Other foreign key"),
+  renamed: say("Renamed foreign key"),
+  "renamed-secondary": say("Renamed, other foreign key"),
+}
+const STATES = {
+  done: say("done"),
+  partial: say("partial"),
+  pending: say("pending"),
+  running: say("running"),
+  error: say("error"),
+  ignored: say("ignored"),
+  blocked: say("blocked"),
 }
 
 function draw(tag, attributes, parent) {
@@ -155,7 +164,6 @@ function showStatus(part, status, model) {
   const {done = 0, running = 0, errors = 0, total = 0, state = ""} = status
   const count = status.count ?? node.subtitle ?? ""
   const tier = model.tiers[node.tier] ?? ""
-  const number = n => n.toLocaleString("en")
   setShown(part, "detail", count ? `${tier} · ${count}` : tier, text => {
     part.detail.textContent = text
     shorten(part.detail, part.textRoom + 16)
@@ -186,11 +194,11 @@ function showStatus(part, status, model) {
     part.badgeText.setAttribute("x", -width / 2 + 10)
   })
   const words = [node.label, tier, count]
-  if (total > 0) words.push(`${number(done)} of ${number(total)} done`)
-  if (running) words.push(`${number(running)} running`)
-  if (errors) words.push(errors === 1 ? "1 error" : `${number(errors)} errors`)
-  if (state && !total) words.push(state)
-  if (node.parts?.length) words.push(`parts: ${node.parts.join(", ")}`)
+  if (total > 0) words.push(say("{done} of {total} done", {done, total}))
+  if (running) words.push(say("{n} running", {n: running}))
+  if (errors) words.push(sayMany("{n} error", "{n} errors", errors))
+  if (state && !total) words.push(STATES[state] ?? state)
+  if (node.parts?.length) words.push(say("parts: {names}", {names: node.parts.join(", ")}))
   if (status.note) words.push(status.note)
   setShown(part, "muted", Boolean(status.muted), on => part.group.classList.toggle("muted", on))
   setShown(part, "words", words.filter(Boolean).join(", "), text => {

@@ -12,7 +12,7 @@ export function render({model}) {
   const picture = html("div", {class: isStill ? "picture still" : "picture", role: isStill ? "img" : "group"}, canvas)
   if (!isStill) {
     const help = html("p", {class: "hidden", id: "help"}, canvas,
-      "Arrow keys follow the links, Space selects, Enter opens, plus and minus zoom, 0 shows everything.")
+      say("Arrow keys follow the links, Space selects, Enter opens, plus and minus zoom, 0 shows everything."))
     picture.setAttribute("aria-describedby", help.id)
   }
   // Moved and scaled as a whole: a transform inside the SVG would lay out all its text at every step.
@@ -45,7 +45,7 @@ export function render({model}) {
     for (const group of model.groups) drawGroup(group, areas, names)
     for (const edge of model.edges) if (edge.points.length) lines.push(drawEdge(edge, wires))
     for (const node of model.nodes) drawn.set(node.id, drawNode(node, nodes, model.icons, isStill))
-    picture.setAttribute("aria-label", `${model.label}, ${model.nodes.length} tables`)
+    picture.setAttribute("aria-label", say("{label}, {n} tables", {label: model.label, n: model.nodes.length}))
     const {current} = graph
     graph.current = drawn.has(current) ? current : drawn.has(model.selected) ? model.selected : model.nodes[0]?.id
     if (!isStill) drawn.get(graph.current)?.group.setAttribute("tabindex", 0)

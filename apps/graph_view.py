@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, NotRequired, TypedDict
 
 import param
 from panel.custom import JSComponent
 
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.layout import Box, Direction, Link, layout
 from dj_panel.apps.markup import ICON_PATHS, tier_label
+from dj_panel.core.words import say_many
 
 EdgeStyle = Literal["primary", "secondary", "renamed", "renamed-secondary"]
 
@@ -74,9 +75,10 @@ class Arrangement(TypedDict):
 def node_size(node: Node) -> tuple[float, float]:
     """Return the width and height of a node's box in px, by the length of its texts."""
     tier = node["tier"]
+    rows = say_many("{count} row", "{count} rows", 2, count="99,999")
     texts = [
         _LABEL_CHARACTER * len(node["label"]) + 16,
-        _DETAIL_CHARACTER * (len(tier_label(tier)) + len(" · 99,999 rows")),
+        _DETAIL_CHARACTER * len(f"{tier_label(tier)} · {rows}"),
     ]
     width = 66.0 + (8.0 if tier == "computed" else 0.0) + max(texts)
     height = 52.0
@@ -178,11 +180,8 @@ class GraphView(JSComponent):
         doc="A picture: nothing in it is selected or opened, and text beside it says it.",
     )
 
-    _esm = "\n".join(
-        Path(__file__).with_name(f"graph_{part}.js").read_text(encoding="utf-8")
-        for part in ("shapes", "camera", "input", "view")
-    )
-    _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
+    _esm = script("graph_shapes.js", "graph_camera.js", "graph_input.js", "graph_view.js")
+    _stylesheets: ClassVar[list[str]] = [asset("graph_view.css")]
 
     def __init__(self, **params: Any) -> None:
         sizing = {"sizing_mode": "stretch_both", "min_height": 360, "margin": 0}

@@ -9,15 +9,15 @@ class Grid {
     this.id = newId("grid")
     const heads = about.columns.map((column) => make("th", {scope: "col"},
       make("span", {class: "name"}, column.label), column.unit ? make("span", {class: "unit"}, ` (${column.unit})`) : "",
-      column.is_required ? make("span", {class: "required", title: "A row needs a value here"}, " required") : "",
+      column.is_required ? make("span", {class: "required", title: say("A row needs a value here")}, " ", say("required")) : "",
       column.comment ? make("span", {class: "comment"}, column.comment) : ""))
     this.body = make("tbody")
     this.table = make("table", {"aria-labelledby": `${this.id}-title`},
-      make("thead", {}, make("tr", {}, make("th", {class: "number", scope: "col"}, make("span", {class: "hidden"}, "Row")),
-        ...heads, make("th", {class: "tools"}, make("span", {class: "hidden"}, "Remove")))), this.body)
+      make("thead", {}, make("tr", {}, make("th", {class: "number", scope: "col"}, make("span", {class: "hidden"}, say("Row"))),
+        ...heads, make("th", {class: "tools"}, make("span", {class: "hidden"}, say("Remove"))))), this.body)
     this.wrapper = make("div", {class: "scroll", hidden: true}, this.table)
     this.error = make("p", {class: "problem", role: "alert", hidden: true})
-    this.add = make("button", {type: "button", class: "quiet"}, icon("add"), `Add row to ${about.label}`)
+    this.add = make("button", {type: "button", class: "quiet"}, icon("add"), say("Add row to {label}", {label: about.label}))
     this.add.onclick = () => this.addRow({}, true)
     this.root = make("section", {class: "part", "aria-labelledby": `${this.id}-title`},
       make("h3", {id: `${this.id}-title`}, about.label),
@@ -53,7 +53,7 @@ class Grid {
     }
     row.controls = this.about.columns.map((column) => makeControl(column, store, host, {inGrid: true}))
     const remove = make("button", {type: "button", class: "icon-button", tabindex: "-1", "aria-keyshortcuts": "Control+Delete",
-      title: "Remove this row (Ctrl+Delete)", "aria-label": "Remove row"}, icon("remove"))
+      title: say("Remove this row (Ctrl+Delete)"), "aria-label": say("Remove row")}, icon("remove"))
     remove.onclick = () => this.removeRow(row)
     row.root = make("tr", {}, make("th", {scope: "row", class: "number"}), ...row.controls.map((c) => make("td", {}, c.root)),
       make("td", {class: "tools"}, remove))
@@ -129,7 +129,7 @@ class Grid {
       const control = rows[row]?.controls.find((c) => c.names.includes(attribute)) ?? rows[row]?.controls[0]
       if (!control) continue
       control.setError(text)
-      wrong.push({control, where: `${this.about.label}, row ${this.rows.indexOf(rows[row]) + 1}`})
+      wrong.push({control, where: say("{label}, row {number}", {label: this.about.label, number: String(this.rows.indexOf(rows[row]) + 1)})})
     }
     return wrong
   }

@@ -9,11 +9,24 @@ from dj_panel.apps.services.history import N_EVENTS, Event, Shown
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import edit_route
+from dj_panel.core.words import marked, say
 
 __all__ = ["history_html"]
 
-_WHAT = {"insert": "entered", "update": "changed", "delete": "deleted"}
-_SOURCES = {"form": "in a form", "import": "by an import", "api": "from Python"}
+_WHAT = {
+    ("insert", "form"): marked("{user} entered it in a form"),
+    ("insert", "import"): marked("{user} entered it by an import"),
+    ("insert", "api"): marked("{user} entered it from Python"),
+    ("update", "form"): marked("{user} changed it in a form"),
+    ("update", "import"): marked("{user} changed it by an import"),
+    ("update", "api"): marked("{user} changed it from Python"),
+    ("delete", "form"): marked("{user} deleted it in a form"),
+    ("delete", "import"): marked("{user} deleted it by an import"),
+    ("delete", "api"): marked("{user} deleted it from Python"),
+    ("flag", "form"): marked("{user} flagged it in a form"),
+    ("flag", "import"): marked("{user} flagged it by an import"),
+    ("flag", "api"): marked("{user} flagged it from Python"),
+}
 
 
 def history_html(
@@ -35,27 +48,33 @@ def history_html(
     if not events:
         return ""
     items = "".join(_item(info, key, event, is_there=is_there) for event in events)
-    more = f'<p class="muted">The last {N_EVENTS} are shown.</p>' if len(events) == N_EVENTS else ""
-    return f'<section class="history"><h2>History</h2><ol>{items}</ol>{more}</section>'
+    more = (
+        f'<p class="muted">{say("The last {n} are shown.", n=N_EVENTS)}</p>'
+        if len(events) == N_EVENTS
+        else ""
+    )
+    return f'<section class="history"><h2>{say("History")}</h2><ol>{items}</ol>{more}</section>'
 
 
 def _item(info: TableInfo, key: Mapping[str, str], event: Event, *, is_there: bool) -> str:
     stamp = escape(f"{event.time:%Y-%m-%d %H:%M:%S}")
     zone = escape(f"{event.time:%z}")
-    what = _WHAT[event.action] if event.changes or event.action != "update" else "flagged"
+    what = event.action if event.changes or event.action != "update" else "flag"
+    words = say(_WHAT[what, event.source], user=f"<b>{escape(event.user)}</b>")
     head = (
         f'<p><time datetime="{escape(event.time.isoformat())}" title="UTC{zone}">{stamp}</time>'
-        f" <b>{escape(event.user)}</b> {what} it {_SOURCES.get(event.source, '')}"
-        f"{f' <q>{escape(event.reason)}</q>' if event.reason else ''}</p>"
+        f" {words}{f' <q>{escape(event.reason)}</q>' if event.reason else ''}</p>"
     )
     restore = ""
     if event.action == "update" and event.before and is_there and info.can_enter:
         restore = link(
-            edit_route(info.name, key, event.before), "Bring back the values before…", "small-button"
+            edit_route(info.name, key, event.before), say("Bring back the values before…"), "small-button"
         )
     elif event.action == "delete" and not is_there:
         name = escape(event.batch)
-        restore = f'<button type="button" class="button" data-act="restore/{name}">Put it back</button>'
+        restore = (
+            f'<button type="button" class="button" data-act="restore/{name}">{say("Put it back")}</button>'
+        )
     return f"<li>{head}{_changes(event)}{restore}</li>"
 
 
@@ -71,7 +90,7 @@ def _changes(event: Event) -> str:
         f'<tr><th scope="row">{escape(name)}</th><td>{_value(after or before, "span")}</td></tr>'
         for name, (before, after) in event.changes.items()
     )
-    return f'<details><summary>Its values</summary><table class="changes"><tbody>{rows}</tbody></table></details>'
+    return f'<details><summary>{say("Its values")}</summary><table class="changes"><tbody>{rows}</tbody></table></details>'
 
 
 def _value(shown: Shown | None, tag: str) -> str:

@@ -13,12 +13,12 @@ function make(tag, attributes = {}, ...children) {
   return element
 }
 
-const WORDS = {new: "New", identical: "Identical", conflict: "Conflict", invalid: "Invalid", imported: "Imported", unchecked: "Not checked"}
+const WORDS = {new: say("New"), identical: say("Identical"), conflict: say("Conflict"), invalid: say("Invalid"), imported: say("Imported"), unchecked: say("Not checked")}
 
 export function render({model}) {
   const head = make("thead")
   const body = make("tbody")
-  const table = make("table", {role: "grid", "aria-label": "Rows of the file"}, head, body)
+  const table = make("table", {role: "grid", "aria-label": say("Rows of the file")}, head, body)
   const scroll = make("div", {class: "scroll"}, table)
   const place = make("span", {class: "place", role: "status"})
   const button = (text, action) => {
@@ -26,10 +26,10 @@ export function render({model}) {
     made.addEventListener("click", action)
     return made
   }
-  const previous = button("Previous", () => turn(-1))
-  const next = button("Next", () => turn(1))
-  const nextProblem = button("Next problem (F8)", () => goToProblem())
-  const help = make("span", {class: "note"}, "Enter edits a cell")
+  const previous = button(say("Previous"), () => turn(-1))
+  const next = button(say("Next"), () => turn(1))
+  const nextProblem = button(say("Next problem (F8)"), () => goToProblem())
+  const help = make("span", {class: "note"}, say("Enter edits a cell"))
   const root = make("div", {class: "grid"},
     make("div", {class: "tools"}, nextProblem, help, make("span", {class: "space"}), place, previous, next),
     scroll)
@@ -47,7 +47,7 @@ export function render({model}) {
     const unfinished = editing
     editing = null
     const {columns, rows, first, total, size} = view()
-    head.replaceChildren(make("tr", {}, make("th", {scope: "col"}, "Row"), make("th", {scope: "col"}, "Class"),
+    head.replaceChildren(make("tr", {}, make("th", {scope: "col"}, say("Row")), make("th", {scope: "col"}, say("Class")),
       ...columns.map((column) => make("th", {scope: "col"}, make("b", {}, column.attribute),
         column.name === column.attribute ? "" : make("span", {class: "note"}, column.name)))))
     body.replaceChildren(...rows.map((row, r) => make("tr", {class: row.kind},
@@ -56,7 +56,7 @@ export function render({model}) {
         row.note ? make("span", {class: "message"}, row.note) : ""),
       ...columns.map((column, c) => drawn(row, r, column, c)))))
     root.hidden = total === 0 && !view().is_filtered
-    place.textContent = total ? `${(first + 1).toLocaleString("en")}–${(first + rows.length).toLocaleString("en")} of ${total.toLocaleString("en")}` : "No rows of this class"
+    place.textContent = total ? say("{first}–{last} of {total}", {first: first + 1, last: first + rows.length, total}) : say("No rows of this class")
     previous.disabled = first === 0
     next.disabled = first + size >= total
     nextProblem.hidden = !view().n_problems

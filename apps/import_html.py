@@ -10,23 +10,33 @@ from dj_panel.apps.markup import chip, escape, icon, tier_chip
 from dj_panel.apps.routes import Route
 from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass
 from dj_panel.apps.services.mapping import importable, missing
-from dj_panel.apps.services.notation import plain_number, plain_time
+from dj_panel.apps.services.notation import TwoReadingsError, plain_number, plain_time
 from dj_panel.apps.services.pastimports import PastImport
 from dj_panel.apps.services.reading import DELIMITERS, ENCODINGS
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.written import MAX_WRITTEN
+from dj_panel.core.words import grouped, marked, say, say_many
 
 __all__ = ["batch_html", "heading_html", "intro_html", "past_html"]
 
 _CLASSES: Mapping[RowClass, tuple[str, str, str]] = {
-    RowClass.NEW: ("New", "done", "Not in the table yet"),
-    RowClass.IDENTICAL: ("Identical", "ignored", "There already with the same values: nothing to write"),
-    RowClass.CONFLICT: ("Conflict", "partial", "The key exists with other values"),
-    RowClass.INVALID: ("Invalid", "error", "The table would refuse it"),
-    RowClass.IMPORTED: ("Imported", "done", "Written by this import"),
+    RowClass.NEW: (marked("New"), "done", marked("Not in the table yet")),
+    RowClass.IDENTICAL: (
+        marked("Identical"),
+        "ignored",
+        marked("There already with the same values: nothing to write"),
+    ),
+    RowClass.CONFLICT: (marked("Conflict"), "partial", marked("The key exists with other values")),
+    RowClass.INVALID: (marked("Invalid"), "error", marked("The table would refuse it")),
+    RowClass.IMPORTED: (marked("Imported"), "done", marked("Written by this import")),
 }
 _MAX_NAMED = 5
-_DOING = {"reading": "Reading", "checking": "Checking", "writing": "Importing", "undoing": "Taking back"}
+_DOING = {
+    "reading": marked("Reading"),
+    "checking": marked("Checking"),
+    "writing": marked("Importing"),
+    "undoing": marked("Taking back"),
+}
 
 
 def heading_html(info: TableInfo) -> str:
@@ -40,33 +50,44 @@ def intro_html(info: TableInfo, recent: Sequence[Batch], *, has_workbooks: bool)
     needed = [a.name for a in info.attributes if not a.has_default]
     blocked = [a.name for a in info.attributes if not a.has_default and not importable(a)]
     if blocked:
+        form = link(say("Enter them in the form"), Route("enter", (info.master or info.name,)))
+        words = say(
+            "Rows of this table need files in {attributes}, which no cell can hold. {enter}, or insert them from"
+            " Python.",
+            attributes=escape(", ".join(blocked)),
+            enter=form,
+        )
         return (
             f'<div class="stack">{heading_html(info)}<div class="notice-box dj-state-blocked" role="alert">'
-            f"{icon('blocked')}<div>Rows of this table need files in {escape(', '.join(blocked))}, which no cell can"
-            f" hold. {link('Enter them in the form', Route('enter', (info.master or info.name,)))}, or insert them"
-            " from Python.</div></div></div>"
+            f"{icon('blocked')}<div>{words}</div></div></div>"
         )
     names = ", ".join(f"<code>{escape(name)}</code>" for name in needed)
-    templates = button("Template as CSV", "template-csv", label="Template as CSV: the names, to be filled in")
+    templates = button(
+        say("Template as CSV"), "template-csv", label=say("Template as CSV: the names, to be filled in")
+    )
     if has_workbooks:
         templates += button(
-            "Template for Excel", "template-xlsx", label="Template for Excel, with the choices"
+            say("Template for Excel"), "template-xlsx", label=say("Template for Excel, with the choices")
         )
     items = "".join(_recent_item(info, batch) for batch in recent)
-    late = f'<section class="card"><header><h2>Your imports of late</h2></header><ul class="body list">{items}</ul></section>'
+    title = say("Your imports of late")
+    late = (
+        f'<section class="card"><header><h2>{title}</h2></header><ul class="body list">{items}</ul></section>'
+    )
     return (
-        f'<div class="stack">{heading_html(info)}<p>Every row needs {names}.</p>'
+        f'<div class="stack">{heading_html(info)}<p>{say("Every row needs {attributes}.", attributes=names)}</p>'
         f'<div class="row">{templates}</div>{late if items else ""}</div>'
     )
 
 
 def _recent_item(info: TableInfo, batch: Batch) -> str:
     if batch.receipt is None:
-        state = "not imported yet"
+        state = say("not imported yet")
     elif batch.receipt.is_undone:
-        state = "taken back"
+        state = say("taken back")
     else:
-        state = f"{batch.receipt.n_rows:,} rows, {batch.receipt.saved_at:%H:%M}"
+        time = f"{batch.receipt.saved_at:%H:%M}"
+        state = say("{n} rows, {time}", n=batch.receipt.n_rows, time=time)
     route = Route("import", (info.name,), {"batch": batch.id})
     return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
 
@@ -75,7 +96,7 @@ def past_html(info: TableInfo, past: PastImport, batch_id: str, problem: str) ->
     """Return what is shown of an import that only the history knows."""
     return (
         f'<div class="stack">{heading_html(info)}{_problem(problem)}{_receipt(info, past.receipt, batch_id)}'
-        f'<p class="muted">The file and its rows are not on the server any more.</p></div>'
+        f'<p class="muted">{say("The file and its rows are not on the server any more.")}</p></div>'
     )
 
 
@@ -100,11 +121,14 @@ def batch_html(info: TableInfo, batch: Batch, chosen: RowClass | None) -> str:
 
 
 def _file_line(info: TableInfo, batch: Batch) -> str:
-    kinds = {"text": "text", "xlsx": "Excel workbook", "parquet": "Parquet"}
+    kinds = {"text": say("text"), "xlsx": say("Excel workbook"), "parquet": "Parquet"}
     facts = [kinds[batch.layout.kind]]
     if batch.classes:
-        facts += [f"{len(batch.classes):,} rows", f"{len(batch.columns)} columns"]
-    another = f'<a class="btn quiet" href="{href(Route("import", (info.name,)))}">Another file</a>'
+        facts += [
+            say("{n} rows", n=len(batch.classes)),
+            say("{n} columns", n=str(len(batch.columns))),
+        ]
+    another = f'<a class="btn quiet" href="{href(Route("import", (info.name,)))}">{say("Another file")}</a>'
     return (
         f'<div class="row spread" data-key="file"><div class="break"><b>{escape(batch.file_name)}</b>'
         f' <span class="muted">{" · ".join(facts)}</span></div>{another}</div>'
@@ -125,32 +149,37 @@ def _progress(batch: Batch) -> str:
         return ""
     total = batch.n_total or max(batch.n_done, 1)
     share = min(100 * batch.n_done / total, 100) if batch.n_total else 0
-    words = f"{_DOING[batch.stage]}: {batch.n_done:,} rows" + (
-        f" of {batch.n_total:,}" if batch.n_total else ""
-    )
+    doing = say(_DOING[batch.stage])
+    words = say("{doing}: {n} rows", doing=doing, n=batch.n_done)
+    if batch.n_total:
+        words = say("{doing}: {n} rows of {total}", doing=doing, n=batch.n_done, total=batch.n_total)
     return (
         f'<div class="row" data-key="progress"><span class="dj-progress dj-state-running" role="progressbar"'
-        f' aria-label="{escape(_DOING[batch.stage])}" aria-valuemin="0" aria-valuemax="100"'
+        f' aria-label="{escape(doing)}" aria-valuemin="0" aria-valuemax="100"'
         f' aria-valuenow="{share:.0f}" style="flex:1 1 200px"><span class="dj-track">'
         f'<i style="width:{share:.1f}%"></i></span><span class="dj-progress-text">{escape(words)}</span></span>'
-        f"{button('Cancel', 'cancel')}</div>"
+        f"{button(say('Cancel'), 'cancel')}</div>"
     )
 
 
 def _receipt(info: TableInfo, receipt: ImportReceipt, batch_id: str) -> str:
-    rows = f"{receipt.n_rows:,} {'row' if receipt.n_rows == 1 else 'rows'}"
+    rows = say_many("{n} row", "{n} rows", receipt.n_rows)
     table = link(info.name, Route("table", (info.name,)))
     if receipt.is_undone:
-        words, undo, state = f"Taken back: {rows} of {table} were removed.", "", "ignored"
+        words = say("Taken back: {rows} of {table} were removed.", rows=rows, table=table)
+        undo, state = "", "ignored"
     else:
-        others = f" {receipt.n_left_out:,} others were left out." if receipt.n_left_out else ""
-        words = f"Imported {rows} into {table} at {receipt.saved_at:%H:%M:%S}.{others}"
+        time = f"{receipt.saved_at:%H:%M:%S}"
+        words = say("Imported {rows} into {table} at {time}.", rows=rows, table=table, time=time)
+        if receipt.n_left_out:
+            words += f" {say('{n} others were left out.', n=receipt.n_left_out)}"
         if receipt.is_traced:
-            shown = "the rows" if receipt.n_rows > 1 else "the row"
+            shown = say_many("Look at the row", "Look at the rows", receipt.n_rows)
             if receipt.n_rows > MAX_WRITTEN:
-                shown = f"the first {MAX_WRITTEN:,} of these rows"
-            words += f" {link(f'Look at {shown}', Route('table', (info.name,), {'batch': batch_id}))}"
-        undo, state = button("Undo import", "undo", label=f"Undo import of {rows}"), "done"
+                shown = say("Look at the first {n} of these rows", n=MAX_WRITTEN)
+            words += f" {link(shown, Route('table', (info.name,), {'batch': batch_id}))}"
+        undo = button(say("Undo import"), "undo", label=say("Undo import of {rows}", rows=rows))
+        state = "done"
     return (
         f'<div class="notice-box dj-state-{state}" data-key="receipt" role="status">{icon(state)}'
         f"<div>{words}</div>{undo}</div>"
@@ -166,15 +195,15 @@ def _questions(batch: Batch) -> str:
         text = _ambiguous(batch, "number")
         point, comma = (plain_number(text, sign) for sign in (".", ","))
         boxes += _question(
-            "decimal", f"What does {text} mean in this file?",
-            ((".", f"{point} (decimal point)"), (",", f"{comma} (decimal comma)")),
+            "decimal", say("What does {text} mean in this file?", text=text),
+            ((".", say("{number} (decimal point)", number=point)), (",", say("{number} (decimal comma)", number=comma))),
         )  # fmt: skip
     if batch.day_forms.has_days and not batch.notation.days:
         text = _ambiguous(batch, "day")
         day, month = (plain_time(text, order) for order in ("dmy", "mdy"))
         boxes += _question(
-            "days", f"Which day is {text} in this file?",
-            (("dmy", f"{day} (day first)"), ("mdy", f"{month} (month first)")),
+            "days", say("Which day is {text} in this file?", text=text),
+            (("dmy", say("{day} (day first)", day=day)), ("mdy", say("{day} (month first)", day=month))),
         )  # fmt: skip
     return boxes
 
@@ -186,9 +215,10 @@ def _ambiguous(batch: Batch, kind: str) -> str:
         for text in column.samples if name else ():
             try:
                 read(text, "")
-            except ValueError as error:
-                if "may mean" in str(error):
-                    return text
+            except TwoReadingsError:
+                return text
+            except ValueError:
+                continue
     return "1,234" if kind == "number" else "3/4/2026"
 
 
@@ -196,7 +226,8 @@ def _question(name: str, question: str, answers: Iterable[tuple[str, str]]) -> s
     buttons = "".join(button(text, f"{name}-answer", value) for value, text in answers)
     return (
         f'<div class="notice-box dj-state-partial" data-key="ask-{name}" role="group">{icon("partial")}'
-        f"<div><b>{escape(question)}</b> It can be read in two ways, so nothing is guessed.</div>{buttons}</div>"
+        f"<div><b>{escape(question)}</b> {say('It can be read in two ways, so nothing is guessed.')}</div>"
+        f"{buttons}</div>"
     )
 
 
@@ -207,9 +238,13 @@ def _missing(info: TableInfo, batch: Batch) -> str:
     if not names:
         return ""
     codes = ", ".join(f"<code>{escape(name)}</code>" for name in names)
+    words = say(
+        "No column goes to {attributes}, and every row needs a value there. Choose one below.",
+        attributes=codes,
+    )
     return (
-        f'<div class="notice-box dj-state-error" data-key="missing" role="alert">{icon("error")}<div>No column'
-        f" goes to {codes}, and every row needs a value there. Choose one below.</div></div>"
+        f'<div class="notice-box dj-state-error" data-key="missing" role="alert">{icon("error")}'
+        f"<div>{words}</div></div>"
     )
 
 
@@ -221,14 +256,24 @@ def _reading_card(info: TableInfo, batch: Batch) -> str:
     )
     n_used = sum(map(bool, batch.mapped))
     ignored = [c.name for c, name in zip(batch.columns, batch.mapped, strict=True) if not name]
-    words = f"{n_used} of {len(batch.columns)} columns are used"
+    used, total = str(n_used), str(len(batch.columns))
+    words = say("{n} of {total} columns are used", n=used, total=total)
     if ignored:
-        more = f" and {len(ignored) - _MAX_NAMED} more" if len(ignored) > _MAX_NAMED else ""
-        words += f"; ignored: {', '.join(ignored[:_MAX_NAMED])}{more}"
+        names = ", ".join(ignored[:_MAX_NAMED])
+        words = say("{n} of {total} columns are used; ignored: {names}", n=used, total=total, names=names)
+        if (more := len(ignored) - _MAX_NAMED) > 0:
+            words = say(
+                "{n} of {total} columns are used; ignored: {names} and {more} more",
+                n=used,
+                total=total,
+                names=names,
+                more=str(more),
+            )
     table = _mapping_table(info, batch) if batch.columns else ""
     return (
         f'<details class="card" data-key="reading"{" open" if is_open else ""}><summary class="head">'
-        f'<h2>How the file is read</h2><span class="muted break">{escape(words if batch.columns else "")}</span></summary>'
+        f"<h2>{say('How the file is read')}</h2>"
+        f'<span class="muted break">{escape(words if batch.columns else "")}</span></summary>'
         f'<div class="body row">{_layout_fields(batch)}</div>{table}</details>'
     )
 
@@ -239,24 +284,30 @@ def _layout_fields(batch: Batch) -> str:
     if layout.kind == "text":
         encodings = dict(ENCODINGS)
         encodings.setdefault(layout.encoding, layout.encoding.upper())
-        fields += _select("Encoding", "encoding", encodings, layout.encoding)
-        fields += _select("Cells apart by", "delimiter", DELIMITERS, layout.delimiter)
+        fields += _select(say("Encoding"), "encoding", encodings, layout.encoding)
+        fields += _select(
+            say("Cells apart by"),
+            "delimiter",
+            {mark: say(name) for mark, name in DELIMITERS.items()},
+            layout.delimiter,
+        )
     if len(layout.sheets) > 1:
-        fields += _select("Sheet", "sheet", {name: name for name in layout.sheets}, layout.sheet)
+        fields += _select(say("Sheet"), "sheet", {name: name for name in layout.sheets}, layout.sheet)
     if batch.number_forms.has_signs:
-        signs = {".": "point (1.5)", ",": "comma (1,5)"}
-        fields += _select("Decimal sign", "decimal", signs, batch.notation.decimal)
+        signs = {".": say("point (1.5)"), ",": say("comma (1,5)")}
+        fields += _select(say("Decimal sign"), "decimal", signs, batch.notation.decimal)
     if batch.day_forms.has_days:
-        orders = {"dmy": "day/month/year", "mdy": "month/day/year"}
-        fields += _select("Days", "days", orders, batch.notation.days)
+        orders = {"dmy": say("day/month/year"), "mdy": say("month/day/year")}
+        fields += _select(say("Days"), "days", orders, batch.notation.days)
     if layout.kind != "parquet":
         ticked = " checked" if batch.has_header else ""
-        fields += f'<label><input type="checkbox" data-action="has_header"{ticked}>The first row holds names</label>'
+        tick = f'<input type="checkbox" data-action="has_header"{ticked}>'
+        fields += f"<label>{tick}{say('The first row holds names')}</label>"
     return fields
 
 
 def _select(label: str, action: str, options: Mapping[str, str], chosen: str) -> str:
-    items = "" if chosen in options else '<option value="" selected>choose…</option>'
+    items = "" if chosen in options else f'<option value="" selected>{say("choose…")}</option>'
     items += "".join(
         f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>{escape(text)}</option>'
         for value, text in options.items()
@@ -270,9 +321,12 @@ def _mapping_table(info: TableInfo, batch: Batch) -> str:
     names = [a.name for a in info.attributes if importable(a)]
     rows = ""
     for place, (column, match) in enumerate(zip(batch.columns, batch.matches, strict=True)):
-        options = f'<option value=""{"" if match.attribute else " selected"}>(ignored)</option>' + "".join(
-            f'<option value="{escape(n)}"{" selected" if n == match.attribute else ""}>{escape(n)}</option>'
-            for n in names
+        options = (
+            f'<option value=""{"" if match.attribute else " selected"}>{say("(ignored)")}</option>'
+            + "".join(
+                f'<option value="{escape(n)}"{" selected" if n == match.attribute else ""}>{escape(n)}</option>'
+                for n in names
+            )
         )
         samples = ", ".join(column.samples)
         about = ""
@@ -283,13 +337,14 @@ def _mapping_table(info: TableInfo, batch: Batch) -> str:
         rows += (
             f'<tr data-key="{place}"><th scope="row" class="break column">{escape(column.name)}</th>'
             f'<td class="muted small break">{escape(samples[:80])}</td><td><select data-action="map-{place}"'
-            f' aria-label="Attribute for the column {escape(column.name)}">{options}</select></td>'
+            f' aria-label="{escape(say("Attribute for the column {column}", column=column.name))}">{options}</select></td>'
             f'<td class="small muted">{sure}{" · " if about else ""}{escape(about)}</td></tr>'
         )
     return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Columns and attributes"><table><thead><tr>'
-        '<th scope="col">Column of the file</th><th scope="col">First values</th><th scope="col">Attribute</th>'
-        f'<th scope="col">Why</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{say("Columns and attributes")}"><table><thead><tr>'
+        f'<th scope="col">{say("Column of the file")}</th><th scope="col">{say("First values")}</th>'
+        f'<th scope="col">{say("Attribute")}</th>'
+        f'<th scope="col">{say("Why")}</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
@@ -298,14 +353,16 @@ def _rows_line(batch: Batch, chosen: RowClass | None) -> str:
     if batch.stage in ("reading", "mapping", "checking") or not batch.classes:
         return ""
     total = len(batch.classes)
-    filters = [_filter("All", "all", total, is_on=chosen is None, title="All rows of the file")]
+    filters = [_filter(say("All"), "all", total, is_on=chosen is None, title=say("All rows of the file"))]
     for kind, (word, state, title) in _CLASSES.items():
         number = batch.count(kind)
         if number or (kind != RowClass.IMPORTED and batch.receipt is None):
             filters.append(
-                _filter(word, kind.name.lower(), number, is_on=chosen == kind, title=title, state=state)
+                _filter(
+                    say(word), kind.name.lower(), number, is_on=chosen == kind, title=say(title), state=state
+                )
             )
-    line = f'<div class="row" role="group" aria-label="Rows by class" data-key="classes">{"".join(filters)}</div>'
+    line = f'<div class="row" role="group" aria-label="{say("Rows by class")}" data-key="classes">{"".join(filters)}</div>'
     actions = _actions(batch)
     return line + (f'<div class="row" data-key="actions">{actions}</div>' if actions else "")
 
@@ -315,7 +372,7 @@ def _filter(word: str, value: str, number: int, *, is_on: bool, title: str, stat
     return (
         f'<button type="button" class="btn filter dj-state-{state or "pending"}" data-action="class"'
         f' data-value="{value}" data-key="{value}" aria-pressed="{"true" if is_on else "false"}"'
-        f' title="{escape(title)}">{image}{escape(word)} <b>{number:,}</b></button>'
+        f' title="{escape(title)}">{image}{escape(word)} <b>{grouped(number)}</b></button>'
     )
 
 
@@ -324,17 +381,26 @@ def _actions(batch: Batch) -> str:
         return ""
     n_new, n_same = batch.count(RowClass.NEW), batch.count(RowClass.IDENTICAL)
     n_bad = batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT)
-    rows = "row" if n_new == 1 else "rows"
     if n_bad:
-        why = f"{n_bad:,} rows need a correction first, or import only the valid ones."
+        why = say("{n} rows need a correction first, or import only the valid ones.", n=n_bad)
     elif not n_new:
-        why = "All rows are in the table already." if n_same else "There are no new rows."
+        why = say("All rows are in the table already.") if n_same else say("There are no new rows.")
     else:
         why = ""
-    made = button(f"Import {n_new:,} {rows}", "import", kind="primary", key="import", why_not=why)
+    made = button(
+        say_many("Import {n} row", "Import {n} rows", n_new),
+        "import",
+        kind="primary",
+        key="import",
+        why_not=why,
+    )
     if n_bad and n_new:
-        made += button(f"Import only the {n_new:,} valid {rows}", "import-valid", key="import-valid")
+        made += button(
+            say_many("Import only the {n} valid row", "Import only the {n} valid rows", n_new),
+            "import-valid",
+            key="import-valid",
+        )
     if n_bad:
-        made += button(f"Download {n_bad:,} rejected rows", "rejected", key="rejected")
-    made += button("Check again", "check", kind="quiet", key="check")
+        made += button(say("Download {n} rejected rows", n=n_bad), "rejected", key="rejected")
+    made += button(say("Check again"), "check", kind="quiet", key="check")
     return made + (f'<span class="small muted">{escape(why)}</span>' if why else "")

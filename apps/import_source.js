@@ -45,26 +45,26 @@ export function render({model}) {
     const number = ++last
     const timer = setTimeout(() => {
       waiting.delete(number)
-      fail(new Error("The server does not answer. Nothing was imported. Send it again."))
+      fail(new Error(say("The server does not answer. Nothing was imported. Send it again.")))
     }, ANSWER_MS)
     waiting.set(number, {done, fail, timer})
     model.send_msg({type, number, ...data})
   })
 
   const box = make("textarea", {id: "paste", rows: "7", spellcheck: "false", autocomplete: "off", "aria-describedby": "paste-help"})
-  const use = make("button", {type: "button", class: "btn primary"}, "Use the pasted rows")
+  const use = make("button", {type: "button", class: "btn primary"}, say("Use the pasted rows"))
   const file = make("input", {type: "file", id: "file", accept: ".csv,.tsv,.txt,.tab,.xlsx,.xlsm,.parquet,.pq", "aria-describedby": "file-help"})
-  const bar = make("progress", {max: "100", value: "0", "aria-label": "Sent", hidden: true})
+  const bar = make("progress", {max: "100", value: "0", "aria-label": say("Sent"), hidden: true})
   const status = make("p", {class: "status", role: "status"})
   const problem = make("p", {class: "problem", role: "alert", hidden: true})
   const drop = make("div", {class: "drop"},
-    make("label", {for: "file", class: "title"}, "A file"), file,
+    make("label", {for: "file", class: "title"}, say("A file")), file,
     make("p", {class: "note", id: "file-help"}, model.limits))
   const root = make("div", {class: "source"},
     make("section", {class: "paste"},
-      make("label", {for: "paste", class: "title"}, "Rows from a spreadsheet"), box,
+      make("label", {for: "paste", class: "title"}, say("Rows from a spreadsheet")), box,
       make("p", {class: "note", id: "paste-help"},
-        "Copy cells, names of the columns among them, and paste them here. Nothing is written before you say so."),
+        say("Copy cells, names of the columns among them, and paste them here. Nothing is written before you say so.")),
       make("p", {class: "row"}, use)),
     drop, make("div", {class: "sending"}, problem, status, bar))
 
@@ -74,17 +74,17 @@ export function render({model}) {
     problem.hidden = true
     bar.hidden = false
     bar.value = 0
-    status.textContent = `Sending ${name}…`
+    status.textContent = say("Sending {name}…", {name})
     try {
       const {reference} = await ask("upload", {name, size: blob.size})
       for (let offset = 0; offset < blob.size; offset += PIECE_BYTES) {
         const piece = new Uint8Array(await blob.slice(offset, offset + PIECE_BYTES).arrayBuffer())
         await ask("piece", {reference, offset, content: base64(piece)})
         bar.value = Math.round((100 * Math.min(offset + PIECE_BYTES, blob.size)) / blob.size)
-        status.textContent = `Sending ${name}: ${bar.value} %`
+        status.textContent = say("Sending {name}: {percent} %", {name, percent: String(bar.value)})
       }
       await ask("uploaded", {reference, name})
-      status.textContent = "Reading…"
+      status.textContent = say("Reading…")
     } catch (error) {
       problem.textContent = error.message
       problem.hidden = false
@@ -97,12 +97,12 @@ export function render({model}) {
   }
   const sendPasted = () => {
     if (!box.value.trim()) {
-      problem.textContent = "There is nothing in the box yet. Paste rows into it."
+      problem.textContent = say("There is nothing in the box yet. Paste rows into it.")
       problem.hidden = false
       box.focus()
       return
     }
-    send(new Blob([box.value]), "Pasted rows")
+    send(new Blob([box.value]), say("Pasted rows"))
   }
   use.addEventListener("click", sendPasted)
   box.addEventListener("keydown", (event) => {

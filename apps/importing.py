@@ -9,7 +9,6 @@ import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import panel as pn
@@ -17,6 +16,7 @@ import param
 from panel.custom import JSComponent
 from panel.viewable import Viewable
 
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.browse import in_document
 from dj_panel.apps.downloads import offer_download
 from dj_panel.apps.import_html import batch_html, intro_html, past_html
@@ -32,6 +32,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.templates import csv_template, has_workbooks, xlsx_template
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
+from dj_panel.core.words import marked, say
 
 __all__ = ["ImportGrid", "ImportPage", "ImportSource"]
 
@@ -40,8 +41,8 @@ log = logging.getLogger(__name__)
 PAGE_ROWS = 50
 _TICK_S = 0.15
 _MAX_PIECE_CHARS = 1_000_000
-_LIVE_CSS = Path(__file__).with_name("live.css").read_text(encoding="utf-8")
-_OWN_CSS = Path(__file__).with_name("importing.css").read_text(encoding="utf-8")
+_LIVE_CSS = asset("live.css")
+_OWN_CSS = asset("importing.css")
 _CSV = "text/csv; charset=utf-8"
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -76,7 +77,7 @@ class ImportSource(_ImportComponent):
 
     limits = param.String(doc="What can be sent, in words.")
 
-    _esm = Path(__file__).with_name("import_source.js")
+    _esm = script("import_source.js")
 
 
 class ImportGrid(_ImportComponent):
@@ -84,13 +85,13 @@ class ImportGrid(_ImportComponent):
 
     view = param.Dict(default={}, doc="Columns, rows, and where they stand among all.")
 
-    _esm = Path(__file__).with_name("import_grid.js")
+    _esm = script("import_grid.js")
 
 
 class ImportPage(Page):
     """Rows from a file or the clipboard into a table: read, checked, corrected, imported, taken back."""
 
-    title = "Import"
+    title = marked("Import")
     takes_focus = True
 
     def __init__(self, visit: Visit) -> None:
@@ -111,18 +112,24 @@ class ImportPage(Page):
         """Show where rows can come from, or the import that the address names."""
         self._document = pn.state.curdoc
         info: TableInfo = self.visit.services.table("/".join(self.visit.route.path))
-        self.title = f"Import {info.label}"
+        self.title = say("Import {label}", label=info.label)
         if not info.can_enter:
             return empty_state(
                 f"{info.label} is {info.tier.lower()}",
-                "Its rows come from the pipeline's code, so nobody imports them. Compute them on the page Populate.",
+                say(
+                    "Its rows come from the pipeline's code, so nobody imports them. Compute them on the "
+                    "page Populate."
+                ),
             )
         self._info = info
         self._top = LiveHtml(self.guard(self._act), stylesheets=[_OWN_CSS, _FILTER_CSS])
         max_bytes = self.visit.services.entering.uploads.max_file_bytes
-        limits = (
-            f"CSV, TSV, Excel (.xlsx) or Parquet; up to {max_bytes / 1e6:g} MB, {MAX_ROWS:,} rows and"
-            f" {MAX_COLUMNS} columns. Or drop it here."
+        limits = say(
+            "CSV, TSV, Excel (.xlsx) or Parquet; up to {size} MB, {rows} rows and {columns} columns."
+            " Or drop it here.",
+            size=f"{max_bytes / 1e6:g}",
+            rows=MAX_ROWS,
+            columns=MAX_COLUMNS,
         )
         self._source = ImportSource(self._receive, limits=limits)
         self._grid = ImportGrid(self._receive, view=self._empty_view())
@@ -385,7 +392,8 @@ class ImportPage(Page):
             answer = {"error": str(error)}
         except ValueError as error:
             # What the uploads say is a clause about the file.
-            answer = {"error": f"{str(data.get('name') or 'The file')[:100]} {error}."}
+            name = str(data.get("name") or say("The file"))[:100]
+            answer = {"error": say("{name} {reason}.", name=name, reason=error)}
         self._source.answer(data["number"], **answer)
 
     async def _take(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -398,7 +406,7 @@ class ImportPage(Page):
             return {"reference": reference}
         if reference not in self._uploads:
             raise UnreadableFileError(
-                "The page and the server do not understand each other. Load the page again."
+                say("The page and the server do not understand each other. Load the page again.")
             )
         if kind == "uploaded":
             path = uploads.path(reference)
@@ -412,12 +420,14 @@ class ImportPage(Page):
         content, offset = data.get("content"), data.get("offset")
         if not isinstance(content, str) or not isinstance(offset, int) or len(content) > _MAX_PIECE_CHARS:
             raise UnreadableFileError(
-                "The page and the server do not understand each other. Load the page again."
+                say("The page and the server do not understand each other. Load the page again.")
             )
         try:
             piece = base64.b64decode(content, validate=True)
         except binascii.Error as error:
-            raise UnreadableFileError("A piece of the file was damaged on its way. Send it again.") from error
+            raise UnreadableFileError(
+                say("A piece of the file was damaged on its way. Send it again.")
+            ) from error
         return {"n_received": await services.run(uploads.add, reference, offset, piece)}
 
 

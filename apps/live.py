@@ -6,7 +6,6 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import panel as pn
@@ -14,6 +13,7 @@ import param
 from bokeh.document import Document
 from panel.custom import JSComponent
 
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.markup import COMPONENT_CSS, escape
 from dj_panel.apps.page import Page, report
 from dj_panel.apps.routes import Route, format_route
@@ -62,10 +62,10 @@ class LiveHtml(JSComponent):
     on_action = param.Callable(doc="Called with each action of the visitor.")
 
     _rename: ClassVar[dict[str, str | None]] = {"on_action": None}
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = script("live.js")
     _stylesheets: ClassVar[list[str]] = [
         COMPONENT_CSS,
-        Path(__file__).with_suffix(".css").read_text(encoding="utf-8"),
+        asset("live.css"),
     ]
 
     def __init__(self, on_action: Callable[[Action], None], **params: Any) -> None:
@@ -139,8 +139,7 @@ class LivePage(Page):
             try:
                 await work
             except Exception as error:  # noqa: BLE001 - reported with its traceback in the log
-                problem = report(error, doing)
-                self.visit.notify(f"{problem.message} (reference {problem.reference})", "error")
+                self.visit.notify(report(error, doing).text, "error")
 
         task = asyncio.ensure_future(guarded())
         self._tasks.add(task)

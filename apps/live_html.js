@@ -44,14 +44,14 @@ export function render({model}) {
     const said = button.textContent
     const tell = word => { button.textContent = word; setTimeout(() => { button.textContent = said }, 2000) }
     if (navigator.clipboard && window.isSecureContext) {
-      navigator.clipboard.writeText(text).then(() => tell("Copied"), () => tell("Not allowed"))
+      navigator.clipboard.writeText(text).then(() => tell(say("Copied")), () => tell(say("Not allowed")))
       return
     }
     const area = document.createElement("textarea")
     area.value = text
     document.body.append(area)
     area.select()
-    tell(document.execCommand("copy") ? "Copied" : "Not allowed")
+    tell(document.execCommand("copy") ? say("Copied") : say("Not allowed"))
     area.remove()
     button.focus()
   })

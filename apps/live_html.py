@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
 
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.markup import COMPONENT_CSS
 
-__all__ = ["LiveHtml", "stylesheet"]
-
-
-def stylesheet(name: str) -> str:
-    """Return a style sheet of this package."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+__all__ = ["LiveHtml"]
 
 
 class LiveHtml(JSComponent):
@@ -42,9 +37,9 @@ class LiveHtml(JSComponent):
     html = param.String(default="", doc="The HTML; a change draws it anew.")
     live = param.Dict(default={}, doc="Texts by name.")
 
-    _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, stylesheet("live_html.css")]
+    _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, asset("live_html.css")]
 
-    _esm = Path(__file__).with_suffix(".js")
+    _esm = script("live_html.js")
 
     def __init__(
         self,

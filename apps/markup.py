@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape as _escape
-from pathlib import Path
 from typing import Any, Final
 
 from panel.pane import HTML
+
+from dj_panel.apps.assets import asset
+from dj_panel.core.words import grouped, marked, say
 
 # ------------------------------------------------------------------------------------------------ words
 
@@ -22,13 +24,13 @@ _TIER_LABELS: Final[Mapping[str, str]] = {
     "part": "Part",
 }
 _STATE_LABELS: Final[Mapping[str, str]] = {
-    "done": "Done",
-    "partial": "Partial",
-    "pending": "Pending",
-    "running": "Running",
-    "error": "Error",
-    "ignored": "Ignored",
-    "blocked": "Blocked",
+    "done": marked("Done"),
+    "partial": marked("Partial"),
+    "pending": marked("Pending"),
+    "running": marked("Running"),
+    "error": marked("Error"),
+    "ignored": marked("Ignored"),
+    "blocked": marked("Blocked"),
 }
 
 #: Icons on a 16 x 16 grid, drawn with `currentColor` by `icon`.
@@ -73,7 +75,7 @@ def state_label(state: str) -> str:
     >>> state_label("blocked")
     'Blocked'
     """
-    return _STATE_LABELS[state.lower()]
+    return say(_STATE_LABELS[state.lower()])
 
 
 def icon(name: str, *, size_px: int = 16) -> str:
@@ -95,7 +97,7 @@ _TONE_RULES: Final = "".join(
 
 #: Rules for the classes that the builders below use. A pane has a shadow root of its own, which the rules of
 #: the document do not enter: give this to each pane or Tabulator that shows such HTML (`html_pane` does).
-COMPONENT_CSS: Final = _TONE_RULES + Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+COMPONENT_CSS: Final = _TONE_RULES + asset("markup.css")
 
 
 def html_pane(html_text: str, **params: Any) -> HTML:
@@ -151,18 +153,21 @@ def progress_bar_html(done: int, running: int, error: int, total: int) -> str:
 
     Running and failed stretches also differ in pattern, so that the bar reads without colour.
     """
-    words = [f"{done:,} of {total:,} done"]
-    words += [f"{n:,} {word}" for n, word in ((running, "running"), (error, "failed")) if n]
+    words = [say("{done} of {total} done", done=done, total=total)]
+    if running:
+        words.append(say("{n} running", n=running))
+    if error:
+        words.append(say("{n} failed", n=error))
     stretches = "".join(
         f'<i class="dj-state-{state}" style="width:{100 * n / total:.2f}%"></i>'
         for state, n in (("done", done), ("running", running), ("error", error))
         if n and total
     )
-    failed = f" · <b>{error:,} failed</b>" if error else ""
+    failed = f" · <b>{escape(say('{n} failed', n=error))}</b>" if error else ""
     return (
         f'<span class="dj-progress" role="img" aria-label="{escape(", ".join(words))}">'
         f'<span class="dj-track">{stretches}</span>'
-        f'<span class="dj-progress-text">{done:,} / {total:,}{failed}</span></span>'
+        f'<span class="dj-progress-text">{grouped(done)} / {grouped(total)}{failed}</span></span>'
     )
 
 

@@ -16,13 +16,13 @@ class Messages {
     // The answer to a check may come after that to saving, and does not take back what this one said.
     const duplicate = {...found, isRefused: isRefused || (this.duplicate?.isRefused && this.duplicate.label === found.label)}
     this.duplicate = duplicate
-    const open = make("a", {href: duplicate.href}, "Open")
-    const compare = make("button", {type: "button", class: "quiet", "aria-expanded": "false"}, "Compare")
+    const open = make("a", {href: duplicate.href}, say("Open"))
+    const compare = make("button", {type: "button", class: "quiet", "aria-expanded": "false"}, say("Compare"))
     const differences = make("div", {class: "differences", hidden: true})
     compare.onclick = () => this.compare(compare, differences)
     const actions = make("div", {class: "actions"}, open, compare)
     if (duplicate.next_free) {
-      const next = make("button", {type: "button", class: "quiet"}, `Use next free number: ${duplicate.next_free}`)
+      const next = make("button", {type: "button", class: "quiet"}, say("Use next free number: {number}", {number: duplicate.next_free}))
       next.onclick = () => {
         this.store.set({[duplicate.counter]: duplicate.next_free})
         this.keepDraft(true)
@@ -31,7 +31,8 @@ class Messages {
       }
       actions.append(next)
     }
-    const text = `${duplicate.label} exists already.${duplicate.isRefused ? " Nothing was saved." : ""}`
+    const {label} = duplicate
+    const text = duplicate.isRefused ? say("{label} exists already. Nothing was saved.", {label}) : say("{label} exists already.", {label})
     this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions, differences))
     this.summary.hidden = false
   }
@@ -40,21 +41,21 @@ class Messages {
     try {
       const {contrasts} = await this.request("compare", {draft: {...this.store.texts}})
       const row = ({label, there, typed}) => make("tr", {}, make("th", {scope: "row"}, label),
-        make("td", {}, there || "NULL"), make("td", {}, typed || "nothing typed"))
-      box.replaceChildren(contrasts.length === 0 ? make("p", {}, "What is typed agrees with the row that is there.")
-        : make("table", {}, make("thead", {}, make("tr", {}, make("th", {scope: "col"}, "Differs in"),
-          make("th", {scope: "col"}, "In the database"), make("th", {scope: "col"}, "Typed here"))),
+        make("td", {}, there || "NULL"), make("td", {}, typed || say("nothing typed")))
+      box.replaceChildren(contrasts.length === 0 ? make("p", {}, say("What is typed agrees with the row that is there."))
+        : make("table", {}, make("thead", {}, make("tr", {}, make("th", {scope: "col"}, say("Differs in")),
+          make("th", {scope: "col"}, say("In the database")), make("th", {scope: "col"}, say("Typed here")))),
         make("tbody", {}, ...contrasts.map(row))))
     } catch (error) { box.replaceChildren(make("p", {}, error.message)) }
     box.hidden = false
     button.setAttribute("aria-expanded", "true")
   }
   showReceipt(receipt, before) {
-    const undo = make("button", {type: "button", class: "quiet"}, "Undo")
+    const undo = make("button", {type: "button", class: "quiet"}, say("Undo"))
     undo.onclick = () => this.undo(receipt.id, before, undo)
     const parts = receipt.parts.map(({label, number}) => ` · ${number} × ${label}`).join("")
     this.receipt.replaceChildren(icon("done"),
-      make("span", {}, receipt.is_repeat ? "Already saved: " : "Saved: ", make("a", {href: receipt.href}, receipt.label),
+      make("span", {}, receipt.is_repeat ? say("Already saved:") : say("Saved:"), " ", make("a", {href: receipt.href}, receipt.label),
         `${parts} · ${receipt.time}`), receipt.is_repeat ? "" : undo)
     this.receipt.hidden = false
     this.receipt.classList.remove("undone")
@@ -62,11 +63,12 @@ class Messages {
   hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
   showSaved(recent) {
     this.saved.hidden = recent.length === 0
-    this.saved.replaceChildren(make("h3", {}, "Saved in this session"), make("ol", {}, ...recent.map((receipt) => {
-      const undo = make("button", {type: "button", class: "link", "aria-label": `Undo ${receipt.label}`}, "Undo")
+    this.saved.replaceChildren(make("h3", {}, say("Saved in this session")), make("ol", {}, ...recent.map((receipt) => {
+      const undo = make("button", {type: "button", class: "link", "aria-label": say("Undo {label}", {label: receipt.label})}, say("Undo"))
       undo.onclick = () => this.undo(receipt.id, null, undo)
       const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
-      const again = make("button", {type: "button", class: "link", "aria-label": `New row like ${receipt.label}`}, "New like this")
+      const again = make("button", {type: "button", class: "link", "aria-label": say("New row like {label}", {label: receipt.label})},
+        say("New like this"))
       again.onclick = () => this.beginLike(receipt.key)
       return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
         parts ? make("span", {class: "comment"}, parts) : "", again, undo)

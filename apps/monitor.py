@@ -16,6 +16,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import TableStatus
 from dj_panel.apps.services.working import MAX_WORKERS, JobRow, WorkerInfo
 from dj_panel.apps.status import COMPUTED_TIERS, populate_route, table_route
+from dj_panel.core.words import marked, say, say_many
 
 __all__ = ["PopulatePage"]
 
@@ -25,7 +26,7 @@ _N_JOBS = 50
 class PopulatePage(LivePage):
     """All computed tables (``#/populate``), or one of them (``#/populate/lab.Rate``)."""
 
-    title = "Populate"
+    title = marked("Populate")
 
     async def load(self) -> Viewable:
         """Read the queues and build the page."""
@@ -35,16 +36,15 @@ class PopulatePage(LivePage):
         self._table: TableInfo | None = None
         if self.visit.route.path:
             self._table = services.table(".".join(self.visit.route.path))
+            self.title = say("Populate {table}", table=self._table.class_name)
             refusal = self._why_not_computed(self._table)
             if refusal is not None:
-                self.title = f"Populate {self._table.class_name}"
                 return refusal
-            self.title = f"Populate {self._table.class_name}"
         self._computed = [table for table in services.tables() if table.tier in COMPUTED_TIERS]
         if not self._computed:
             return empty_state(
-                "No table of this pipeline is computed",
-                "Imported and Computed tables appear here, with what is left to do and what failed.",
+                say("No table of this pipeline is computed"),
+                say("Imported and Computed tables appear here, with what is left to do and what failed."),
             )
         await self.status_now()
         self._workers: list[WorkerInfo] = self._working.running()
@@ -75,16 +75,16 @@ class PopulatePage(LivePage):
             if master.tier in COMPUTED_TIERS:
                 self.visit.go(populate_route(master.name), history=False)
             return empty_state(
-                f"{table.class_name} is part of {master.class_name}",
-                f"Its rows are written together with those of {master.class_name}.",
+                say("{part} is part of {table}", part=table.class_name, table=master.class_name),
+                say("Its rows are written together with those of {table}.", table=master.class_name),
             )
         from_code = table.tier == "Lookup"
         return empty_state(
-            f"{table.class_name} is not computed",
-            "Its rows come with the pipeline's definition, or are entered by people."
+            say("{table} is not computed", table=table.class_name),
+            say("Its rows come with the pipeline's definition, or are entered by people.")
             if from_code
-            else "Its rows are entered by people.",
-            html_pane(link("Open the table", table_route(table.name))),
+            else say("Its rows are entered by people."),
+            html_pane(link(say("Open the table"), table_route(table.name))),
         )
 
     # ------------------------------------------------------------------ showing
@@ -205,7 +205,7 @@ class PopulatePage(LivePage):
         tables = [self._table.name] if self._table is not None else ([action.value] if action.value else [])
         started = await self._working.start(tables, self._n_workers)
         if not started:
-            self.visit.notify("As many workers as that are at it already.")
+            self.visit.notify(say("As many workers as that are at it already."))
 
     async def _stop(self, action: Action) -> None:
         await self._working.stop(self._table.name if self._table is not None else action.value or None)
@@ -234,7 +234,7 @@ class PopulatePage(LivePage):
         async def undo() -> None:
             await self._working.put_back(table, keys)
 
-        self.visit.notify("The job will not be done any more.", action=("Undo", undo))
+        self.visit.notify(say("The job will not be done any more."), action=(say("Undo"), undo))
 
     async def _release(self, action: Action) -> None:
         table = self._table.name if self._table is not None else action.value
@@ -244,13 +244,13 @@ class PopulatePage(LivePage):
         """Say that jobs went back into the queue, and offer to start if nobody is at work."""
         assert self._table is not None
         table = self._table
-        text = f"{'1 job is' if number == 1 else f'{number:,} jobs are'} back in the queue."
+        text = say_many("{n} job is back in the queue.", "{n} jobs are back in the queue.", number)
         is_idle = not any(table.name in worker.tables for worker in self._working.running())
         if number and is_idle and table.can_populate:
 
             async def begin() -> None:
                 await self._working.start([table.name], self._n_workers)
 
-            self.visit.notify(text, "success", action=("Start now", begin))
+            self.visit.notify(text, "success", action=(say("Start now"), begin))
         else:
-            self.visit.notify(text, "success", link=("Open the table", table_route(table.name)))
+            self.visit.notify(text, "success", link=(say("Open the table"), table_route(table.name)))

@@ -9,7 +9,8 @@ from typing import Any
 import panel as pn
 from panel.viewable import Viewable
 
-from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.assets import asset
+from dj_panel.apps.live_html import LiveHtml
 from dj_panel.apps.markup import escape, key_html, tier_chip
 from dj_panel.apps.page import Page
 from dj_panel.apps.preview import Preview, preview
@@ -24,6 +25,7 @@ from dj_panel.apps.table_view import object_route, record_route, table_route, un
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import marked, say
 
 __all__ = ["ObjectPage"]
 
@@ -31,7 +33,7 @@ __all__ = ["ObjectPage"]
 class ObjectPage(Page):
     """One value."""
 
-    title = "Value"
+    title = marked("Value")
 
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
@@ -50,7 +52,7 @@ class ObjectPage(Page):
         try:
             before, after = await services.browsing.neighbours(table, key)
             head = head_html(info, key, attribute, before, after)
-            view = LiveHtml(head, stylesheets=[stylesheet("record.css")])
+            view = LiveHtml(head, stylesheets=[asset("record.css")])
             return pn.Column(
                 view, await self._value(info, key, attribute, wanted), sizing_mode="stretch_width", margin=0
             )
@@ -109,11 +111,12 @@ def head_html(
 ) -> str:
     """Return what stands above a value: where it is, what it is, and the way to its neighbours."""
     steps = steps_html(*(_same_value(address, attribute) for address in (before, after)))
+    whole = link(record_route(info.name, key), say("Whole row"), "button")
     about = " · ".join(text for text in (attribute.comment, attribute.type) if text)
     return (
         f'<div class="record"><div class="top"><p class="what">{tier_chip(info.tier)}'
         f"{link(table_route(info.name), info.name)}{key_html(key)}</p>"
-        f'<div class="do">{link(record_route(info.name, key), "Whole row", "button")}{steps}</div></div>'
+        f'<div class="do">{whole}{steps}</div></div>'
         f'<p class="muted">{escape(about)}</p></div>'
     )
 

@@ -19,6 +19,7 @@ from dj_panel.apps.markup import escape, html_pane
 from dj_panel.apps.routes import Route
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import AccessError, DataJointError
+from dj_panel.core.words import say
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ class Problem:
     message: str
     reference: str
 
+    @property
+    def text(self) -> str:
+        """The message with its reference, in one line."""
+        return say("{message} (reference {reference})", message=self.message, reference=self.reference)
+
 
 def report(error: BaseException, doing: str) -> Problem:
     """Log the traceback of an error and return what the visitor may read of it.
@@ -56,7 +62,7 @@ def report(error: BaseException, doing: str) -> Problem:
         return Problem("no-permission", str(error), reference)
     if isinstance(error, DataJointError):
         return Problem("error", str(error), reference)
-    return Problem("error", "Something went wrong that the program did not foresee.", reference)
+    return Problem("error", say("Something went wrong that the program did not foresee."), reference)
 
 
 class Page:
@@ -69,8 +75,8 @@ class Page:
     Attributes
     ----------
     title
-        Heading of the page and title of the browser's tab. An instance may set its own before `load` returns;
-        `Visit.set_title` changes it afterwards.
+        Heading of the page and title of the browser's tab: of a class, a message in English. An instance may set
+        its own, as it is to be shown, before `load` returns; `Visit.set_title` changes it afterwards.
     fills_window
         True if the view takes the whole height that there is (a diagram) in place of its own height.
     takes_focus
@@ -86,6 +92,11 @@ class Page:
 
     def __init__(self, visit: Visit) -> None:
         self.visit = visit
+
+    @property
+    def heading(self) -> str:
+        """The title as it is shown: that of a class in the visitor's language."""
+        return say(self.title) if self.title and "title" not in vars(self) else self.title
 
     async def load(self) -> Viewable:
         """Build the view. Database work goes through ``visit.services``, awaited.
@@ -136,13 +147,12 @@ class Page:
 
     def _tell(self, error: Exception, callback: Callable[..., Any]) -> None:
         name = getattr(callback, "__qualname__", repr(callback))
-        problem = report(error, f"{name} of page {type(self).__name__}")
-        self.visit.notify(f"{problem.message} (reference {problem.reference})", "error")
+        self.visit.notify(report(error, f"{name} of page {type(self).__name__}").text, "error")
 
 
-def loading_state(text: str = "Loading…") -> Viewable:
+def loading_state(text: str = "") -> Viewable:
     """Show that a part of a page is on its way."""
-    return _state("loading", "", text, role="status")
+    return _state("loading", "", text or say("Loading…"), role="status")
 
 
 def empty_state(title: str, text: str = "", *actions: Viewable) -> Viewable:
@@ -165,22 +175,22 @@ def error_state(problem: Problem, retry: Callable[[], Any] | None = None) -> Vie
     actions: list[Viewable] = []
     if retry is not None:
         again = retry
-        button = pmui.Button(label="Try again", variant="outlined", color="primary", margin=0)
+        button = pmui.Button(label=say("Try again"), variant="outlined", color="primary", margin=0)
         button.on_click(lambda _event: again())
         actions.append(button)
     return _state(
         "error",
-        "This could not be shown",
+        say("This could not be shown"),
         problem.message,
         *actions,
-        note=f"Reference {problem.reference}: the details are in the server's log.",
+        note=say("Reference {reference}: the details are in the server's log.", reference=problem.reference),
         role="alert",
     )
 
 
 def no_permission_state(text: str) -> Viewable:
     """Show that the visitor's account may not see or do this."""
-    return _state("no-permission", "Your account may not see this", text)
+    return _state("no-permission", say("Your account may not see this"), text)
 
 
 def _state(

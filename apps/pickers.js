@@ -17,7 +17,7 @@ class Picker extends Control {
     this.status = make("p", {class: "none", role: "status", hidden: true})
     this.create = about.can_create && host.about?.custom
       ? make("button", {type: "button", class: "create-new", tabindex: "-1", "aria-keyshortcuts": "Alt+Enter"}, icon("add"),
-        `Create new ${about.label}…`, make("kbd", {}, "Alt Enter")) : ""
+        say("Create new {label}…", {label: about.label}), make("kbd", {}, "Alt Enter")) : ""
     if (this.create) this.create.onmousedown = (event) => { event.preventDefault(); this.openCreate() }
     this.popup = make("div", {class: "choices", popover: "manual"}, this.list, this.status, this.create)
     this.input = make("input", {
@@ -29,7 +29,7 @@ class Picker extends Control {
     this.input.onkeydown = (event) => this.pressed(event)
     this.input.onclick = () => { if (!this.isOpen) this.open() }
     this.input.onblur = () => { this.close(); this.settle() }
-    this.opener = make("button", {type: "button", class: "open", tabindex: "-1", "aria-label": `Show rows of ${about.label}`},
+    this.opener = make("button", {type: "button", class: "open", tabindex: "-1", "aria-label": say("Show rows of {label}", {label: about.label})},
       icon("down"))
     this.opener.onmousedown = (event) => {
       event.preventDefault()
@@ -41,7 +41,7 @@ class Picker extends Control {
     this.show()
   }
   placeholder() {
-    return this.about.is_required ? "Type to search" : "Type to search, or leave empty"
+    return this.about.is_required ? say("Type to search") : say("Type to search, or leave empty")
   }
   get hasText() { return super.hasText || this.store.get(this.about.id) !== "" }
   get isFilled() { return this.isChosen || this.store.get(this.about.id) !== "" }
@@ -67,7 +67,8 @@ class Picker extends Control {
     const fixed = Object.entries(this.fixed)
     if (!this.inGrid) {
       const partly = fixed.length > 0 && !this.isChosen
-      this.setNote(partly ? `Only rows with ${fixed.map(([name, text]) => `${name} ${text}`).join(", ")}` : "")
+      const values = fixed.map(([name, text]) => `${name} ${text}`).join(", ")
+      this.setNote(partly ? say("Only rows with {values}", {values}) : "")
     }
   }
   clear() {
@@ -98,7 +99,7 @@ class Picker extends Control {
       this.popup.showPopover()
       this.place()
     }
-    this.say(this.choices.length ? "" : "Searching…")
+    this.announce(this.choices.length ? "" : say("Searching…"))
     const text = this.store.get(this.about.id)
     clearTimeout(this.timer)
     await new Promise((done) => { this.timer = setTimeout(done, text ? SEARCH_PAUSE_MS : 0) })
@@ -110,11 +111,11 @@ class Picker extends Control {
       const {choices: begun} = text ? await this.host.request("search", {...asked, begun: true}) : {choices: []}
       if (isCurrent() && begun.length) this.fill(begun, text)
       if (!isCurrent() || begun.length === 20) return
-      if (begun.length) this.say("Searching further…")
+      if (begun.length) this.announce(say("Searching further…"))
       const answer = await this.host.request("search", asked)
       if (isCurrent()) this.fill(answer.choices, text, answer.is_cut)
     } catch (error) {
-      if (number === this.number) { this.fill([], text); this.say(error.message) }
+      if (number === this.number) { this.fill([], text); this.announce(error.message) }
     }
   }
   fill(choices, text, isCut = false) {
@@ -123,18 +124,18 @@ class Picker extends Control {
     this.list.replaceChildren(...choices.map((choice, i) => {
       const item = make("li", {role: "option", id: `${this.list.id}-${i}`, "aria-selected": "false"},
         make("span", {class: "key"}, choice.label), choice.detail ? make("span", {class: "detail"}, choice.detail) : "",
-        choice.is_recent ? make("span", {class: "recent"}, "recent") : "")
+        choice.is_recent ? make("span", {class: "recent"}, say("recent")) : "")
       item.onmousedown = (event) => { event.preventDefault(); this.choose(choice) }
       return item
     }))
     const again = chosen === null ? -1 : choices.findIndex((choice) => choice.label === chosen)
     this.activate(again >= 0 ? again : text && choices.length ? 0 : -1)
     this.wasMoved = again >= 0
-    this.say(isCut ? "There are too many rows to look through; begin with the key, or type more."
-      : choices.length === 0 ? "No such row." : choices.length === 20 ? "The first 20; type more to find others." : "")
+    this.announce(isCut ? say("There are too many rows to look through; begin with the key, or type more.")
+      : choices.length === 0 ? say("No such row.") : choices.length === 20 ? say("The first 20; type more to find others.") : "")
     this.place()
   }
-  say(text) {
+  announce(text) {
     this.status.textContent = text
     this.status.hidden = text === ""
   }

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.fields import words_of
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:  # the services import this module
     from dj_panel.apps.services.structure import Link, TableInfo
@@ -98,9 +99,9 @@ def _describe(
     parent = link.table.split(".", 1)[1]
     renamed = fk.renamed
     if len(renamed) == 1:
-        label, comment = words_of(next(iter(renamed))), f"a row of {words_of(parent)}"
+        label, comment = words_of(next(iter(renamed))), say("a row of {table}", table=words_of(parent))
     elif renamed:
-        label, comment = words_of(parent), "as " + ", ".join(renamed)
+        label, comment = words_of(parent), say("as {attributes}", attributes=", ".join(renamed))
     else:
         label = words_of(parent)
         comment = next((info.attribute(n).comment for n in fk.attributes[-1:] if len(fk.attributes) == 1), "")

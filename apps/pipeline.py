@@ -13,6 +13,7 @@ from dj_panel.core.errors import MissingTableError, did_you_mean
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.structure import TableName
 from dj_panel.core.tiers import UserTable
+from dj_panel.core.words import say
 from dj_panel.modules import app_name, pipeline_classes, sorted_classes
 
 __all__ = ["Pipeline", "app_name", "load_pipeline", "open_schemas"]
@@ -49,7 +50,7 @@ class Pipeline:
             return self.classes[name]
         except KeyError:
             raise MissingTableError(
-                f"This pipeline has no table '{name}'.{did_you_mean(name, self.classes)}"
+                say("This pipeline has no table '{name}'.", name=name) + did_you_mean(name, self.classes)
             ) from None
 
     def can_populate(self, name: str) -> bool:

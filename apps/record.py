@@ -13,8 +13,9 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewable
 
+from dj_panel.apps.assets import asset
 from dj_panel.apps.history_html import history_html
-from dj_panel.apps.live_html import LiveHtml, stylesheet
+from dj_panel.apps.live_html import LiveHtml
 from dj_panel.apps.page import Page, empty_state
 from dj_panel.apps.preview import Preview, preview
 from dj_panel.apps.preview.refresh import on_document
@@ -28,6 +29,7 @@ from dj_panel.apps.table_view import object_route, record_route, table_route, un
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import marked, say, say_many
 
 __all__ = ["RecordPage", "no_such_row"]
 
@@ -38,7 +40,7 @@ MAX_PREVIEWS = 4
 class RecordPage(Page):
     """One row of a table."""
 
-    title = "Row"
+    title = marked("Row")
 
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
@@ -63,7 +65,7 @@ class RecordPage(Page):
         code = services.browsing.record_code(table, key)
         steps = steps_html(*(_route(address) for address in (before, after)))
         past = history_html(info, key, events)
-        styles = [stylesheet("record.css"), stylesheet("history.css")]
+        styles = [asset("record.css"), asset("history.css")]
         view = LiveHtml(record_html(record, steps=steps, code=code, past=past), stylesheets=styles)
         self._space = pn.Column(sizing_mode="stretch_width", margin=0)
         self._document = pn.state.curdoc
@@ -86,7 +88,7 @@ class RecordPage(Page):
         past = LiveHtml(
             history_html(info, key, events, is_there=False),
             on_act=self.guard(self._act),
-            stylesheets=[stylesheet("history.css")],
+            stylesheets=[asset("history.css")],
         )
         return pn.Column(state, past, sizing_mode="stretch_width", margin=0)
 
@@ -100,12 +102,12 @@ class RecordPage(Page):
         try:
             back = await self.visit.services.history.restore("/".join(route.path), batch)
         except DataJointError as error:
-            self.visit.notify(f"Nothing was put back. {error}", "error")
+            self.visit.notify(say("Nothing was put back. {reason}", reason=error), "error")
             return
         finally:
             self._restoring = None
-        total = sum(back.values())
-        self.visit.notify(f"Put back: {total:,} {'row' if total == 1 else 'rows'} in all.", "success")
+        words = say_many("Put back: {n} row in all.", "Put back: {n} rows in all.", sum(back.values()))
+        self.visit.notify(words, "success")
         self.visit.go(route, history=False)
 
     def close(self) -> None:
@@ -160,8 +162,8 @@ class RecordPage(Page):
 def no_such_row(table: str, error: Exception) -> Viewable:
     """Say that an address names no row, and why, with the way to the rows there are."""
     address = format_route(table_route(table))
-    rows = pmui.Button(label=f"Rows of {table}", href=address, variant="outlined", margin=0)
-    return empty_state("There is no such row", str(error), rows)
+    rows = pmui.Button(label=say("Rows of {table}", table=table), href=address, variant="outlined", margin=0)
+    return empty_state(say("There is no such row"), str(error), rows)
 
 
 def _route(address: Address | None) -> Route | None:

@@ -18,7 +18,7 @@ export function render({model}) {
     if (data.type !== "select") grid.selection?.tell()
     model.send_msg(data)
   }
-  grid.say = text => { said.textContent = text; setTimeout(() => { if (said.textContent === text) said.textContent = "" }, 4000) }
+  grid.announce = text => { said.textContent = text; setTimeout(() => { if (said.textContent === text) said.textContent = "" }, 4000) }
   grid.focused = () => root.getRootNode().activeElement
 
   // ------------------------------------------------------------------ columns: which, in what order, how wide
@@ -65,34 +65,37 @@ export function render({model}) {
 
   // ------------------------------------------------------------------ the bar above
   const count = make("p", {class: "count", role: "status"})
-  const clear = button("Clear filters", "clear", () => grid.send({type: "clear"}), {text: "Clear filters"})
+  const clear = button(say("Clear filters"), "clear", () => grid.send({type: "clear"}), {text: say("Clear filters")})
   const opener = (label, picture, act) => {
     const made = button(label, picture, () => act(made), {text: label, "aria-haspopup": "dialog"})
     return made
   }
-  const columnsButton = opener("Columns", "columns", anchor => popups.openColumns(anchor))
-  const viewsButton = opener("Views", "views", anchor => popups.openViews(anchor))
-  const exportButton = opener("Export", "download", anchor => popups.openExport(anchor, false))
-  const copyText = text => copied(text).then(() => grid.say("Copied"), () => grid.say("This browser does not let pages copy"))
-  const copyButton = button("Copy as Python", "copy", () => copyText(model.view.code), {text: "Copy as Python"})
+  const columnsButton = opener(say("Columns"), "columns", anchor => popups.openColumns(anchor))
+  const viewsButton = opener(say("Views"), "views", anchor => popups.openViews(anchor))
+  const exportButton = opener(say("Export"), "download", anchor => popups.openExport(anchor, false))
+  const copyText = text =>
+    copied(text).then(() => grid.announce(say("Copied")), () => grid.announce(say("This browser does not let pages copy")))
+  const copyButton = button(say("Copy as Python"), "copy", () => copyText(model.view.code), {text: say("Copy as Python")})
   const bar = make("div", {class: "bar"}, count, clear, make("span", {class: "space"}), said, columnsButton, viewsButton, copyButton,
     exportButton)
 
   const chosenText = make("span", {role: "status"})
-  const chosenBar = make("div", {class: "bar chosen", role: "group", "aria-label": "Selected rows", hidden: true}, chosenText,
-    button("Clear selection", "clear", () => grid.selection.clear(), {text: "Clear selection"}),
-    opener("Export selected", "download", anchor => popups.openExport(anchor, true)),
-    button("Copy keys as Python", "copy", () => grid.send({type: "keys"}), {text: "Copy keys as Python"}))
-  if (model.deletes) chosenBar.append(button("Delete selected…", "remove", () => grid.send({type: "delete"}), {text: "Delete selected…"}))
+  const chosenBar = make("div", {class: "bar chosen", role: "group", "aria-label": say("Selected rows"), hidden: true}, chosenText,
+    button(say("Clear selection"), "clear", () => grid.selection.clear(), {text: say("Clear selection")}),
+    opener(say("Export selected"), "download", anchor => popups.openExport(anchor, true)),
+    button(say("Copy keys as Python"), "copy", () => grid.send({type: "keys"}), {text: say("Copy keys as Python")}))
+  if (model.deletes) {
+    chosenBar.append(button(say("Delete selected…"), "remove", () => grid.send({type: "delete"}), {text: say("Delete selected…")}))
+  }
   grid.showSelection = (n, here) => {
     chosenBar.hidden = !n
-    const elsewhere = n - here ? `, ${(n - here).toLocaleString("en")} on other pages` : ""
-    const text = n ? `${n.toLocaleString("en")} row${n === 1 ? "" : "s"} selected${elsewhere}` : ""
+    const text = !n ? "" : n === here ? sayMany("{n} row selected", "{n} rows selected", n)
+      : sayMany("{n} row selected, {others} on other pages", "{n} rows selected, {others} on other pages", n, {others: n - here})
     if (chosenText.textContent !== text) chosenText.textContent = text
   }
 
   const help = make("p", {class: "hidden", id: "help"},
-    "Arrow keys move, Enter opens the row, Control and Enter follow the link of a cell, Space selects the row, Shift and arrow keys select several, Shift and F10 open its menu, Page Up and Page Down turn pages.")
+    say("Arrow keys move, Enter opens the row, Control and Enter follow the link of a cell, Space selects the row, Shift and arrow keys select several, Shift and F10 open its menu, Page Up and Page Down turn pages."))
   const table = make("table", {role: "grid", "aria-label": model.label, "aria-describedby": "help", "aria-multiselectable": true}, head, body)
   const note = make("div", {class: "note"})
   const foot = make("div", {class: "foot"})
@@ -109,15 +112,15 @@ export function render({model}) {
   const turn = rows.turn
 
   // ------------------------------------------------------------------ below the table
-  const size = make("select", {"aria-label": "Rows a page"}, ...SIZES.map(n => make("option", {value: n}, String(n))))
+  const size = make("select", {"aria-label": say("Rows a page")}, ...SIZES.map(n => make("option", {value: n}, String(n))))
   size.addEventListener("change", () => grid.send({type: "size", size: Number(size.value)}))
   const range = make("span", {class: "range", role: "status"})
   const pages = {
-    first: button("First page", "first", () => turn(1)),
-    back: button("Previous page", "back", () => turn(model.view.page - 1)),
-    number: make("input", {type: "text", inputmode: "numeric", "aria-label": "Page"}),
-    forward: button("Next page", "forward", () => turn(model.view.page + 1)),
-    last: button("Last page", "last", () => turn(model.view.last_page || -1)),
+    first: button(say("First page"), "first", () => turn(1)),
+    back: button(say("Previous page"), "back", () => turn(model.view.page - 1)),
+    number: make("input", {type: "text", inputmode: "numeric", "aria-label": say("Page")}),
+    forward: button(say("Next page"), "forward", () => turn(model.view.page + 1)),
+    last: button(say("Last page"), "last", () => turn(model.view.last_page || -1)),
   }
   pages.number.addEventListener("change", () => {
     const wanted = Number.parseInt(pages.number.value, 10)
@@ -125,8 +128,8 @@ export function render({model}) {
     else pages.number.value = model.view.page_text
   })
   const total = make("span", {class: "total"})
-  foot.append(make("label", {class: "size"}, "Rows a page ", size), range,
-    make("nav", {class: "pages", "aria-label": "Pages of rows"}, pages.first, pages.back, pages.number, total, pages.forward, pages.last))
+  foot.append(make("label", {class: "size"}, say("Rows a page"), " ", size), range,
+    make("nav", {class: "pages", "aria-label": say("Pages of rows")}, pages.first, pages.back, pages.number, total, pages.forward, pages.last))
 
   function drawFoot() {
     const {view} = model
@@ -134,7 +137,7 @@ export function render({model}) {
     size.value = String(view.page_size)
     range.textContent = view.range
     if (grid.focused() !== pages.number) pages.number.value = view.page_text
-    total.textContent = view.last_page ? `of ${view.last_page.toLocaleString("en")}` : ""
+    total.textContent = view.last_page ? say("of {last}", {last: view.last_page}) : ""
     pages.first.disabled = pages.back.disabled = view.page === 1
     pages.forward.disabled = !view.has_next
     pages.last.disabled = !view.has_next
@@ -151,9 +154,10 @@ export function render({model}) {
     note.setAttribute("role", state === "error" ? "alert" : "status")
     note.append(make("strong", {}, message))
     if (hint) note.append(make("span", {}, hint))
-    if (state === "no-match") note.append(button("Clear filters", null, () => grid.send({type: "clear"}), {text: "Clear filters"}))
-    if (state === "error") note.append(button("Try again", null, () => grid.send({type: "again"}), {text: "Try again"}))
-    if (state === "empty" && model.view.add) note.append(make("a", {class: "button", href: model.view.add}, "Add the first row"))
+    const way = (text, type) => note.append(button(text, null, () => grid.send({type}), {text}))
+    if (state === "no-match") way(say("Clear filters"), "clear")
+    if (state === "error") way(say("Try again"), "again")
+    if (state === "empty" && model.view.add) note.append(make("a", {class: "button", href: model.view.add}, say("Add the first row")))
   }
 
   function draw() {
@@ -181,7 +185,7 @@ export function render({model}) {
       document.body.append(link)
       link.click()
       link.remove()
-      grid.say("The file is on its way")
+      grid.announce(say("The file is on its way"))
     }
   })
   const resized = new ResizeObserver(() => rows.freeze())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 import param
 from panel.custom import JSComponent
+
+from dj_panel.apps.assets import asset, script
 
 __all__ = ["Column", "GridRow", "GridView", "RowGrid"]
 
@@ -109,11 +110,8 @@ class RowGrid(JSComponent):
     deletes = param.Boolean(default=False, doc="Whether selected rows can be deleted.")
     keeps_restrictions = param.Boolean(default=True, doc="Whether a filter can be kept on every page.")
 
-    _esm = "\n".join(
-        Path(__file__).with_name(f"row_grid{part}.js").read_text(encoding="utf-8")
-        for part in ("_dom", "_head", "_body", "_popups", "")
-    )
-    _stylesheets: ClassVar[list[str]] = [Path(__file__).with_suffix(".css").read_text(encoding="utf-8")]
+    _esm = script(*(f"row_grid{part}.js" for part in ("_dom", "_head", "_body", "_popups", "")))
+    _stylesheets: ClassVar[list[str]] = [asset("row_grid.css")]
 
     def __init__(self, on_event: Callable[[Mapping[str, Any]], Any], **params: Any) -> None:
         sizing = {"sizing_mode": "stretch_width", "margin": 0}

@@ -30,9 +30,9 @@ function gridBody(grid) {
   function bodyRow(row, columns, indices, isQuiet) {
     const line = make("tr", {"data-id": row.id})
     if (isQuiet && known && !known.has(row.id)) line.className = "fresh"
-    const box = make("input", {type: "checkbox", tabindex: -1, "aria-label": `Select ${row.label}`})
-    const open = make("a", {href: row.href, tabindex: -1, "aria-label": `Open ${row.label}`}, icon("open"))
-    const more = button(`More about ${row.label}`, "menu", () => grid.openRow(row, more), {"aria-haspopup": "menu", tabindex: -1})
+    const box = make("input", {type: "checkbox", tabindex: -1, "aria-label": say("Select {row}", {row: row.label})})
+    const open = make("a", {href: row.href, tabindex: -1, "aria-label": say("Open {row}", {row: row.label})}, icon("open"))
+    const more = button(say("More about {row}", {row: row.label}), "menu", () => grid.openRow(row, more), {"aria-haspopup": "menu", tabindex: -1})
     line.append(make("td", {class: "frozen corner"}, make("div", {}, box, open, more)))
     columns.forEach((column, number) => line.append(bodyCell(column, row.cells[indices[number]])))
     return line
@@ -42,8 +42,8 @@ function gridBody(grid) {
     const cell = make("td", {"data-name": column.name, class: grid.head_.classes(column), tabindex: -1, role: "gridcell"})
     grid.setWidth(cell, column.name)
     if (kind === "null") {
-      cell.append(make("span", {class: "null", title: "No value"}, make("span", {"aria-hidden": "true"}, "∅"),
-        make("span", {class: "hidden"}, "no value")))
+      cell.append(make("span", {class: "null", title: say("No value")}, make("span", {"aria-hidden": "true"}, "∅"),
+        make("span", {class: "hidden"}, say("no value"))))
       return cell
     }
     if (kind === "problem") { cell.append(make("span", {class: "chip bad"}, text)); return cell }
@@ -140,7 +140,7 @@ function gridBody(grid) {
       },
     }
     if (event.key === "F10" && event.shiftKey) moves.F10 = menu
-    const edit = model.view.rows[index]?.actions?.find(({label}) => label === "Edit")
+    const edit = model.view.rows[index]?.actions?.find(({name}) => name === "edit")
     if (event.key === "e" && !control && edit) moves.e = () => open(line, edit.href)
     if (event.key === "a" && control) moves.a = () => selection.page(true)
     if (!moves[event.key]) return
@@ -183,7 +183,7 @@ function gridBody(grid) {
 function gridSelection(grid) {
   const {model, body} = grid
   let chosen = new Set(), anchor = 0, serial = 0, pause = 0
-  const all = make("input", {type: "checkbox", "aria-label": "Select the rows of this page"})
+  const all = make("input", {type: "checkbox", "aria-label": say("Select the rows of this page")})
   all.addEventListener("change", () => page(all.checked))
   const ids = () => model.view.rows.map(row => row.id)
 

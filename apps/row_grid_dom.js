@@ -24,20 +24,21 @@ const ICONS = {
 }
 
 // What can be asked of a column: [label, what is typed, where the cursor goes from the end].
-const EMPTINESS = [["is empty", "is empty"], ["is filled", "is filled"]]
-const ORDERED = [["is", "="], ["is not", "!="], ["more than", ">"], ["at least", ">="], ["less than", "<"],
-  ["at most", "<="], ["from … to …", ".."]]
+const EMPTINESS = [[say("is empty"), "is empty"], [say("is filled"), "is filled"]]
+const EQUALITY = [[say("is"), "="], [say("is not"), "!="]]
+const ORDERED = [...EQUALITY, [say("more than"), ">"], [say("at least"), ">="], [say("less than"), "<"],
+  [say("at most"), "<="], [say("from … to …"), ".."]]
 const OPERATORS = {
-  text: [["contains", ""], ["is", "="], ["begins with", "^"], ["does not contain", "!"], ["is not", "!="]],
-  json: [["contains", ""], ["does not contain", "!"]],
+  text: [[say("contains"), ""], [say("is"), "="], [say("begins with"), "^"], [say("does not contain"), "!"], [say("is not"), "!="]],
+  json: [[say("contains"), ""], [say("does not contain"), "!"]],
   number: ORDERED,
-  moment: [...ORDERED, ["today", "today"]],
-  time: [["is", "="], ["is not", "!="]],
-  uuid: [["begins with", ""], ["is", "="], ["is not", "!="]],
+  moment: [...ORDERED, [say("today"), "today"]],
+  time: EQUALITY,
+  uuid: [[say("begins with"), ""], ...EQUALITY],
   choice: [], "yes-no": [], presence: [],
 }
-const EXAMPLES = {text: "contains…", json: "contains…", number: "5  >5  5..9", moment: "2026-03  >2026",
-  time: "09:30:00", uuid: "first digits"}
+const EXAMPLES = {text: say("contains…"), json: say("contains…"), number: "5  >5  5..9", moment: "2026-03  >2026",
+  time: "09:30:00", uuid: say("first digits")}
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag)

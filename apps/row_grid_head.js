@@ -38,7 +38,7 @@ function gridHead(grid) {
   function headCell(column) {
     const cell = make("th", {scope: "col", "data-name": column.name, class: classes(column)})
     const sorts = make(column.sortable ? "button" : "span", {class: "title", type: column.sortable ? "button" : null})
-    if (column.key) sorts.append(icon("key"), make("span", {class: "hidden"}, "Key:"))
+    if (column.key) sorts.append(icon("key"), make("span", {class: "hidden"}, say("Key:")))
     sorts.append(make("span", {}, column.name))
     if (column.unit) sorts.append(make("span", {class: "unit"}, column.unit))
     cell.title = column.about
@@ -92,7 +92,7 @@ function gridHead(grid) {
 
   function filterCell(column) {
     const cell = make("td", {"data-name": column.name, class: classes(column)})
-    const label = `Filter ${column.name}`
+    const label = say("Filter {name}", {name: column.name})
     const message = make("p", {class: "wrong", id: `wrong-${column.name}`, role: "alert", hidden: true})
     const field = column.choices ? chooser(column, label) : writer(column, label)
     field.setAttribute("aria-describedby", message.id)
@@ -102,7 +102,7 @@ function gridHead(grid) {
       if (event.altKey) grid.openFilters(column, field)
       else grid.focusCell(0, column.name)
     })
-    const more = button(`Ways to filter ${column.name}`, "more", () => grid.openFilters(column, field), {"aria-haspopup": "menu"})
+    const more = button(say("Ways to filter {name}", {name: column.name}), "more", () => grid.openFilters(column, field), {"aria-haspopup": "menu"})
     more.tabIndex = -1
     cell.append(make("div", {class: column.choices ? "field chosen" : "field"}, field, more), message)
     grid.setWidth(cell, column.name)
@@ -110,7 +110,7 @@ function gridHead(grid) {
   }
 
   function chooser(column, label) {
-    const field = make("select", {"aria-label": label}, make("option", {value: ""}, "any"))
+    const field = make("select", {"aria-label": label}, make("option", {value: ""}, say("any")))
     for (const choice of column.choices) field.append(make("option", {value: choice}, choice))
     field.addEventListener("change", () => apply(column.name, field.value, false))
     return field

@@ -74,21 +74,21 @@ function gridPopups(grid) {
       }))
     }
     if (model.view.filters[column.name] && grid.keepsRestrictions) {
-      list.append(item("Keep on every page", "", () => { close(); send({type: "restrict", name: column.name}) }))
+      list.append(item(say("Keep on every page"), "", () => { close(); send({type: "restrict", name: column.name}) }))
     }
-    const values = make("div", {role: "group", "aria-label": "Values", class: "values"})
+    const values = make("div", {role: "group", "aria-label": say("Values"), class: "values"})
     if (column.filter !== "presence") {
       list.append(values)
-      note.textContent = "Counting the values…"
+      note.textContent = say("Counting the values…")
       send({type: "facets", name: column.name})
     }
-    open("filters", field.parentElement, make("div", {}, list, note), `Ways to filter ${column.name}`, {role: "menu", focus: field})
+    open("filters", field.parentElement, make("div", {}, list, note), say("Ways to filter {name}", {name: column.name}), {role: "menu", focus: field})
     list.querySelector("[role=menuitem]")?.focus()
     waiting.facets = found => {
       if (found.name !== column.name) return
       values.replaceChildren(...found.values.map(([text, n, filter]) => {
         const made = item(text, n, () => { close(); grid.head_.put(column, field, filter, true) })
-        if (text === "") made.firstChild.append(make("span", {class: "null"}, "∅ no value"))
+        if (text === "") made.firstChild.append(make("span", {class: "null"}, say("∅ no value")))
         if (filter === model.view.filters[column.name]) made.setAttribute("aria-current", "true")
         return made
       }))
@@ -100,22 +100,24 @@ function gridPopups(grid) {
   // ------------------------------------------------------------------ the menu of a row
   function openRow(row, anchor) {
     const inside = anchor.closest("tr").querySelector('td[tabindex="0"]') ?? anchor
-    const list = menuOf([linkItem("Open", "Enter", row.href)])
+    const list = menuOf([linkItem(say("Open"), "Enter", row.href)])
     for (const {label, href} of row.actions ?? []) list.append(linkItem(label, "", href))
-    if (grid.keepsRestrictions) list.append(item("Keep to this row on every page", "", () => { close(); send({type: "restrict", row: row.id}) }))
-    const parents = make("div", {role: "group", "aria-label": "Refers to"})
-    const children = make("div", {role: "group", "aria-label": "Referred to by"})
-    const note = make("p", {class: "about", role: "status"}, "Looking for what belongs to it…")
+    if (grid.keepsRestrictions) {
+      list.append(item(say("Keep to this row on every page"), "", () => { close(); send({type: "restrict", row: row.id}) }))
+    }
+    const parents = make("div", {role: "group", "aria-label": say("Refers to")})
+    const children = make("div", {role: "group", "aria-label": say("Referred to by")})
+    const note = make("p", {class: "about", role: "status"}, say("Looking for what belongs to it…"))
     list.append(parents, children)
-    open("row", anchor, make("div", {}, list, note), `Row ${row.label}`, {role: "menu", focus: inside})
+    open("row", anchor, make("div", {}, list, note), say("Row {row}", {row: row.label}), {role: "menu", focus: inside})
     list.querySelector("[role=menuitem]").focus()
     send({type: "relatives", row: row.id})
     waiting.relatives = found => {
       if (found.row !== row.id) return
       const heading = text => make("p", {"aria-hidden": "true", class: "group"}, text)
       const drawn = items => items.map(([label, count, href]) => linkItem(label, count, href))
-      if (found.parents.length) parents.replaceChildren(heading("Refers to"), ...drawn(found.parents))
-      if (found.children.length) children.replaceChildren(heading("Referred to by"), ...drawn(found.children))
+      if (found.parents.length) parents.replaceChildren(heading(say("Refers to")), ...drawn(found.parents))
+      if (found.children.length) children.replaceChildren(heading(say("Referred to by")), ...drawn(found.children))
       note.textContent = found.note
       put(anchor, false)
     }
@@ -134,8 +136,8 @@ function gridPopups(grid) {
         box.addEventListener("change", () => {
           grid.layout({hidden: box.checked ? hidden_().filter(name => name !== column.name) : [...hidden_(), column.name]})
         })
-        const width = make("input", {type: "text", inputmode: "numeric", size: 4, placeholder: "auto", "aria-label": `Width of ${column.name} in pixels`,
-          value: model.view.widths[column.name] ?? ""})
+        const width = make("input", {type: "text", inputmode: "numeric", size: 4, placeholder: say("auto"),
+          "aria-label": say("Width of {name} in pixels", {name: column.name}), value: model.view.widths[column.name] ?? ""})
         width.addEventListener("change", () => {
           const {[column.name]: _, ...widths} = model.view.widths
           const wanted = Number.parseInt(width.value, 10)
@@ -144,16 +146,17 @@ function gridPopups(grid) {
           grid.layout({widths})
         })
         line.append(make("label", {}, box, make("span", {}, column.name), make("small", {}, column.about)), width)
-        const moves = column.key ? [] : [["Earlier", "upper", -1], ["Later", "lower", 1]]
-        for (const [word, picture, step] of moves) {
-          const move = button(`${word}: ${column.name}`, picture, () => {
+        const moves = column.key ? [] : [[say("Earlier: {name}", {name: column.name}), "upper", -1],
+          [say("Later: {name}", {name: column.name}), "lower", 1]]
+        for (const [label, picture, step] of moves) {
+          const move = button(label, picture, () => {
             const names = grid.ordered().filter(other => !other.key).map(other => other.name)
             const at = names.indexOf(column.name)
             if (!names[at + step]) return
             names.splice(at + step, 0, ...names.splice(at, 1))
             grid.layout({order: names})
             draw()
-            list.querySelector(`button[aria-label="${CSS.escape(`${word}: ${column.name}`)}"]`)?.focus()
+            list.querySelector(`button[aria-label="${CSS.escape(label)}"]`)?.focus()
           })
           line.append(move)
         }
@@ -162,16 +165,18 @@ function gridPopups(grid) {
     }
     const hidden_ = () => model.view.hidden
     draw()
-    const all = button("As defined", null, () => { grid.layout({hidden: [], order: [], widths: {}}); draw() }, {text: "As defined"})
-    const about = make("p", {class: "about"}, "Columns of the key come first and stand still. This browser remembers the choice.")
-    open("columns", anchor, make("div", {}, list, make("div", {class: "choices-foot"}, all, about)), "Columns", {end: true})
+    const all = button(say("As defined"), null, () => { grid.layout({hidden: [], order: [], widths: {}}); draw() }, {text: say("As defined")})
+    const about = make("p", {class: "about"}, say("Columns of the key come first and stand still. This browser remembers the choice."))
+    open("columns", anchor, make("div", {}, list, make("div", {class: "choices-foot"}, all, about)), say("Columns"), {end: true})
     list.querySelector("input:not(:disabled)")?.focus()
   }
 
   // ------------------------------------------------------------------ exports
   function openExport(anchor, isSelection) {
-    const which = isSelection ? `${grid.selection.size.toLocaleString("en")} selected` : `${model.view.count} row${model.view.count === "1" ? "" : "s"}`
-    const formats = make("fieldset", {}, make("legend", {}, `Export ${which}`))
+    const {count} = model.view // as text, which may be "more than …"
+    const what = isSelection ? say("Export {n} selected", {n: grid.selection.size})
+      : sayMany("Export {n} row", "Export {n} rows", count === "1" ? 1 : 2, {n: count})
+    const formats = make("fieldset", {}, make("legend", {}, what))
     let chosen = "csv"
     for (const {id, label, about, missing} of model.formats) {
       const radio = make("input", {type: "radio", name: "format", value: id, checked: id === chosen, disabled: Boolean(missing)})
@@ -183,17 +188,17 @@ function gridPopups(grid) {
     const size = make("small", {role: "status"}, "")
     const parts = [formats]
     if (model.has_values) {
-      parts.push(make("label", {class: "choice"}, values, make("span", {}, "With arrays and other values kept in the rows"), size))
+      parts.push(make("label", {class: "choice"}, values, make("span", {}, say("With arrays and other values kept in the rows")), size))
       send({type: "sizes", selected: isSelection})
     }
     const labels = make("input", {type: "checkbox"})
-    if (model.has_labels) parts.push(make("label", {class: "choice"}, labels, make("span", {}, "With what the parents are called"),
-      make("small", {}, "a column beside each key")))
-    const go = button("Export", "download", () => {
+    if (model.has_labels) parts.push(make("label", {class: "choice"}, labels, make("span", {}, say("With what the parents are called")),
+      make("small", {}, say("a column beside each key"))))
+    const go = button(say("Export"), "download", () => {
       close()
       send({type: "export", format: chosen, values: values.checked && !values.disabled, labels: labels.checked, selected: isSelection})
-    }, {text: "Export"})
-    open("export", anchor, make("div", {class: "form"}, ...parts, go), "Export", {end: true})
+    }, {text: say("Export")})
+    open("export", anchor, make("div", {class: "form"}, ...parts, go), say("Export"), {end: true})
     waiting.sizes = found => { size.textContent = found.text }
     formats.querySelector("input").focus()
   }
@@ -202,42 +207,44 @@ function gridPopups(grid) {
   function openViews(anchor) {
     if (isOpen("views")) return close()
     const list = make("div", {class: "views"})
-    const about = make("p", {class: "about", role: "status"}, "Looking for views…")
-    const name = make("input", {type: "text", maxlength: 60, "aria-label": "Name of the view", placeholder: "Name of this view"})
+    const about = make("p", {class: "about", role: "status"}, say("Looking for views…"))
+    const name = make("input", {type: "text", maxlength: 60, "aria-label": say("Name of the view"), placeholder: say("Name of this view")})
     const shares = make("input", {type: "checkbox"})
-    const keep = button("Save", null, () => {
+    const keep = button(say("Save"), null, () => {
       const text = name.value.trim()
-      if (!text) { about.textContent = "Give the view a name first."; name.focus(); return }
+      if (!text) { about.textContent = say("Give the view a name first."); name.focus(); return }
       if (shares.checked) send({type: "view", action: "save", name: text})
-      else { grid.views.save(text); draw({shared: shared ?? [], note: `Saved “${text}” in this browser.`}) }
+      else { grid.views.save(text); draw({shared: shared ?? [], note: say("Saved “{name}” in this browser.", {name: text})}) }
       name.value = ""
-    }, {text: "Save"})
+    }, {text: say("Save")})
     name.addEventListener("keydown", event => { if (event.key === "Enter") keep.click() })
     let shared = null
     const line = (text, href, hint, rename, remove) => {
       const made = make("div", {class: "line"}, make("a", {href}, text), make("small", {}, hint))
-      if (rename) made.append(button(`Rename ${text}`, null, () => renamed(made, text, rename), {text: "Rename", "aria-label": `Rename ${text}`}))
-      if (remove) made.append(button(`Delete ${text}`, "remove", remove))
+      const label = say("Rename {name}", {name: text})
+      if (rename) made.append(button(label, null, () => renamed(made, text, rename), {text: say("Rename"), "aria-label": label}))
+      if (remove) made.append(button(say("Delete {name}", {name: text}), "remove", remove))
       return made
     }
     function renamed(place, text, rename) {
-      const field = make("input", {type: "text", maxlength: 60, value: text, "aria-label": `New name of ${text}`})
+      const field = make("input", {type: "text", maxlength: 60, value: text, "aria-label": say("New name of {name}", {name: text})})
       const done = () => { if (field.value.trim()) rename(field.value.trim()) }
       field.addEventListener("keydown", event => { if (event.key === "Enter") done() })
-      place.replaceChildren(field, button("Rename", null, done, {text: "Rename"}))
+      place.replaceChildren(field, button(say("Rename"), null, done, {text: say("Rename")}))
       field.focus()
     }
     function draw(found) {
       shared = found.shared
-      const mine = Object.entries(grid.views.all()).map(([text, href]) => line(text, href, "only in this browser",
-        to => { grid.views.rename(text, to); draw({shared, note: ""}) }, () => { grid.views.remove(text); draw({shared, note: `Deleted “${text}”.`}) }))
-      const others = shared.map(({name: text, href, user, own}) => line(text, href, own ? "shared by you" : `shared by ${user}`,
+      const mine = Object.entries(grid.views.all()).map(([text, href]) => line(text, href, say("only in this browser"),
+        to => { grid.views.rename(text, to); draw({shared, note: ""}) },
+        () => { grid.views.remove(text); draw({shared, note: say("Deleted “{name}”.", {name: text})}) }))
+      const others = shared.map(({name: text, href, user, own}) => line(text, href, own ? say("shared by you") : say("shared by {user}", {user}),
         own && (to => send({type: "view", action: "rename", name: text, to})), own && (() => send({type: "view", action: "delete", name: text}))))
       list.replaceChildren(...mine, ...others)
-      about.textContent = found.note || (mine.length + others.length ? "" : "No view of this table is saved yet.")
+      about.textContent = found.note || (mine.length + others.length ? "" : say("No view of this table is saved yet."))
     }
-    const form = make("div", {class: "line"}, name, make("label", {}, shares, " shared with everybody"), keep)
-    open("views", anchor, make("div", {class: "form"}, list, about, form), "Views", {end: true})
+    const form = make("div", {class: "line"}, name, make("label", {}, shares, " ", say("shared with everybody")), keep)
+    open("views", anchor, make("div", {class: "form"}, list, about, form), say("Views"), {end: true})
     waiting.views = draw
     send({type: "view", action: "list"})
     name.focus()

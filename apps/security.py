@@ -13,7 +13,9 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.routing import Matcher, Rule
 from tornado.web import OutputTransform, RequestHandler
 
+from dj_panel.apps import language
 from dj_panel.apps.theme import css_variables
+from dj_panel.core.words import marked, say
 
 SESSION_ARGUMENTS = ("bokeh-session-id", "bokeh-token")
 SESSION_HEADER = "Bokeh-Session-Id"
@@ -59,6 +61,10 @@ class SecureAnswer(OutputTransform):
 
     def __init__(self, request: HTTPServerRequest) -> None:
         self._wants_page = "text/html" in request.headers.get("Accept", "")
+        chosen = request.cookies.get(language.COOKIE)
+        self._language = language.choose(
+            chosen.value if chosen is not None else None, request.headers.get("Accept-Language", "")
+        )
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
@@ -71,7 +77,7 @@ class SecureAnswer(OutputTransform):
         headers.pop("Server", None)
         if finishing and headers.get("Content-Type", "").startswith("text/html"):
             if status_code >= HTTPStatus.BAD_REQUEST:
-                chunk = error_page(status_code).encode() if self._wants_page else b""
+                chunk = error_page(status_code, self._language).encode() if self._wants_page else b""
             chunk = re.sub(rb"<script(?=[\s>])", b'<script nonce="%b"' % nonce.encode(), chunk)
             headers["Content-Length"] = str(len(chunk))
         return status_code, headers, chunk
@@ -109,13 +115,13 @@ def refusal_rules() -> list[Rule]:
     return [Rule(ChosenSession(), Refusal)]
 
 
-def error_page(status_code: int) -> str:
-    """Return the page for an HTTP error: what it is, in plain words, and the way back."""
-    title, text = _ERRORS.get(
-        status_code, ("This did not work", "The server could not answer. The reason is in its log.")
-    )
+def error_page(status_code: int, code: str = language.DEFAULT) -> str:
+    """Return the page for an HTTP error in a language: what it is, in plain words, and the way back."""
+    with language.speaking(code):
+        title, text = map(say, _ERRORS.get(status_code, _OTHER_ERROR))
+        way_back = say("Go to Home")
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
+<html lang="{code}"><head><meta charset="utf-8"><title>{escape(title)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{css_variables()}
 @media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark }} }}
@@ -126,17 +132,24 @@ h1 {{ margin: 0; color: var(--dj-text); font-size: var(--dj-size-xl); font-weigh
 p {{ margin: 0; max-width: 48ch }}
 a {{ margin-top: 12px; padding: 7px 14px; border: 1px solid var(--dj-border-strong);
   border-radius: var(--dj-radius-m); color: var(--dj-accent); text-decoration: none }}
-</style></head><body><h1>{escape(title)}</h1><p>{escape(text)}</p><a href="/">Go to Home</a></body></html>"""
+</style></head><body><h1>{escape(title)}</h1><p>{escape(text)}</p><a href="/">{escape(way_back)}</a></body></html>"""
 
 
+_OTHER_ERROR = (
+    marked("This did not work"),
+    marked("The server could not answer. The reason is in its log."),
+)
 _ERRORS: Mapping[int, tuple[str, str]] = {
     HTTPStatus.FORBIDDEN: (
-        "This address is not allowed",
-        "It asks for a window that belongs to somebody else, or for a page you may not see.",
+        marked("This address is not allowed"),
+        marked("It asks for a window that belongs to somebody else, or for a page you may not see."),
     ),
-    HTTPStatus.NOT_FOUND: ("There is no such page", "The address leads nowhere on this site."),
+    HTTPStatus.NOT_FOUND: (
+        marked("There is no such page"),
+        marked("The address leads nowhere on this site."),
+    ),
     HTTPStatus.INTERNAL_SERVER_ERROR: (
-        "Something went wrong",
-        "The server could not make this page. The reason is in its log; loading it again may help.",
+        marked("Something went wrong"),
+        marked("The server could not make this page. The reason is in its log; loading it again may help."),
     ),
 }

@@ -12,7 +12,7 @@ window.djPanelShell = (() => {
       return localStorage.getItem(key)
     } catch { return null }          // storage may be forbidden; then nothing is remembered
   }
-  const say = (text) => { $("polite").textContent = text }
+  const announce = (text) => { $("polite").textContent = text }
 
   let port = null                    // {send(data)}: to Python
   let asked = 0                      // number of the latest navigation of this window
@@ -73,7 +73,7 @@ window.djPanelShell = (() => {
       const key = name.slice(2), text = rest.join("=")
       const label = `${key.split("@")[0]} ${/^[=<>!^]/.test(text) ? text.replace(/^(!=|<=|>=|[=<>!^])/, "$1 ") : `: ${text}`}`
       const button = make("button", {type: "button", className: "icon-button"}, svg('<path d="M4 4l8 8M12 4l-8 8"/>'))
-      button.setAttribute("aria-label", `Remove ${label}`)
+      button.setAttribute("aria-label", say("Remove {restriction}", {restriction: label}))
       button.onclick = () => {
         carried = carried.filter((other) => other !== pair)
         history.pushState(ARRIVED, "", withParameters(here(), parameters(here()).filter((other) => other !== pair)))
@@ -118,7 +118,7 @@ window.djPanelShell = (() => {
       $("main").setAttribute("aria-busy", "false")
       if (moved) $("main").scrollTop = 0
       if (moved && !first && focus) $("heading").focus({preventScroll: true})
-      if (!first && moved && !focus) say(title)
+      if (!first && moved && !focus) announce(title)
     }))
   }
 
@@ -169,7 +169,7 @@ window.djPanelShell = (() => {
 
   function notify({message, severity, link, action}) {
     const close = make("button", {type: "button", className: "icon-button"}, svg('<path d="M4 4l8 8M12 4l-8 8"/>'))
-    close.setAttribute("aria-label", "Dismiss")
+    close.setAttribute("aria-label", say("Dismiss"))
     const text = make("div", {}, message)
     const notice = make("div", {className: "notice"}, svg(ICONS[severity]), text, close)
     notice.dataset.severity = severity
@@ -199,7 +199,7 @@ window.djPanelShell = (() => {
   let hideBanner = 0
 
   function show(state) {
-    const label = {connecting: "Connecting", online: "Connected", lost: "Not connected"}[state]
+    const label = {connecting: say("Connecting"), online: say("Connected"), lost: say("Not connected")}[state]
     $("status").dataset.state = state
     $("status").lastElementChild.textContent = $("status").title = label
   }
@@ -226,8 +226,9 @@ window.djPanelShell = (() => {
     show("lost")
     for (let tries = 0; isLost; tries++) {
       banner("lost", navigator.onLine === false
-        ? "This device is offline. Nothing is saved until it is connected again."
-        : "The connection to the server is lost. Trying again; nothing is saved until it is back.", "Try now", () => hurry())
+        ? say("This device is offline. Nothing is saved until it is connected again.")
+        : say("The connection to the server is lost. Trying again; nothing is saved until it is back."),
+      say("Try now"), () => hurry())
       let known = null
       try {
         known = (await (await fetch(`window/${windowId}`, {cache: "no-store"})).json()).known
@@ -239,20 +240,20 @@ window.djPanelShell = (() => {
   }
   function startAnew() {
     if (!isTyping()) return location.reload()
-    banner("lost", "The server is back, but this page must be loaded again. Copy what you have not saved.",
-      "Load again", () => location.reload())
+    banner("lost", say("The server is back, but this page must be loaded again. Copy what you have not saved."),
+      say("Load again"), () => location.reload())
   }
   function back() {
     isLost = false
     hurry()
     show("online")
-    banner("back", "Connected again.")
+    banner("back", say("Connected again."))
     hideBanner = setTimeout(() => { $("banner").hidden = true }, 4000)
   }
   function cannotStart() {
     if ($("status").dataset.state !== "connecting") return
     show("lost")
-    banner("lost", "The page could not connect to the server.", "Load again", () => location.reload())
+    banner("lost", say("The page could not connect to the server."), say("Load again"), () => location.reload())
   }
 
   // ---- colours
@@ -285,7 +286,7 @@ window.djPanelShell = (() => {
   function matches(text) {
     const wanted = text.trim().toLowerCase()
     const entries = [
-      ...links.map((a) => ({name: a.textContent.trim(), hint: "Page", hash: a.getAttribute("href")})),
+      ...links.map((a) => ({name: a.textContent.trim(), hint: say("Page"), hash: a.getAttribute("href")})),
       ...(tables ?? []).map((name) => ({
         name: name.slice(name.indexOf(".") + 1), hint: name.slice(0, Math.max(name.indexOf("."), 0)), full: name,
         hash: `#/table/${encodeURIComponent(name)}`,
@@ -360,6 +361,10 @@ window.djPanelShell = (() => {
   addEventListener("online", () => hurry())
   document.addEventListener("visibilitychange", () => { if (!document.hidden) hurry() })
   addEventListener("pagehide", (event) => { if (!event.persisted) send({type: "leave"}) })
+  $("language")?.addEventListener("change", ({target}) => {
+    document.cookie = `${target.dataset.cookie}=${target.value}; SameSite=Lax; Path=/; Max-Age=31536000`
+    location.reload() // drafts are kept by the browser
+  })
   $("theme").onclick = () => setDark(document.documentElement.dataset.theme !== "dark", true)
   $("menu").onclick = () => (body.classList.contains("drawer-open") ? closeDrawer() : openDrawer())
   $("backdrop").onclick = closeDrawer

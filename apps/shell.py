@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, ClassVar
 
 import param
@@ -17,13 +16,9 @@ from jinja2 import Environment, FunctionLoader, Template
 from markupsafe import Markup
 from panel.custom import JSComponent
 
-from dj_panel.apps import theme
-
-_FOLDER = files("dj_panel.apps")
-
-
-def _asset(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+from dj_panel.apps import language, theme
+from dj_panel.apps.assets import asset, script
+from dj_panel.core.words import marked, say
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class NavigationEntry:
     page
         The page it leads to.
     label
-        What it says.
+        What it says, in English.
     icon
         SVG paths on a 16 x 16 grid.
     also
@@ -54,31 +49,31 @@ class NavigationEntry:
 
 
 NAVIGATION: tuple[NavigationEntry, ...] = (
-    NavigationEntry("home", "Home", '<path d="M2.5 7.4L8 2.8l5.5 4.6v5.8H9.9V9.4H6.1v3.8H2.5z"/>'),
+    NavigationEntry("home", marked("Home"), '<path d="M2.5 7.4L8 2.8l5.5 4.6v5.8H9.9V9.4H6.1v3.8H2.5z"/>'),
     NavigationEntry(
         "diagram",
-        "Diagram",
+        marked("Diagram"),
         '<rect x="5.5" y="2" width="5" height="3.4" rx="0.9"/>'
         '<rect x="1.8" y="10.6" width="5" height="3.4" rx="0.9"/>'
         '<rect x="9.2" y="10.6" width="5" height="3.4" rx="0.9"/><path d="M8 5.4V8M4.3 10.6V8h7.4v2.6"/>',
     ),
     NavigationEntry(
         "tables",
-        "Tables",
+        marked("Tables"),
         '<rect x="2.2" y="2.8" width="11.6" height="10.4" rx="1.2"/>'
         '<path d="M2.2 6.3h11.6M2.2 9.8h11.6M6.4 6.3v6.9"/>',
         ("table", "record", "object", "edit", "delete"),
     ),
     NavigationEntry(
         "enter",
-        "Enter",
+        marked("Enter"),
         '<path d="M13.2 8.8v3.4a1 1 0 0 1-1 1H3.8a1 1 0 0 1-1-1V3.8a1 1 0 0 1 1-1h3.4"/>'
         '<path d="M11.6 2.5l1.9 1.9-5.3 5.3-2.4.5.5-2.4z"/>',
         ("import",),
     ),
     NavigationEntry(
         "populate",
-        "Populate",
+        marked("Populate"),
         '<circle cx="8" cy="8" r="5.8"/><path d="M6.6 5.5v5l4-2.5z" fill="currentColor"/>',
     ),
 )
@@ -98,13 +93,13 @@ _FAVICON = (
 )
 
 # Bokeh's own parts of the page are HTML already; every text of ours goes through ``| e`` in the template.
-_TEMPLATES = Environment(
-    loader=FunctionLoader(_asset), autoescape=False, trim_blocks=True, lstrip_blocks=True
-)
+_TEMPLATES = Environment(loader=FunctionLoader(asset), autoescape=False, trim_blocks=True, lstrip_blocks=True)
 TEMPLATE: Template = _TEMPLATES.get_template("shell.html")
 
 
-def template_variables(title: str, user: str, pages: Sequence[str]) -> dict[str, Any]:
+def template_variables(
+    title: str, user: str, pages: Sequence[str], code: str = language.DEFAULT
+) -> dict[str, Any]:
     """Return what ``shell.html`` needs beside Bokeh's own variables.
 
     Parameters
@@ -115,15 +110,22 @@ def template_variables(title: str, user: str, pages: Sequence[str]) -> dict[str,
         Name of the visitor; escaped by the template.
     pages
         Pages that the site has: only those appear in the navigation.
+    code
+        The visitor's language.
     """
     return {
+        "language": code,
+        "languages": language.languages(),
+        "language_cookie": language.COOKIE,
+        "words": language.in_scripts(code),
+        "say": say,
         "site_title": title,
         "user": user,
         "navigation": [
             {
                 "page": entry.page,
                 "href": entry.href,
-                "label": entry.label,
+                "label": say(entry.label),
                 "icon": Markup(entry.icon),
                 "also": " ".join(entry.also),
             }
@@ -133,8 +135,8 @@ def template_variables(title: str, user: str, pages: Sequence[str]) -> dict[str,
         "mark": Markup(_MARK),
         "favicon": _FAVICON,
         "theme_css": theme.css_variables(),
-        "shell_css": _asset("shell.css"),
-        "shell_js": _asset("shell.js"),
+        "shell_css": asset("shell.css"),
+        "shell_js": script("shell.js"),
     }
 
 
@@ -145,7 +147,7 @@ class Bridge(JSComponent):
     ``type``.
     """
 
-    _esm = _asset("bridge.js")
+    _esm = script("bridge.js")
 
     receive = param.Callable(doc="Called with each message from the browser.")
     window_id = param.String(doc="By which a window asks whether the server still knows it.")

@@ -20,7 +20,7 @@ from panel_material_ui.template.base import Page as MaterialPage
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
-from dj_panel.apps import security, shell
+from dj_panel.apps import language, security, shell
 from dj_panel.apps.downloads import DownloadHandler
 from dj_panel.apps.frame import Frame
 from dj_panel.apps.page import Page
@@ -92,7 +92,12 @@ class Site:
         self.frames[frame.window_id] = frame
         document.on_session_destroyed(lambda _context: self._close_window(frame))
         _drop_unless_opened(document.session_context)
-        document.template_variables.update(shell.template_variables(self.title, self.user, list(self.pages)))
+        chosen = pn.state.cookies.get(language.COOKIE)
+        code = language.choose(chosen, str(pn.state.headers.get("Accept-Language", "")))
+        language.remember(document, code)
+        document.template_variables.update(
+            shell.template_variables(self.title, self.user, list(self.pages), code)
+        )
         frame.bridge.server_doc(document, title=self.title, location=False)
         return frame.view
 

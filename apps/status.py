@@ -12,6 +12,7 @@ from dj_panel.apps.routes import Route
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.watching import Snapshot, TableStatus
 from dj_panel.apps.services.working import ErrorGroup
+from dj_panel.core.words import grouped, marked, say, say_many
 
 __all__ = [
     "HomePage",
@@ -32,7 +33,7 @@ _N_CAUSES = 8
 class HomePage(LivePage):
     """Every table in the order of the pipeline, and above them what needs attention."""
 
-    title = "Home"
+    title = marked("Home")
 
     async def load(self) -> Viewable:
         """Read the status and build the page."""
@@ -94,9 +95,14 @@ class HomePage(LivePage):
         number = await self.visit.services.working.release_orphans(table)
         self._orphans[table] = 0
         self.visit.notify(
-            f"{_jobs(number)} of {table} went back into the queue.",
+            say_many(
+                "{n} job of {table} went back into the queue.",
+                "{n} jobs of {table} went back into the queue.",
+                number,
+                table=table,
+            ),
             "success",
-            link=("Populate", populate_route(table)),
+            link=(say("Populate"), populate_route(table)),
         )
         self.soon(self.guard(self.show))
 
@@ -135,15 +141,19 @@ def home_html(
 
 def live_line(snapshot: Snapshot) -> str:
     """Return the line that says of when the figures are, and whether they can still be read."""
+    time = "<span data-clock></span>"
     if snapshot.problem:
+        problem = escape(snapshot.problem_text)
+        words = say(
+            "The status cannot be read: {problem} What is shown is of {time}.", problem=problem, time=time
+        )
         return (
             f'<div class="notice-box dj-state-error" data-key="problem" role="alert">{icon("error")}<div>'
-            f"The status cannot be read: {escape(snapshot.problem)} What is shown is of "
-            "<span data-clock></span>.</div></div>"
+            f"{words}</div></div>"
         )
     return (
-        '<p class="tiny muted asof" data-key="asof">Live · as of <span data-clock></span>'
-        ' <span class="hidden">on the server’s clock</span></p>'
+        f'<p class="tiny muted asof" data-key="asof">{say("Live · as of {time}", time=time)}'
+        f' <span class="hidden">{escape(say("on the server’s clock"))}</span></p>'
     )
 
 
@@ -154,10 +164,25 @@ def _figures_html(masters: Sequence[TableInfo], shown: Mapping[str, TableStatus]
     ready, ignored = sum(s.n_ready for s in computed), sum(s.ignored for s in computed)
     share = f"{int(100 * done / keys)} %" if keys else "–"
     figures = [
-        ("done", share, "computed", f"{done:,} of {keys:,} keys"),
-        ("running", f"{running:,}", "running", "keys being computed" if running else "nobody computes now"),
-        ("pending", f"{ready:,}", "to compute", f"{ignored:,} more ignored" if ignored else "keys are ready"),
-        ("error", f"{failed:,}", "failed", "jobs, see below" if failed else "no job has failed"),
+        ("done", share, say("computed"), say("{done} of {total} keys", done=done, total=keys)),
+        (
+            "running",
+            grouped(running),
+            say("running"),
+            say("keys being computed") if running else say("nobody computes now"),
+        ),
+        (
+            "pending",
+            grouped(ready),
+            say("to compute"),
+            say("{n} more ignored", n=ignored) if ignored else say("keys are ready"),
+        ),
+        (
+            "error",
+            grouped(failed),
+            say("failed"),
+            say("jobs, see below") if failed else say("no job has failed"),
+        ),
     ]
     boxes = "".join(
         f'<li class="card figure dj-state-{state}{"" if number not in ("0", "–") else " none"}">'
@@ -165,7 +190,7 @@ def _figures_html(masters: Sequence[TableInfo], shown: Mapping[str, TableStatus]
         f'<span class="what">{escape(label)}</span><span class="tiny muted">{escape(more)}</span></li>'
         for state, number, label, more in figures
     )
-    return f'<ul class="figures" data-key="figures" aria-label="Summary">{boxes}</ul>'
+    return f'<ul class="figures" data-key="figures" aria-label="{escape(say("Summary"))}">{boxes}</ul>'
 
 
 def _attention_html(
@@ -183,7 +208,8 @@ def _attention_html(
     failures.sort(key=lambda pair: -pair[1].n_jobs)
     items += [_cause_html(table, group) for table, group in failures[:_N_CAUSES]]
     if len(failures) > _N_CAUSES:
-        items.append(f'<li data-key="more" class="muted">and {len(failures) - _N_CAUSES} more causes</li>')
+        more = say_many("and {n} more cause", "and {n} more causes", len(failures) - _N_CAUSES)
+        items.append(f'<li data-key="more" class="muted">{escape(more)}</li>')
     items += [_orphans_html(table, orphans[table.name]) for table in masters if orphans.get(table.name)]
     items += [
         _ready_html(table, shown[table.name])
@@ -193,11 +219,12 @@ def _attention_html(
     body = (
         f'<ul class="attention list">{"".join(items)}</ul>'
         if items
-        else f'<p class="fine">{state_chip("done", "All is well")} Nothing has failed, and nothing waits.</p>'
+        else f'<p class="fine">{state_chip("done", say("All is well"))} '
+        f"{escape(say('Nothing has failed, and nothing waits.'))}</p>"
     )
     return (
         '<section class="card" data-key="attention" aria-labelledby="attention">'
-        f'<header><h2 id="attention">Needs attention</h2></header>{body}</section>'
+        f'<header><h2 id="attention">{escape(say("Needs attention"))}</h2></header>{body}</section>'
     )
 
 
@@ -205,8 +232,9 @@ def trouble_html(table: TableInfo, status: TableStatus, key: str) -> str:
     """Return the entry of a table of which nobody can say how far it is."""
     return (
         f'<li class="dj-state-error" data-key="{escape(key)}-{escape(table.name)}">{icon("error")}<div>'
-        f"<b>{link(table.class_name, table_route(table.name))}</b> How far it is cannot be told. "
-        f'<span class="muted break">{escape(status.problem)}</span></div></li>'
+        f"<b>{link(table.class_name, table_route(table.name))}</b> "
+        f"{escape(say('How far it is cannot be told.'))} "
+        f'<span class="muted break">{escape(status.problem_text)}</span></div></li>'
     )
 
 
@@ -214,32 +242,36 @@ def _cause_html(table: TableInfo, group: ErrorGroup) -> str:
     return (
         f'<li class="dj-state-error" data-key="cause-{escape(table.name)}-{escape(group.message[:80])}">'
         f"{icon('error')}<div><b>{link(table.class_name, populate_route(table.name))}</b> "
-        f'{_jobs(group.n_jobs)} failed<div class="message break">{escape(_shortened(group.message))}</div>'
-        "</div>"
-        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Look into '
-        f'{escape(table.class_name)}">'
-        "Look into it</a></li>"
+        f"{escape(say_many('{n} job failed', '{n} jobs failed', group.n_jobs))}"
+        f'<div class="message break">{escape(_shortened(group.message))}</div></div>'
+        f'<a class="btn" href="{href(populate_route(table.name))}" '
+        f'aria-label="{escape(say("Look into {table}", table=table.class_name))}">'
+        f"{escape(say('Look into it'))}</a></li>"
     )
 
 
 def _orphans_html(table: TableInfo, number: int) -> str:
-    who = "a worker that is" if number == 1 else "workers that are"
+    words = say_many(
+        "{n} job is still reserved by a worker that is gone.",
+        "{n} jobs are still reserved by workers that are gone.",
+        number,
+    )
+    label = say("Release the jobs of {table}", table=table.class_name)
     return (
         f'<li class="dj-state-blocked" data-key="orphans-{escape(table.name)}">{icon("blocked")}<div>'
-        f"<b>{link(table.class_name, populate_route(table.name))}</b> {_jobs(number)} "
-        f"{'is' if number == 1 else 'are'} still reserved by {who} gone.</div>"
-        f"{button('Release', 'release', table.name, label=f'Release the jobs of {table.class_name}')}</li>"
+        f"<b>{link(table.class_name, populate_route(table.name))}</b> {escape(words)}</div>"
+        f"{button(say('Release'), 'release', table.name, label=label)}</li>"
     )
 
 
 def _ready_html(table: TableInfo, status: TableStatus) -> str:
-    keys = "1 key is" if status.n_ready == 1 else f"{status.n_ready:,} keys are"
+    words = say_many("{n} key is ready to be computed", "{n} keys are ready to be computed", status.n_ready)
     return (
         f'<li class="dj-state-pending" data-key="ready-{escape(table.name)}">{icon("pending")}<div>'
-        f"<b>{link(table.class_name, populate_route(table.name))}</b> {keys} ready to be computed</div>"
-        f'<a class="btn" href="{href(populate_route(table.name))}" aria-label="Populate '
-        f'{escape(table.class_name)}">'
-        "Populate</a></li>"
+        f"<b>{link(table.class_name, populate_route(table.name))}</b> {escape(words)}</div>"
+        f'<a class="btn" href="{href(populate_route(table.name))}" '
+        f'aria-label="{escape(say("Populate {table}", table=table.class_name))}">'
+        f"{escape(say('Populate'))}</a></li>"
     )
 
 
@@ -249,12 +281,11 @@ def _first_steps_html(masters: Sequence[TableInfo], shown: Mapping[str, TableSta
     if not entered or any(shown[table.name].n_rows for table in entered):
         return ""
     first = next((table for table in entered if not _needs_rows(table, shown)), entered[0])
+    words = say("Nothing has been entered yet. {table} is a good place to begin.", table=first.class_name)
     return (
-        f'<div class="notice-box dj-state-running" data-key="first">{icon("manual")}<div>Nothing has been '
-        "entered "
-        f"yet. {escape(first.class_name)} is a good place to begin.</div>"
+        f'<div class="notice-box dj-state-running" data-key="first">{icon("manual")}<div>{escape(words)}</div>'
         f'<a class="btn primary" href="{href(Route("enter", (first.name,)))}">'
-        f"Enter the first {escape(first.class_name)}</a></div>"
+        f"{escape(say('Enter the first {table}', table=first.class_name))}</a></div>"
     )
 
 
@@ -274,11 +305,13 @@ def _schema_html(
     return (
         f'<section class="card" data-key="{heading}" aria-labelledby="{heading}"><header>'
         f'<h2 id="{heading}">{escape(schema)}</h2>'
-        f'<span class="tiny muted">{len(group)} {"table" if len(group) == 1 else "tables"}</span></header>'
-        '<table class="tables fold"><thead><tr><th scope="col">Table</th><th scope="col" '
-        'class="number">Rows</th>'
-        '<th scope="col" class="wide">Computed</th><th scope="col">State</th>'
-        f'<th scope="col"><span class="hidden">Action</span></th></tr></thead><tbody>{rows}</tbody>'
+        f'<span class="tiny muted">{escape(say_many("{n} table", "{n} tables", len(group)))}</span></header>'
+        f'<table class="tables fold"><thead><tr><th scope="col">{escape(say("Table"))}</th>'
+        f'<th scope="col" class="number">{escape(say("Rows"))}</th>'
+        f'<th scope="col" class="wide">{escape(say("Computed"))}</th>'
+        f'<th scope="col">{escape(say("State"))}</th>'
+        f'<th scope="col"><span class="hidden">{escape(say("Action"))}</span></th></tr></thead>'
+        f"<tbody>{rows}</tbody>"
         "</table></section>"
     )
 
@@ -293,9 +326,11 @@ def _row_html(table: TableInfo, parts: Mapping[str, TableInfo], shown: Mapping[s
     below = f'<div class="tiny muted parts">{" · ".join(inner)}</div>' if inner else ""
     action = ""
     if table.tier in COMPUTED_TIERS:
-        action = _action_link("Populate", populate_route(table.name), table)
+        label = say("Populate {table}", table=table.class_name)
+        action = _action_link(say("Populate"), populate_route(table.name), label)
     elif table.can_enter:
-        action = _action_link("Add", Route("enter", (table.name,)), table)
+        label = say("Add {table}", table=table.class_name)
+        action = _action_link(say("Add"), Route("enter", (table.name,)), label)
     return (
         f'<tr data-key="{escape(table.name)}"><th scope="row"><div class="name">'
         f"{tier_icon(table.tier)}<div>{link(table.class_name, table_route(table.name))}{below}</div></div>"
@@ -305,11 +340,8 @@ def _row_html(table: TableInfo, parts: Mapping[str, TableInfo], shown: Mapping[s
     )
 
 
-def _action_link(text: str, route: Route, table: TableInfo) -> str:
-    return (
-        f'<a class="btn quiet" href="{href(route)}" aria-label="{escape(f"{text} {table.class_name}")}">'
-        f"{escape(text)}</a>"
-    )
+def _action_link(text: str, route: Route, label: str) -> str:
+    return f'<a class="btn quiet" href="{href(route)}" aria-label="{escape(label)}">{escape(text)}</a>'
 
 
 def tier_icon(tier: str) -> str:
@@ -331,17 +363,18 @@ def bar_html(status: TableStatus) -> str:
 def state_html(status: TableStatus) -> str:
     """Return the chip that says how a table is."""
     if status.problem:
-        return state_chip("error", "Not known")
+        return state_chip("error", say("Not known"))
     if status.n_keys is None:
-        return "" if status.n_rows else chip("No rows")
+        return "" if status.n_rows else chip(say("No rows"))
     if status.state == "empty":
-        return chip("No keys")
+        return chip(say("No keys"))
+    to_do = say("{n} to do", n=status.n_todo)
     words = {
-        "running": f"{status.reserved:,} running",
-        "error": f"{status.error:,} failed",
-        "pending": f"{status.n_todo:,} to do",
-        "partial": f"{status.n_todo:,} to do",
-        "done": f"Done, {status.ignored:,} ignored" if status.ignored else "Done",
+        "running": say("{n} running", n=status.reserved),
+        "error": say("{n} failed", n=status.error),
+        "pending": to_do,
+        "partial": to_do,
+        "done": say("Done, {n} ignored", n=status.ignored) if status.ignored else say("Done"),
     }
     return state_chip(status.state, words[status.state])
 
@@ -360,12 +393,8 @@ def _trouble(status: TableStatus) -> tuple[int, int]:
     return status.error, status.reserved
 
 
-def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number:,} jobs"
-
-
 def _shortened(message: str) -> str:
-    first = message.strip().splitlines()[0] if message.strip() else "no message"
+    first = message.strip().splitlines()[0] if message.strip() else say("no message")
     return first if len(first) <= 300 else first[:299] + "…"
 
 
@@ -390,11 +419,12 @@ _CSS = """
 .asof { margin-bottom: -8px; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; padding: 0;
   list-style: none; }
-.figure { display: grid; grid-template-columns: auto 1fr; gap: 0 12px; padding: 12px 16px; }
+.figure { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 0 12px; padding: 12px 16px; }
 .figure .sign { display: grid; place-items: center; width: 36px; height: 36px; border-radius: 50%;
   background: var(--dj-bg); color: var(--dj-fg); grid-row: 1 / 4; align-self: center; }
 .figure b { font-size: var(--dj-size-xxl); line-height: var(--dj-line-xxl); font-weight: 600;
   font-variant-numeric: tabular-nums; letter-spacing: -.01em; white-space: nowrap; }
+.figure .what { overflow-wrap: anywhere; }
 .figure.none b { color: var(--dj-muted); }
 .attention { list-style: none; padding: 0; }
 .attention li { display: flex; flex-wrap: wrap; gap: 6px 12px; align-items: center; padding: 8px 16px;
@@ -407,6 +437,6 @@ _CSS = """
 .tables th:nth-child(1) { width: 34%; }
 .tables th:nth-child(2) { width: 12%; }
 .tables th:nth-child(4) { width: 17%; }
-.tables th:nth-child(5) { width: 96px; }
+.tables th:nth-child(5) { width: 116px; }
 .parts { font-weight: 400; }
 """

@@ -10,13 +10,14 @@ from dj_panel.apps.downloads import offer_download
 from dj_panel.apps.page import report
 from dj_panel.apps.routes import format_route, parse_route
 from dj_panel.apps.row_grid import Format
-from dj_panel.apps.services.exporting import FORMATS
+from dj_panel.apps.services.exporting import FORMATS, XLSX_ROWS
 from dj_panel.apps.services.labels import parent_words
 from dj_panel.apps.services.rows import Address, Children
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.table_view import TableView, record_route, table_route
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
+from dj_panel.core.words import grouped, say
 
 __all__ = ["TableAnswers", "file_formats"]
 
@@ -26,7 +27,13 @@ Answer = Callable[..., None]
 def file_formats() -> list[Format]:
     """Return the files that rows can be exported to, for the grid."""
     return [
-        Format(id=name, label=kind.label, about=kind.about, values=kind.has_values, missing=kind.missing)
+        Format(
+            id=name,
+            label=kind.label,
+            about=say(kind.about, n=XLSX_ROWS),
+            values=kind.has_values,
+            missing=kind.missing,
+        )
         for name, kind in FORMATS.items()
     ]
 
@@ -80,7 +87,7 @@ class TableAnswers:
             self._visit.notify(str(error), "error")
         except Exception as error:  # noqa: BLE001 - logged by report(), and told to the visitor
             problem = report(error, f"{event['type']} of {self._info.name}")
-            self._visit.notify(f"{problem.message} (reference {problem.reference})", "error")
+            self._visit.notify(problem.text, "error")
         else:
             answer(**found)
 
@@ -88,7 +95,7 @@ class TableAnswers:
     async def _facets(self, event: Mapping[str, Any], view: TableView) -> dict[str, Any]:
         name = str(event.get("name"))
         found = await self._visit.services.facets.values(self._info.name, name, view.filters, view.among)
-        values = [[facet.text, f"{facet.count:,}", facet.filter] for facet in found.values]
+        values = [[facet.text, grouped(facet.count), facet.filter] for facet in found.values]
         return {"facets": {"name": name, "values": values, "note": found.note}}
 
     async def _relatives(self, event: Mapping[str, Any], view: TableView) -> dict[str, Any]:
@@ -99,7 +106,7 @@ class TableAnswers:
             "row": row,
             "parents": [_parent(link, address) for link, address in parents if address is not None],
             "children": [_child(child) for child in children],
-            "note": "" if parents or children else "It refers to no row, and none refers to it.",
+            "note": "" if parents or children else say("It refers to no row, and none refers to it."),
         }
         return {"relatives": found}
 
@@ -144,12 +151,12 @@ class TableAnswers:
         try:
             if action == "save":
                 await views.save(table, name, format_route(self._visit.route), user)
-                note = f"“{name}” is shared with everybody."
+                note = say("“{name}” is shared with everybody.", name=name)
             elif action == "rename":
                 await views.rename(table, name, str(event.get("to")), user)
             elif action == "delete":
                 await views.delete(table, name, user)
-                note = f"Deleted “{name}”."
+                note = say("Deleted “{name}”.", name=name)
         except DataJointError as error:
             note = str(error)
         shared = [

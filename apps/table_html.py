@@ -10,6 +10,7 @@ from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services import TableInfo
 from dj_panel.apps.services.written import Written
 from dj_panel.apps.table_view import table_route
+from dj_panel.core.words import say
 
 __all__ = ["can_add", "head_html", "link", "tables_html", "written_html"]
 
@@ -27,11 +28,14 @@ def tables_html(tables: Sequence[TableInfo], filtered_by: str) -> str:
         f"<ul>{''.join(map(_table_item, _with_parts(infos)))}</ul></section>"
         for number, (schema, infos) in enumerate(schemas.items())
     )
+    label, hint = say("Filter the tables"), say("Filter by name, tier or comment")
+    none = say("No table has this in its name, tier or comment.")
     return (
-        '<div class="tables"><label class="find"><span class="hidden">Filter the tables</span>'
-        '<input type="text" data-filter placeholder="Filter by name, tier or comment" autocomplete="off"'
+        f'<div class="tables"><label class="find"><span class="hidden">{label}</span>'
+        f'<input type="text" data-filter placeholder="{hint}"'
+        ' autocomplete="off"'
         f' spellcheck="false" value="{escape(filtered_by)}"></label>{groups}'
-        '<p class="muted" data-none hidden>No table has this in its name, tier or comment.</p></div>'
+        f'<p class="muted" data-none hidden>{none}</p></div>'
     )
 
 
@@ -60,11 +64,11 @@ def _with_parts(infos: Sequence[TableInfo]) -> list[TableInfo]:
 
 def _table_item(info: TableInfo) -> str:
     search = escape(f"{info.name} {info.tier} {info.comment}".lower())
-    actions = [link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram")]
+    actions = [link(Route("diagram", (), {"focus": info.master or info.name}), say("Diagram"))]
     if can_add(info):
-        actions.insert(0, link(Route("enter", (info.name,)), "Enter"))
+        actions.insert(0, link(Route("enter", (info.name,)), say("Enter")))
     elif info.tier in ("Imported", "Computed"):
-        actions.insert(0, link(Route("populate", (info.name,)), "Populate"))
+        actions.insert(0, link(Route("populate", (info.name,)), say("Populate")))
     css_class = ' class="part"' if info.master else ""
     return (
         f'<li{css_class} data-search="{search}"><span class="tier">{tier_chip(info.tier)}</span>'
@@ -84,55 +88,60 @@ def link(route: Route, text: str, css_class: str = "") -> str:
 def head_html(info: TableInfo, services: Any) -> str:
     """Return what stands above the rows: what the table is, its relatives and what can be done."""
     comment = f'<span class="comment">{escape(info.comment)}</span>' if info.comment else ""
+    definition, copy = say("Definition"), say("Copy")
     return (
         f'<div class="head"><div class="top"><p class="what">{tier_chip(info.tier)}{comment}</p>'
         f'<div class="do">{_actions(info, services)}</div></div>{_relatives(info)}'
-        '<details><summary>Definition</summary><div class="code">'
-        f'<pre id="definition" tabindex="0" aria-label="Definition">{escape(info.definition)}</pre>'
-        '<button type="button" class="button" data-copy="definition">Copy</button></div></details></div>'
+        f'<details><summary>{definition}</summary><div class="code">'
+        f'<pre id="definition" tabindex="0" aria-label="{definition}">{escape(info.definition)}</pre>'
+        f'<button type="button" class="button" data-copy="definition">{copy}</button>'
+        "</div></details></div>"
     )
 
 
 def written_html(info: TableInfo, written: Written) -> str:
     """Return the sentence that only rows of one import are shown, with the way back to all rows."""
     if not written.n_rows:
-        words = "The history knows no rows of this import that are still there, so none is shown."
+        words = say("The history knows no rows of this import that are still there, so none is shown.")
     elif written.is_cut:
-        words = f"Only the first {written.n_rows:,} rows of one import are shown. It wrote more."
+        words = say("Only the first {n} rows of one import are shown. It wrote more.", n=written.n_rows)
     else:
-        words = "Only the rows that one import wrote are shown."
-    return (
-        f'<p class="among" role="status">{icon("partial")}<span>{words}</span>'
-        f"{link(table_route(info.name), 'Show all rows', 'button')}</p>"
-    )
+        words = say("Only the rows that one import wrote are shown.")
+    everything = link(table_route(info.name), say("Show all rows"), "button")
+    return f'<p class="among" role="status">{icon("partial")}<span>{words}</span>{everything}</p>'
 
 
 def _actions(info: TableInfo, services: Any) -> str:
-    diagram = link(Route("diagram", (), {"focus": info.master or info.name}), "Diagram", "button")
+    diagram = link(Route("diagram", (), {"focus": info.master or info.name}), say("Diagram"), "button")
     if can_add(info):
-        enter = link(Route("enter", (info.name,)), "Add rows", "button primary")
-        return enter + link(Route("import", (info.name,)), "Import rows", "button") + diagram
+        enter = link(Route("enter", (info.name,)), say("Add rows"), "button primary")
+        return enter + link(Route("import", (info.name,)), say("Import rows"), "button") + diagram
     if info.master is not None:
         master = services.table(info.master)
         if info.can_enter:
-            enter = link(Route("enter", (master.name,)), f"Enter {master.class_name}", "button primary")
-            enter += link(Route("import", (info.name,)), "Import rows", "button")
-            return (
-                f'{enter}{diagram}<span class="muted">Its rows are entered together with their master.</span>'
-            )
-        populate = link(Route("populate", (master.name,)), f"Populate {master.class_name}…", "button")
-        return f'{populate}{diagram}<span class="muted">Its rows are computed with their master.</span>'
-    populate = link(Route("populate", (info.name,)), "Populate…", "button primary")
-    how = "imported by the pipeline's code" if info.tier == "Imported" else "computed by the pipeline's code"
-    return f'{populate}{diagram}<span class="muted">Its rows are {how}, so none can be added by hand.</span>'
+            enter_master = say("Enter {table}", table=master.class_name)
+            enter = link(Route("enter", (master.name,)), enter_master, "button primary")
+            enter += link(Route("import", (info.name,)), say("Import rows"), "button")
+            why = say("Its rows are entered together with their master.")
+            return f'{enter}{diagram}<span class="muted">{why}</span>'
+        populate_master = say("Populate {table}…", table=master.class_name)
+        populate = link(Route("populate", (master.name,)), populate_master, "button")
+        why = say("Its rows are computed with their master.")
+        return f'{populate}{diagram}<span class="muted">{why}</span>'
+    populate = link(Route("populate", (info.name,)), say("Populate…"), "button primary")
+    if info.tier == "Imported":
+        why = say("Its rows are imported by the pipeline's code, so none can be added by hand.")
+    else:
+        why = say("Its rows are computed by the pipeline's code, so none can be added by hand.")
+    return f'{populate}{diagram}<span class="muted">{why}</span>'
 
 
 def _relatives(info: TableInfo) -> str:
     """Return links to the tables around, with the numbers of their rows."""
     lines = [
-        ("Refers to", [foreign.table for foreign in info.parents]),
-        ("Parts", list(info.parts)),
-        ("Referred to by", [foreign.table for foreign in info.children]),
+        (say("Refers to"), [foreign.table for foreign in info.parents]),
+        (say("Parts"), list(info.parts)),
+        (say("Referred to by"), [foreign.table for foreign in info.children]),
     ]
     shown = ""
     for title, names in lines:

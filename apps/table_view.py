@@ -15,6 +15,7 @@ from dj_panel.apps.services.rows import Row, RowsPage
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Condition
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say, say_many
 
 __all__ = [
     "TableView",
@@ -26,6 +27,7 @@ __all__ = [
     "object_route",
     "read_view",
     "record_route",
+    "rows_text",
     "table_route",
     "unit_of",
 ]
@@ -236,7 +238,7 @@ def _column(info: TableInfo, attribute: Attribute) -> Column:
     link = info.parent_of(attribute.name)
     about = [attribute.comment, attribute.type]
     if link is not None:
-        about.append(f"refers to {link.table}")
+        about.append(say("refers to {table}", table=link.table))
     column = Column(
         name=attribute.name,
         key=attribute.in_key,
@@ -311,23 +313,29 @@ def grid_view(
     has_filters = bool(view.filters) or view.among is not None
     shown["state"] = "rows" if found.rows else "no-match" if has_filters else "empty"
     if not found.rows:
-        shown["message"] = "No row matches these filters" if has_filters else "This table has no rows yet"
+        shown["message"] = (
+            say("No row matches these filters") if has_filters else say("This table has no rows yet")
+        )
         if not has_filters and not add:
-            shown["hint"] = "Rows appear here as soon as they are computed or entered."
+            shown["hint"] = say("Rows appear here as soon as they are computed or entered.")
     shown["rows"] = [_grid_row(row, found.table) for row in found.rows]
     shown["page"], shown["page_size"] = found.page, found.page_size
     shown["page_text"], shown["range"] = _page_text(found.page), _range_text(found)
     shown["last_page"] = 0 if found.is_capped else max(found.count - 1, 0) // found.page_size + 1
     shown["has_next"] = found.has_next
     shown["n_rows"], shown["is_capped"], shown["count"] = found.count, found.is_capped, found.count_text
-    rows = "row" if found.count == 1 else "rows"
-    if has_filters:
-        of = f" of {total_text}" if total_text else ""
-        shown["count_text"] = (
-            f"{found.count_text}{of} rows match" if found.count != 1 else f"1{of} rows matches"
+    if not has_filters:
+        shown["count_text"] = rows_text(found.count_text)
+    elif total_text:
+        shown["count_text"] = say_many(
+            "{n} of {total} rows matches",
+            "{n} of {total} rows match",
+            found.count,
+            n=found.count_text,
+            total=total_text,
         )
     else:
-        shown["count_text"] = f"{found.count_text} {rows}"
+        shown["count_text"] = say_many("{n} rows matches", "{n} rows match", found.count, n=found.count_text)
     shown["code"], shown["add"] = code, add
     return shown
 
@@ -335,7 +343,12 @@ def grid_view(
 def _page_text(page: int) -> str:
     if page > 0:
         return str(page)
-    return "last" if page == -1 else f"last − {-page - 1}"
+    return say("last") if page == -1 else say("last − {n}", n=str(-page - 1))
+
+
+def rows_text(count_text: str) -> str:
+    """Return a number of rows in words; the number is text, for it may say that there are more."""
+    return say_many("{n} row", "{n} rows", 1 if count_text == "1" else 2, n=count_text)
 
 
 def _range_text(found: RowsPage) -> str:
@@ -343,11 +356,17 @@ def _range_text(found: RowsPage) -> str:
     if not found.rows:
         return ""
     if found.page == -1:
-        return f"last {len(found.rows):,} of {found.count_text}"
+        return say("last {n} of {count}", n=len(found.rows), count=found.count_text)
     if found.page < 0:
-        return f"{len(found.rows):,} of {found.count_text}, page {-found.page} from the end"
+        return say(
+            "{n} of {count}, page {page} from the end",
+            n=len(found.rows),
+            count=found.count_text,
+            page=str(-found.page),
+        )
     first = (found.page - 1) * found.page_size + 1
-    return f"{first:,}–{first + len(found.rows) - 1:,} of {found.count_text}"
+    last = first + len(found.rows) - 1
+    return say("{first}–{last} of {count}", first=first, last=last, count=found.count_text)
 
 
 def _row_address(info: TableInfo, key: Mapping[str, str]) -> str:
@@ -366,12 +385,12 @@ def _grid_row(row: Row, info: TableInfo) -> GridRow:
         elif cell.kind == "value" or (is_value(attribute) and cell.kind == "text"):
             item = [cell.text, cell.kind, format_route(object_route(info.name, row.key, attribute.name))]
         cells.append(item)
-    label = ", ".join(f"{name} {text}" for name, text in row.key.items()) or "the row"
+    label = ", ".join(f"{name} {text}" for name, text in row.key.items()) or say("the row")
     shown = GridRow(id=address, href=address, label=label, cells=cells)
     if info.can_enter:
         shown["actions"] = [
-            {"label": label, "href": format_route(Route(page, (info.name,), dict(row.key)))}
-            for page, label in (("edit", "Edit"), ("delete", "Delete…"))
+            {"name": page, "label": label, "href": format_route(Route(page, (info.name,), dict(row.key)))}
+            for page, label in (("edit", say("Edit")), ("delete", say("Delete…")))
             if page == "edit" or info.master is None
         ]
     return shown

@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 
 from dj_panel.core.errors import SettingsError
 from dj_panel.core.settings import Settings
+from dj_panel.core.words import say
 
 __all__ = ["Custom", "custom_of", "plain_moment", "plain_number", "zone_doubt"]
 
@@ -96,16 +97,19 @@ def plain_number(text: str, custom: Custom | None = None, *, is_whole: bool = Fa
     mark = grouped["mark"] if grouped else ""
     joined = text.replace(mark, "") if grouped else ""
     if mark in (" ", "'", "\u2019") and grouped:
-        raise ValueError(f"has marks between its digits; write {joined}")
+        raise ValueError(say("has marks between its digits; write {number}", number=joined))
     if "," in text:
         text = _without_comma(text, mark, joined, custom)
     elif mark == "." and text.count(".") > 1:
-        raise ValueError(f"has more than one point; write {joined} if it is one number")
+        raise ValueError(say("has more than one point; write {number} if it is one number", number=joined))
     elif mark == "." and not joined.lstrip("+-").startswith("0"):
         if is_whole:
-            raise ValueError(f"has a point; write {joined} if it stands between thousands")
+            raise ValueError(say("has a point; write {number} if it stands between thousands", number=joined))
         if custom.decimal_comma:
-            raise ValueError(f"could mean {text.replace('.', ',')} or {joined}; write one of these")
+            as_comma = text.replace(".", ",")
+            raise ValueError(
+                say("could mean {one} or {other}; write one of these", one=as_comma, other=joined)
+            )
     _refuse_units(text)
     return _written_out(text) if is_whole else text
 
@@ -120,17 +124,22 @@ def _without_comma(text: str, mark: str, joined: str, custom: Custom) -> str:
             return f"{head.replace('.', '')}.{tail}"
         if is_decimal:
             return as_point
-        raise ValueError("has more than one comma, or marks that are not in order; write the digits alone")
+        raise ValueError(
+            say("has more than one comma, or marks that are not in order; write the digits alone")
+        )
     if mark == "," and text.count(",") == 1 and not joined.lstrip("+-").startswith("0"):
-        raise ValueError(f"has a comma and could mean {as_point} or {joined}; write one of these")
+        raise ValueError(
+            say("has a comma and could mean {one} or {other}; write one of these", one=as_point, other=joined)
+        )
     if is_decimal:
-        raise ValueError(f"has a comma; write {as_point} if it is the decimal point")
+        raise ValueError(say("has a comma; write {number} if it is the decimal point", number=as_point))
     if re.fullmatch(r"[+-]?\d{1,3}(\.\d{3})+,\d*", text):
         joined = text.replace(".", "").replace(",", ".")
-        raise ValueError(f"has a comma; write {joined} if it is the decimal point")
+        raise ValueError(say("has a comma; write {number} if it is the decimal point", number=joined))
     if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", text):
-        raise ValueError(f"has commas; write {text.replace(',', '')} if they stand between thousands")
-    raise ValueError("has a comma; write the decimal point as '.', and no thousands separators")
+        joined = text.replace(",", "")
+        raise ValueError(say("has commas; write {number} if they stand between thousands", number=joined))
+    raise ValueError(say("has a comma; write the decimal point as '.', and no thousands separators"))
 
 
 def _refuse_units(text: str) -> None:
@@ -139,15 +148,19 @@ def _refuse_units(text: str) -> None:
     fraction = re.fullmatch(r"([+-]?)(\d*) *(\D)", text)
     if fraction is not None and unicodedata.category(fraction[3]) == "No":
         value = Decimal(fraction[2] or 0) + Decimal(str(round(unicodedata.numeric(fraction[3]), 6)))
-        raise ValueError(f"is written with a fraction; write {fraction[1]}{value}")
+        raise ValueError(say("is written with a fraction; write {number}", number=f"{fraction[1]}{value}"))
     found = _WITH_UNIT.fullmatch(text)
     if found is not None and found[1].count(".") < 2:
         unit = " ".join((found[2] + found[3]).split())
         raise ValueError(
-            f"has {unit[:20]!r} after the number; write {found[1]} alone, in the unit of the field"
+            say(
+                "has {unit} after the number; write {number} alone, in the unit of the field",
+                unit=repr(unit[:20]),
+                number=found[1],
+            )
         )
     if " " in text:
-        raise ValueError("has blanks inside; write one number without them")
+        raise ValueError(say("has blanks inside; write one number without them"))
 
 
 def _written_out(text: str) -> str:
@@ -202,8 +215,12 @@ def zone_doubt(moment: dt.datetime, custom: Custom) -> str:
     except OverflowError:
         return ""
     if there != moment:
-        return "never came: the clocks were put forward over it that day"
-    return f"came twice that day, at {offsets[0]} and at {offsets[1]}, and the table does not tell them apart"
+        return say("never came: the clocks were put forward over it that day")
+    return say(
+        "came twice that day, at {one} and at {other}, and the table does not tell them apart",
+        one=offsets[0],
+        other=offsets[1],
+    )
 
 
 def _offset_text(moment: dt.datetime) -> str:

@@ -19,6 +19,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from dj_panel.core.lazy import np
+from dj_panel.core.words import say
 
 # wide enough for every decimal of a server (65 digits), where Python's own context rounds to 28
 _EXACT = Context(prec=200)
@@ -81,7 +82,7 @@ def _plain_number(text: str) -> str:
     """Return the text of a number; refuse a decimal comma rather than guess what it means."""
     text = text.strip().replace("\N{MINUS SIGN}", "-").replace("\N{NO-BREAK SPACE}", "")
     if "," in text:
-        raise ValueError("has a comma; write the decimal point as '.', and no thousands separators")
+        raise ValueError(say("has a comma; write the decimal point as '.', and no thousands separators"))
     return text
 
 
@@ -97,18 +98,18 @@ class IntegerType(ColumnType):
         if isinstance(value, str):
             text = _plain_number(value)
             if not re.fullmatch(r"[+-]?\d+", text):
-                raise ValueError("is not a whole number")
+                raise ValueError(say("is not a whole number"))
             number = int(text)
         elif isinstance(value, (bool, np.bool_, int, np.integer)):
             number = int(value)
         elif isinstance(value, (float, np.floating, Decimal)):
             if not math.isfinite(value) or value != int(value):
-                raise ValueError("is not a whole number")
+                raise ValueError(say("is not a whole number"))
             number = int(value)
         else:
-            raise ValueError("is not a whole number")
+            raise ValueError(say("is not a whole number"))
         if not self.low <= number <= self.high:
-            raise ValueError(f"is outside {self.low} … {self.high}")
+            raise ValueError(say("is outside {low} … {high}", low=str(self.low), high=str(self.high)))
         return number
 
 
@@ -125,11 +126,11 @@ class BooleanType(ColumnType):
         if isinstance(value, str):
             word = value.strip().lower()
             if word not in self._WORDS:
-                raise ValueError("is neither true nor false")
+                raise ValueError(say("is neither true nor false"))
             return self._WORDS[word]
         if isinstance(value, (bool, np.bool_, int, np.integer, float, np.floating)) and value in (0, 1):
             return int(value)
-        raise ValueError("is neither true nor false")
+        raise ValueError(say("is neither true nor false"))
 
     def format(self, value: Any) -> str:
         return "true" if value else "false"
@@ -145,30 +146,31 @@ class FloatType(ColumnType):
 
     def check(self, value: Any) -> float:
         if isinstance(value, str):
+            text = _plain_number(value).replace("_", "x")
             try:
-                number = float(_plain_number(value).replace("_", "x"))
+                number = float(text)
             except ValueError as error:
-                raise ValueError(str(error) if "comma" in str(error) else "is not a number") from error
+                raise ValueError(say("is not a number")) from error
         elif isinstance(value, (int, float, np.number, np.bool_, Decimal)) and not isinstance(
             value, np.complexfloating
         ):
             try:
                 number = float(value)
             except OverflowError as error:
-                raise ValueError("is too large for this type") from error
+                raise ValueError(say("is too large for this type")) from error
         else:
-            raise ValueError("is not a number")
+            raise ValueError(say("is not a number"))
         if not math.isfinite(number):
             raise ValueError(
-                "is not a finite number, and the database stores no other; leave it empty instead"
+                say("is not a finite number, and the database stores no other; leave it empty instead")
             )
         if self.unsigned and number < 0:
-            raise ValueError("is negative")
+            raise ValueError(say("is negative"))
         if self.size_bytes == 4:
             try:
                 number = float(struct.unpack("<f", struct.pack("<f", number))[0])
             except OverflowError as error:
-                raise ValueError("is too large for float32 (about 3.4e38)") from error
+                raise ValueError(say("is too large for float32 (about 3.4e38)")) from error
         return number
 
     def format(self, value: Any) -> str:
@@ -191,23 +193,25 @@ class DecimalType(ColumnType):
         if isinstance(value, np.generic):
             value = value.item()
         if not isinstance(value, (str, int, float, Decimal)):
-            raise ValueError("is not a number")
+            raise ValueError(say("is not a number"))
         try:
             number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         except InvalidOperation as error:
-            raise ValueError("is not a number") from error
+            raise ValueError(say("is not a number")) from error
         if not number.is_finite():
-            raise ValueError("is not a finite number")
+            raise ValueError(say("is not a finite number"))
         if abs(number.adjusted()) > 80 and number:
-            raise ValueError(f"does not fit {self.text}")
+            raise ValueError(say("does not fit {text}", text=self.text))
         rounded = number.quantize(Decimal(1).scaleb(-self.scale), ROUND_HALF_UP, _EXACT)
         # A float has no decimal digits of its own to lose; a person or a Decimal does.
         if rounded != number and not approximate:
-            raise ValueError(f"has more than {self.scale} digits after the point")
+            raise ValueError(say("has more than {n} digits after the point", n=str(self.scale)))
         if rounded.copy_abs() >= Decimal(10) ** (self.precision - self.scale):
-            raise ValueError(f"has more than {self.precision - self.scale} digits before the point")
+            raise ValueError(
+                say("has more than {n} digits before the point", n=str(self.precision - self.scale))
+            )
         if self.unsigned and rounded < 0:
-            raise ValueError("is negative")
+            raise ValueError(say("is negative"))
         return rounded if rounded else rounded.copy_abs()
 
 
@@ -224,15 +228,21 @@ class TextType(ColumnType):
         if isinstance(value, (bool, int, float, Decimal)):
             value = str(value)
         if not isinstance(value, str):
-            raise ValueError("is not text")
+            raise ValueError(say("is not text"))
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError("holds half a character (an unpaired surrogate)") from error
+            raise ValueError(say("holds half a character (an unpaired surrogate)")) from error
         if self.length is not None and len(value) > self.length:
-            raise ValueError(f"is longer than {self.length} characters (it has {len(value)})")
+            raise ValueError(
+                say(
+                    "is longer than {length} characters (it has {n})",
+                    length=str(self.length),
+                    n=str(len(value)),
+                )
+            )
         if self.name == "char" and value.endswith(" "):
-            raise ValueError("ends with a space, which the type char does not keep")
+            raise ValueError(say("ends with a space, which the type char does not keep"))
         return value
 
 
@@ -245,7 +255,7 @@ class EnumType(ColumnType):
 
     def check(self, value: Any) -> str:
         if not isinstance(value, str) or value not in self.choices:
-            raise ValueError(f"is not one of {', '.join(map(repr, self.choices))}")
+            raise ValueError(say("is not one of {choices}", choices=", ".join(map(repr, self.choices))))
         return str(value)
 
 
@@ -261,13 +271,15 @@ class DateType(ColumnType):
             try:
                 value = dt.datetime.fromisoformat(value.strip())
             except ValueError as error:
-                raise ValueError("is not a date; write it as YYYY-MM-DD, for example 2026-03-31") from error
+                raise ValueError(
+                    say("is not a date; write it as YYYY-MM-DD, for example 2026-03-31")
+                ) from error
         if isinstance(value, dt.datetime):
             if value.time() != dt.time() or value.tzinfo is not None:
-                raise ValueError("has a time of day, and the attribute holds only a date")
+                raise ValueError(say("has a time of day, and the attribute holds only a date"))
             value = value.date()
         if not isinstance(value, dt.date) or value.year < 1:
-            raise ValueError("is not a date")
+            raise ValueError(say("is not a date"))
         return value
 
     def format(self, value: Any) -> str:
@@ -289,15 +301,18 @@ class DatetimeType(ColumnType):
                 value = dt.datetime.fromisoformat(value.strip())
             except ValueError as error:
                 raise ValueError(
-                    "is not a date and time; write it as YYYY-MM-DD HH:MM:SS, for example 2026-03-31 14:05:00"
+                    say(
+                        "is not a date and time; write it as YYYY-MM-DD HH:MM:SS, for example 2026-03-31 "
+                        "14:05:00"
+                    )
                 ) from error
         if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
             value = dt.datetime.combine(value, dt.time())
         if not isinstance(value, dt.datetime):
-            raise ValueError("is not a date and time")
+            raise ValueError(say("is not a date and time"))
         if value.tzinfo is not None:
             raise ValueError(
-                "has a time zone, and the attribute keeps none; convert it first and drop the zone"
+                say("has a time zone, and the attribute keeps none; convert it first and drop the zone")
             )
         step = 10 ** (6 - self.digits)
         return dt.datetime(
@@ -328,7 +343,7 @@ class TimeType(ColumnType):
         if isinstance(value, str):
             match = re.fullmatch(r"(-?)(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6}))?)?", value.strip())
             if not match:
-                raise ValueError("is not a time; write it as HH:MM:SS")
+                raise ValueError(say("is not a time; write it as HH:MM:SS"))
             sign, hours, minutes, seconds, fraction = match.groups()
             span = dt.timedelta(
                 hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0),
@@ -340,9 +355,9 @@ class TimeType(ColumnType):
                 hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond
             )
         if not isinstance(value, dt.timedelta):
-            raise ValueError("is not a time")
+            raise ValueError(say("is not a time"))
         if abs(value) >= dt.timedelta(hours=839):
-            raise ValueError("is outside -838:59:59 … 838:59:59")
+            raise ValueError(say("is outside -838:59:59 … 838:59:59"))
         step = dt.timedelta(microseconds=10 ** (6 - self.digits))
         return value // step * step if value >= dt.timedelta() else -(-value // step * step)
 
@@ -368,8 +383,8 @@ class UuidType(ColumnType):
             if isinstance(value, str):
                 return uuid.UUID(value.strip())
         except ValueError as error:
-            raise ValueError("is not a UUID (32 hexadecimal digits)") from error
-        raise ValueError("is not a UUID")
+            raise ValueError(say("is not a UUID (32 hexadecimal digits)")) from error
+        raise ValueError(say("is not a UUID"))
 
 
 class JsonType(ColumnType):
@@ -381,14 +396,14 @@ class JsonType(ColumnType):
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"cannot be written as JSON ({error})") from error
+            raise ValueError(say("cannot be written as JSON ({error})", error=error)) from error
         return value
 
     def parse(self, text: str) -> Any:
         try:
             return json.loads(text, parse_constant=_refuse_constant)
         except ValueError as error:
-            raise ValueError(f"is not valid JSON ({error})") from error
+            raise ValueError(say("is not valid JSON ({error})", error=error)) from error
 
     def format(self, value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -403,17 +418,21 @@ class BytesType(ColumnType):
 
     def check(self, value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise ValueError("is not bytes; an array or a Python object wants the type <blob>")
+            raise ValueError(
+                say("is not bytes; an array or a Python object wants the type {codec}", codec="<blob>")
+            )
         data = bytes(value)
         if self.length is not None and len(data) > self.length:
-            raise ValueError(f"is longer than {self.length} bytes (it has {len(data)})")
+            raise ValueError(
+                say("is longer than {length} bytes (it has {n})", length=str(self.length), n=str(len(data)))
+            )
         return data
 
     def parse(self, text: str) -> bytes:
         try:
             return self.check(bytes.fromhex(text))
         except ValueError as error:
-            raise ValueError("is not hexadecimal" if "fromhex" in str(error) else str(error)) from error
+            raise ValueError(say("is not hexadecimal") if "fromhex" in str(error) else str(error)) from error
 
     def format(self, value: Any) -> str:
         return bytes(value).hex()
@@ -425,8 +444,8 @@ def _refuse_constant(name: str) -> Any:
 
 def _from_datetime64(value: np.datetime64) -> dt.datetime:
     if np.isnat(value):
-        raise ValueError("is not a time (NaT)")
+        raise ValueError(say("is not a time (NaT)"))
     converted = value.astype("datetime64[us]").item()
     if not isinstance(converted, dt.datetime):
-        raise ValueError("is outside the years 1 … 9999")
+        raise ValueError(say("is outside the years 1 … 9999"))
     return converted

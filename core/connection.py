@@ -24,6 +24,7 @@ from dj_panel.core.dialect.protocol import Pack
 from dj_panel.core.errors import DataJointError, LostConnectionError, TransactionError, UnknownOutcomeError
 from dj_panel.core.session import Result, Session
 from dj_panel.core.settings import Settings
+from dj_panel.core.words import say
 
 __all__ = ["Connection", "Result"]
 
@@ -64,7 +65,10 @@ class Connection:
             return session
         if session is not None and session.is_dead and session.depth:
             raise LostConnectionError(
-                "The connection was lost inside a transaction; nothing of it was kept. Run the whole of it again."
+                say(
+                    "The connection was lost inside a transaction; nothing of it was kept. Run the whole of "
+                    "it again."
+                )
             )
         fresh = Session(self.dialect.connect(self.settings))
         self._local.session = fresh
@@ -368,12 +372,17 @@ class Connection:
     def _commit(self, session: Session) -> None:
         session.depth = 0
         if session.is_dead:
-            raise LostConnectionError("The connection was lost inside a transaction; nothing of it was kept.")
+            raise LostConnectionError(
+                say("The connection was lost inside a transaction; nothing of it was kept.")
+            )
         try:
             self._execute(session, "COMMIT", ())
         except LostConnectionError as error:
             raise UnknownOutcomeError(
-                "The connection was lost while saving, so it is not known whether it was saved. Look before you repeat it."
+                say(
+                    "The connection was lost while saving, so it is not known whether it was saved. Look "
+                    "before you repeat it."
+                )
             ) from error
         except BaseException:
             self._roll_back(session, "ROLLBACK")

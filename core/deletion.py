@@ -44,6 +44,7 @@ from dj_panel.core.render import count_statement, delete_statement, exists_state
 from dj_panel.core.rows import label
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
+from dj_panel.core.words import say
 
 __all__ = ["Deletion", "plan_deletion"]
 
@@ -110,9 +111,13 @@ class Deletion:
             master = name.master
             if master is not None and _count(connection, node):
                 raise IntegrityError(
-                    f"This would delete rows of the part {label(name)} and keep their master {label(master)}."
-                    f" Delete from {label(master)}, or say part_integrity='cascade' to delete the masters too,"
-                    " or 'ignore' to delete the parts alone.",
+                    say(
+                        "This would delete rows of the part {part} and keep their master {master}. Delete from "
+                        "{master}, or say part_integrity='cascade' to delete the masters too, or 'ignore' to "
+                        "delete the parts alone.",
+                        part=label(name),
+                        master=label(master),
+                    ),
                     table=str(name),
                 )
 
@@ -140,8 +145,8 @@ class Deletion:
                     deleted[name] += connection.run(statement).rowcount
                 except IntegrityError as error:
                     raise IntegrityError(
-                        f"Nothing was deleted: other rows that depend on those of {label(name)} arrived meanwhile."
-                        " Look at the counts again.",
+                        say("Nothing was deleted: other rows that depend on those of {table} arrived meanwhile. "
+"Look at the counts again.", table=label(name)),
                         table=error.table, attributes=error.attributes, parent=str(name),
                     ) from error  # fmt: skip
         return {name: number for name, number in deleted.items() if number}

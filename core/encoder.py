@@ -12,6 +12,7 @@ from dj_panel.core.errors import MissingAttributeError, UnknownAttributeError, V
 from dj_panel.core.rows import Block, is_missing, label
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, TableStructure
+from dj_panel.core.words import say
 
 __all__ = ["RowEncoder"]
 
@@ -138,7 +139,11 @@ class RowEncoder:
         for name in self._required:
             if name not in row:
                 raise MissingAttributeError(
-                    f"A row of {label(self.name)} lacks '{name}', which has no default. Add it to the row."
+                    say(
+                        "A row of {table} lacks '{name}', which has no default. Add it to the row.",
+                        table=label(self.name),
+                        name=name,
+                    )
                 )
         return values
 
@@ -146,13 +151,19 @@ class RowEncoder:
         """Refuse "no value" for an attribute that cannot be empty; ``None`` stands for its default if it has one."""
         if not attribute.has_default:
             raise MissingAttributeError(
-                f"{label(self.name)}.{attribute.name} has no value and no default. Give it one."
+                say(
+                    "{table}.{name} has no value and no default. Give it one.",
+                    table=label(self.name),
+                    name=attribute.name,
+                )
             )
         if value is not None:
             raise ValueRefusedError(
-                "is no value, and the attribute cannot be empty; leave it out for its default",
-                attribute=attribute.name, table=label(self.name), value=value,
-            )  # fmt: skip
+                say("is no value, and the attribute cannot be empty; leave it out for its default"),
+                attribute=attribute.name,
+                table=label(self.name),
+                value=value,
+            )
 
     def value(self, attribute: Attribute, value: Any, key: Mapping[str, Any]) -> Any:
         """Return one value as the driver takes it."""

@@ -43,6 +43,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from dj_panel.core.words import say
+
 __all__ = [
     "AccessError",
     "CodecError",
@@ -85,7 +87,7 @@ def did_you_mean(name: str, available: Iterable[str]) -> str:
     " Did you mean 'subject_id'?"
     """
     near = get_close_matches(name, list(available), n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""
+    return say(" Did you mean '{name}'?", name=near[0]) if near else ""
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -234,11 +236,13 @@ class UnknownAttributeError(QueryError, KeyError):
         if available is None:
             super().__init__(name)
             return
-        place = f" in {where}" if where else ""
-        super().__init__(
-            f"There is no attribute '{name}'{place}.{did_you_mean(name, self.available)}"
-            f" It has: {', '.join(self.available)}."
+        no = (
+            say("There is no attribute '{name}' in {where}.", name=name, where=where)
+            if where
+            else say("There is no attribute '{name}'.", name=name)
         )
+        listed = say(" It has: {names}.", names=", ".join(self.available))
+        super().__init__(no + did_you_mean(name, self.available) + listed)
 
     def __str__(self) -> str:
         # KeyError would show its message in quotes.

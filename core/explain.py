@@ -22,6 +22,7 @@ from dj_panel.core.errors import DuplicateError, IntegrityError, shown
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.rows import is_missing, label
 from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
+from dj_panel.core.words import say, say_many
 
 __all__ = ["Explainer", "key_text"]
 
@@ -45,16 +46,14 @@ class Explainer:
     table
         The table's structure.
     done
-        What to say of the writing: ``"Nothing was inserted."``
+        What to say of the writing; ``"Nothing was inserted."`` if not given
     """
 
-    def __init__(
-        self, connection: Connection, table: TableStructure, done: str = "Nothing was inserted."
-    ) -> None:
+    def __init__(self, connection: Connection, table: TableStructure, done: str | None = None) -> None:
         self._connection = connection
         self._table = table
         self._label = label(table.name)
-        self._done = done
+        self._done = say("Nothing was inserted.") if done is None else done
 
     def _query(self, node: Node) -> QueryExpression:
         return QueryExpression(self._connection, node)
@@ -94,43 +93,71 @@ class Explainer:
             taken = next(self._present(self._whole(self._table.name), values), None)
             if taken is not None:
                 return DuplicateError(
-                    f"{self._label} already has a row with {key_text(taken, index.columns)}, which must be unique."
-                    f" {self._done} Choose another value, or update that row.",
-                    table=self._label, attributes=index.columns,
-                )  # fmt: skip
+                    say(
+                        "{table} already has a row with {key}, which must be unique. {done} Choose another "
+                        "value, or update that row.",
+                        table=self._label,
+                        key=key_text(taken, index.columns),
+                        done=self._done,
+                    ),
+                    table=self._label,
+                    attributes=index.columns,
+                )
         return DuplicateError(
-            f"{self._label} already has such a row, or two of the rows have the same key. {self._done}"
-            f" The server says: {error}",
-            table=self._label, attributes=error.attributes,
-        )  # fmt: skip
+            say(
+                "{table} already has such a row, or two of the rows have the same key. {done} The "
+                "server says: {error}",
+                table=self._label,
+                done=self._done,
+                error=error,
+            ),
+            table=self._label,
+            attributes=error.attributes,
+        )
 
     def _taken_key(
         self, rows: Sequence[Row], key: tuple[str, ...], every: Sequence[Row]
     ) -> DuplicateError | None:
         if not key:
             return DuplicateError(
-                f"{self._label} has one row at most, and has it already. {self._done} Change it with update1(),"
-                " or replace it with replace=True.",
+                say(
+                    "{table} has one row at most, and has it already. {done} Change it with update1(), or "
+                    "replace it with replace=True.",
+                    table=self._label,
+                    done=self._done,
+                ),
                 table=self._label,
-            )  # fmt: skip
+            )
         seen: set[str] = set()
         for row in every:
             text = key_text(row, key)
             if text in seen and all(n in row for n in key):
                 return DuplicateError(
-                    f"Two of the rows for {self._label} have the key {text}. {self._done} Remove one of them.",
-                    table=self._label, attributes=key,
-                )  # fmt: skip
+                    say(
+                        "Two of the rows for {table} have the key {key}. {done} Remove one of them.",
+                        table=self._label,
+                        key=text,
+                        done=self._done,
+                    ),
+                    table=self._label,
+                    attributes=key,
+                )
             seen.add(text)
         complete = [{n: row[n] for n in key} for row in rows if all(n in row for n in key)]
         taken = next(self._present(self._whole(self._table.name), complete), None)
         if taken is None:
             return None
         return DuplicateError(
-            f"{self._label} already has a row with {key_text(taken, key)}. {self._done} Choose another key, update"
-            " the row with update1(), or pass over such rows with skip_duplicates=True.",
-            table=self._label, attributes=key,
-        )  # fmt: skip
+            say(
+                "{table} already has a row with {key}. {done} Choose another key, update the row with "
+                "update1(), or pass over such rows with skip_duplicates=True.",
+                table=self._label,
+                key=key_text(taken, key),
+                done=self._done,
+            ),
+            table=self._label,
+            attributes=key,
+        )
 
     def _present(self, table: QueryExpression, rows: Sequence[Row]) -> Iterator[Row]:
         """Yield the rows that a table has, halving the list that is asked for as long as one is among it."""
@@ -171,11 +198,20 @@ class Explainer:
     def _no_parent(self, fk: ForeignKey, values: Row) -> IntegrityError:
         theirs = label(fk.parent)
         return IntegrityError(
-            f"{theirs} has no row with {key_text(values, values)}, to which {self._label} refers."
-            f"{self.near_matches(fk, values)} {self._done} Insert the row into {theirs} first, or correct"
-            f" {', '.join(fk.attributes)}.",
-            table=self._label, attributes=fk.attributes, parent=theirs,
-        )  # fmt: skip
+            say(
+                "{parent} has no row with {key}, to which {table} refers.{near} {done} Insert the row "
+                "into {parent} first, or correct {names}.",
+                parent=theirs,
+                key=key_text(values, values),
+                table=self._label,
+                near=self.near_matches(fk, values),
+                done=self._done,
+                names=", ".join(fk.attributes),
+            ),
+            table=self._label,
+            attributes=fk.attributes,
+            parent=theirs,
+        )
 
     def near_matches(self, fk: ForeignKey, values: Row) -> str:
         """Return a suggestion: what the parent has that differs from a key in one attribute, by little.
@@ -187,7 +223,10 @@ class Explainer:
             others = {n: v for n, v in values.items() if n != name}
             near = _near_values(parent & others if others else parent, name, value)
             if near:
-                return f" Did you mean {' or '.join(f'{name}={shown(other)}' for other in near)}?"
+                return say(
+                    " Did you mean {values}?",
+                    values=say(" or ").join(f"{name}={shown(other)}" for other in near),
+                )
         return ""
 
     # ------------------------------------------------------------------ rows of a query
@@ -223,11 +262,22 @@ class Explainer:
             rows = self._query(Restrict(_relation(self._connection.catalog, child), match))
             number = rows.count(at_most=1000)
             if number:
-                many = "at least 1000" if number == 1000 else str(number)
+                names = {"child": label(child), "table": self._label}
+                if number == 1000:
+                    many = say("At least 1000 rows of {child} depend on these rows of {table}.", **names)
+                else:
+                    many = say_many(
+                        "{n} row of {child} depends on these rows of {table}.",
+                        "{n} rows of {child} depend on these rows of {table}.",
+                        number,
+                        **names,
+                    )
                 return IntegrityError(
-                    f"{many} rows of {label(child)} depend on these rows of {self._label}. {self._done} {remedy}",
-                    table=label(child), attributes=fk.attributes, parent=self._label,
-                )  # fmt: skip
+                    f"{many} {self._done} {remedy}",
+                    table=label(child),
+                    attributes=fk.attributes,
+                    parent=self._label,
+                )
         return None
 
 

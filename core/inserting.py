@@ -19,6 +19,7 @@ from dj_panel.core.expression import QueryExpression
 from dj_panel.core.render import select_statement
 from dj_panel.core.rows import Block, RowReader, label
 from dj_panel.core.structure import TableStructure
+from dj_panel.core.words import say
 
 __all__ = ["Inserter"]
 
@@ -195,7 +196,7 @@ class Inserter:
             key = self._table.heading.primary_key
             found = self._explainer.children_in_the_way(
                 self._matching([row for row in rows if all(n in row for n in key)]),
-                "Change these rows with update1(), or delete what depends on them first.",
+                say("Change these rows with update1(), or delete what depends on them first."),
             )
             if found is not None:
                 return found

@@ -26,6 +26,7 @@ from dj_panel.core.staged import StagedInsert, staged_insert1
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 from dj_panel.core.updating import Updater
 from dj_panel.core.validation import ValidationResult, Validator
+from dj_panel.core.words import say
 
 __all__ = ["FreeTable", "Table", "ask"]
 
@@ -371,7 +372,7 @@ class Table(QueryExpression):
         try:
             result = self.connection.run(delete_statement(node, relation, self.connection.dialect))
         except IntegrityError as error:
-            explainer = Explainer(self.connection, self.structure, "Nothing was deleted.")
+            explainer = Explainer(self.connection, self.structure, say("Nothing was deleted."))
             found = explainer.children_in_the_way(node, "Use delete(), which takes them along.")
             raise found or error from error
         return result.rowcount if get_count else None

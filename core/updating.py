@@ -14,6 +14,7 @@ from dj_panel.core.expression import QueryExpression
 from dj_panel.core.render import delete_statement
 from dj_panel.core.rows import is_missing, label
 from dj_panel.core.structure import TableStructure
+from dj_panel.core.words import say
 
 __all__ = ["Updater"]
 
@@ -62,10 +63,10 @@ class Updater:
         try:
             self._connection.retried(lambda: self._write(key_values, expected, sets, parameters))
         except DuplicateError as error:
-            explainer = Explainer(self._connection, self._table, "Nothing was changed.")
+            explainer = Explainer(self._connection, self._table, say("Nothing was changed."))
             raise explainer.duplicate([row], error, updating=True) from error
         except IntegrityError as error:
-            explainer = Explainer(self._connection, self._table, "Nothing was changed.")
+            explainer = Explainer(self._connection, self._table, say("Nothing was changed."))
             raise explainer.missing_parent([row], error) from error
 
     def _assignments(self, row: Mapping[str, Any], key: Mapping[str, Any]) -> tuple[list[str], list[Any]]:
@@ -86,7 +87,11 @@ class Updater:
                 parameters.append(self._encoder.value(attribute, attribute.default, key))
             else:
                 raise IntegrityError(
-                    f"{self._label}.{name} cannot be empty and has no default. Give it a value."
+                    say(
+                        "{table}.{name} cannot be empty and has no default. Give it a value.",
+                        table=self._label,
+                        name=name,
+                    )
                 )
             sets.append(f"{dialect.quote(name)} = {dialect.placeholder}")
         return sets, parameters
@@ -104,13 +109,17 @@ class Updater:
         for name, value in {**expected, **key}.items():
             node = Restrict(node, Comparison(name, value))
         text = key_text(key, list(key))
-        changed = (
-            f"The row of {self._label} with {text} was changed by someone else meanwhile. Nothing was written."
-            " Look at it again."
+        changed = say(
+            "The row of {table} with {key} was changed by someone else meanwhile. Nothing was "
+            "written. Look at it again.",
+            table=self._label,
+            key=text,
         )
         if len(QueryExpression(self._connection, node)) != 1:
             there = bool(QueryExpression(self._connection, relation) & dict(key))
-            absent = f"{self._label} has no row with {text}. Insert it, or correct the key."
+            absent = say(
+                "{table} has no row with {key}. Insert it, or correct the key.", table=self._label, key=text
+            )
             raise OneRowError(changed if there else absent)
         if not sets:
             return

@@ -17,6 +17,7 @@ from dj_panel.core.explain import Explainer, key_text
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.rows import Block, RowReader, is_missing, label
 from dj_panel.core.structure import Attribute, ForeignKey, TableStructure
+from dj_panel.core.words import say
 
 __all__ = ["Problem", "ValidationResult", "Validator"]
 
@@ -184,13 +185,21 @@ class Validator:
         rows = range(block.start, block.start + block.n_rows)
         for name in block.columns:
             if name not in self._attributes and not self._ignore_extra_fields:
-                remedy = f"Correct or remove it.{did_you_mean(str(name), self._attributes)}"
+                remedy = say("Correct or remove it.") + did_you_mean(str(name), self._attributes)
                 for row, value in zip(rows, block.columns[name], strict=True):
-                    self._add(row, str(name), value, f"{self._label} has no attribute '{name}'", remedy)
+                    self._add(
+                        row,
+                        str(name),
+                        value,
+                        say("{table} has no attribute '{name}'", table=self._label, name=name),
+                        remedy,
+                    )
         for name, attribute in self._attributes.items():
             if name not in block.columns and not attribute.has_default:
                 for row in rows:
-                    self._add(row, name, None, "is missing and has no default", "Add it to the row.")
+                    self._add(
+                        row, name, None, say("is missing and has no default"), say("Add it to the row.")
+                    )
 
     def _column(self, block: Block, attribute: Attribute, values: list[Any]) -> list[Any]:
         """Return the values as their type has them, ``None`` for none and for what is refused."""
@@ -209,24 +218,24 @@ class Validator:
                 try:
                     self._check_codec(attribute, value)
                 except (DataJointError, TypeError, ValueError, OSError) as error:
-                    self._add(row, name, value, str(error).rstrip("."), "Correct the value.")
+                    self._add(row, name, value, str(error).rstrip("."), say("Correct the value."))
                 continue
             try:
                 self._encoder.checked(attribute, value)
                 found[-1] = column.check(value)
             except ValueError as error:
                 reason = error.reason if isinstance(error, ValueRefusedError) else str(error)
-                self._add(row, name, value, f"{shown(value)} {reason}", "Correct the value.")
+                self._add(row, name, value, f"{shown(value)} {reason}", say("Correct the value."))
         return found
 
     def _check_missing(self, row: int, attribute: Attribute, value: Any) -> None:
         if attribute.nullable:
             return
         if not attribute.has_default:
-            self._add(row, attribute.name, value, "has no value and no default", "Give it one.")
+            self._add(row, attribute.name, value, say("has no value and no default"), say("Give it one."))
         elif value is not None:
-            reason = f"{shown(value)} is no value, and the attribute cannot be empty"
-            self._add(row, attribute.name, value, reason, "Leave it out for its default.")
+            reason = say("{value} is no value, and the attribute cannot be empty", value=shown(value))
+            self._add(row, attribute.name, value, reason, say("Leave it out for its default."))
 
     def _check_codec(self, attribute: Attribute, value: Any) -> None:
         """Take a value through the codecs as far as nothing is written: up to the one that has the store."""
@@ -280,9 +289,21 @@ class Validator:
 
     def _check_singleton(self, number: int) -> None:
         if number and QueryExpression(self._connection, self._whole()):
-            self._add(0, None, None, f"{self._label} has its one row already", "Change it with update1().")
+            self._add(
+                0,
+                None,
+                None,
+                say("{table} has its one row already", table=self._label),
+                say("Change it with update1()."),
+            )
         for row in range(1, number):
-            self._add(row, None, None, f"{self._label} has one row at most", "Remove this one.")
+            self._add(
+                row,
+                None,
+                None,
+                say("{table} has one row at most", table=self._label),
+                say("Remove this one."),
+            )
 
     def _check_unique(self, columns: Key) -> None:
         seen = self._seen[columns]
@@ -291,17 +312,21 @@ class Validator:
         for key, rows in seen.items():
             for row in rows[1:]:
                 values = dict(zip(columns, key, strict=True))
-                reason = f"{key_text(values, columns)} is that of row {rows[0]} too"
-                remedy = "Remove one of the two, or correct it."
+                reason = say(
+                    "{key} is that of row {row} too", key=key_text(values, columns), row=str(rows[0])
+                )
+                remedy = say("Remove one of the two, or correct it.")
                 self._add(row, names, _value(values), reason, remedy, "repeated")
         remedy = (
-            "Choose another key, or update the row with update1()."
+            say("Choose another key, or update the row with update1().")
             if is_key
-            else "Choose another value, for it must be unique."
+            else say("Choose another value, for it must be unique.")
         )
         for key in self._present(self._whole(), columns, list(seen)):
             values = dict(zip(columns, key, strict=True))
-            reason = f"{self._label} already has a row with {key_text(values, columns)}"
+            reason = say(
+                "{table} already has a row with {key}", table=self._label, key=key_text(values, columns)
+            )
             for row in seen[key]:
                 self._add(row, names, _value(values), reason, remedy, "taken")
 
@@ -311,11 +336,15 @@ class Validator:
         present = set(self._present(Relation(fk.parent, heading), fk.parent_attributes, list(wanted)))
         parent = label(fk.parent)
         explainer = Explainer(self._connection, self._table, "")
-        remedy = f"Insert the row into {parent} first, or correct {', '.join(fk.attributes)}."
+        remedy = say(
+            "Insert the row into {parent} first, or correct {names}.",
+            parent=parent,
+            names=", ".join(fk.attributes),
+        )
         for number, key in enumerate(k for k in wanted if k not in present):
             theirs = dict(zip(fk.parent_attributes, key, strict=True))
             hint = explainer.near_matches(fk, theirs) if number < _MAX_HINTS else ""
-            reason = f"{parent} has no row with {key_text(theirs, theirs)}"
+            reason = say("{parent} has no row with {key}", parent=parent, key=key_text(theirs, theirs))
             values = dict(zip(fk.attributes, key, strict=True))
             names, advice = ", ".join(fk.attributes), (hint + " " + remedy).strip()
             for row in wanted[key]:

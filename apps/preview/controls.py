@@ -11,6 +11,8 @@ import panel_material_ui as pmui
 import param
 from panel.custom import JSComponent
 
+from dj_panel.core.words import marked, say
+
 # Drawn on a 16 x 16 grid with the current colour.
 ICONS = {
     "back": "M10 3 5 8l5 5",
@@ -24,13 +26,13 @@ ICONS = {
     "copy": "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
 }
 LABELS = {
-    "back": "Left",
-    "forward": "Right",
-    "up": "Up",
-    "down": "Down",
-    "in": "Zoom in",
-    "out": "Zoom out",
-    "reset": "Reset",
+    "back": marked("Left"),
+    "forward": marked("Right"),
+    "up": marked("Up"),
+    "down": marked("Down"),
+    "in": marked("Zoom in"),
+    "out": marked("Zoom out"),
+    "reset": marked("Reset"),
 }
 
 
@@ -42,6 +44,8 @@ class ButtonBar(JSComponent):
         default=[], doc="Each a dict with `id`, `label`, `icon` (path data) and `text` (shown or not)."
     )
     copy_text = param.String(default="", doc="What the button with the id `copy` puts on the clipboard.")
+    copied = param.String(default="", doc="What is said once the text is on the clipboard.")
+    not_copied = param.String(default="", doc="What is said where the browser does not let pages copy.")
 
     _stylesheets: ClassVar[list[str]] = [
         """
@@ -102,8 +106,8 @@ export function render({ model, el }) {
       if (item.text) button.appendChild(document.createTextNode(item.text))
       button.addEventListener("click", () => {
         if (item.id === "copy") {
-          copied(model.copy_text).then(() => { said.textContent = "Copied" },
-                                       () => { said.textContent = "Select the text and copy it by hand" })
+          copied(model.copy_text).then(() => { said.textContent = model.copied },
+                                       () => { said.textContent = model.not_copied })
         } else {
           model.send_msg({ pressed: item.id })
         }
@@ -146,27 +150,33 @@ export function render({ model, el }) {
     def send_file(self, name: str, content: bytes) -> None:
         """Have the browser save `content` under `name`."""
         self._send_msg(
-            {"name": name, "content": base64.b64encode(content).decode("ascii"), "said": "Downloaded"}
+            {"name": name, "content": base64.b64encode(content).decode("ascii"), "said": say("Downloaded")}
         )
 
 
 def plot_buttons(on_press: Callable[[str], Any], *, vertical: bool) -> ButtonBar:
     """Return the buttons that move a plot without a mouse."""
     names = ["out", "in", "back", "forward", *(["up", "down"] if vertical else []), "reset"]
-    items = [{"id": name, "label": LABELS[name], "icon": ICONS[name], "text": ""} for name in names]
-    return ButtonBar(on_press, label="Move the plot", items=items)
+    items = [{"id": name, "label": say(LABELS[name]), "icon": ICONS[name], "text": ""} for name in names]
+    return ButtonBar(on_press, label=say("Move the plot"), items=items)
 
 
 def copy_button(text: str) -> ButtonBar:
     """Return a button that copies `text`."""
-    item = {"id": "copy", "label": "Copy the code", "icon": ICONS["copy"], "text": "Copy"}
-    return ButtonBar(label="Code", items=[item], copy_text=text)
+    item = {"id": "copy", "label": say("Copy the code"), "icon": ICONS["copy"], "text": say("Copy")}
+    return ButtonBar(
+        label=say("Code"),
+        items=[item],
+        copy_text=text,
+        copied=say("Copied"),
+        not_copied=say("Select the text and copy it by hand"),
+    )
 
 
 def download_button(on_press: Callable[[str], Any], text: str) -> ButtonBar:
     """Return a button that asks for a file."""
     item = {"id": "download", "label": text, "icon": ICONS["download"], "text": text}
-    return ButtonBar(on_press, label="File", items=[item])
+    return ButtonBar(on_press, label=say("File"), items=[item])
 
 
 def select(

@@ -17,6 +17,7 @@ import zarr
 
 from dj_panel.apps.preview.protocols import ObjectRefLike, is_npy_ref, is_object_ref
 from dj_panel.core.errors import DataJointError
+from dj_panel.core.words import grouped, say, say_many
 
 LONGEST_CHIP = 60
 # Values whose str() is short and says everything.
@@ -61,17 +62,17 @@ class Description:
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Label and text of each known fact, in the order in which they are shown."""
-        known: list[tuple[str, str]] = [("kind", self.kind)]
+        known: list[tuple[str, str]] = [(say("kind"), self.kind)]
         if self.shape is not None:
-            known.append(("shape", shape_text(self.shape)))
+            known.append((say("shape"), shape_text(self.shape)))
         if self.dtype is not None:
-            known.append(("type", self.dtype))
+            known.append((say("type"), self.dtype))
         if self.chunks is not None:
-            known.append(("chunks", shape_text(self.chunks)))
+            known.append((say("chunks"), shape_text(self.chunks)))
         if self.n_bytes is not None:
-            known.append(("size", human_bytes(self.n_bytes)))
+            known.append((say("size"), human_bytes(self.n_bytes)))
         if self.where:
-            known.append(("stored", self.where))
+            known.append((say("stored"), self.where))
         return tuple(known)
 
 
@@ -82,7 +83,7 @@ def human_bytes(n_bytes: int) -> str:
     ('0 bytes', '1,023 bytes', '1.5 KiB', '1.0 TiB')
     """
     if n_bytes < 1024:
-        return f"{n_bytes:,} byte" + ("" if n_bytes == 1 else "s")
+        return say_many("{n} byte", "{n} bytes", n_bytes)
     units = ("KiB", "MiB", "GiB", "TiB", "PiB")
     power = min((n_bytes.bit_length() - 1) // 10, len(units))
     return f"{n_bytes / 1024**power:,.1f} {units[power - 1]}"
@@ -94,7 +95,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
     >>> shape_text((1000000, 4)), shape_text((3,)), shape_text(())
     ('1,000,000 × 4', '3', 'single value')
     """
-    return " × ".join(f"{length:,}" for length in shape) if shape else "single value"
+    return " × ".join(map(grouped, shape)) if shape else say("single value")
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
@@ -139,27 +140,27 @@ def describe(value: object) -> Description:
     'dict, 2 entries'
     """
     if value is None:
-        return Description("no value", "no value")
+        return Description(say("no value"), say("no value"))
     if isinstance(value, pd.DataFrame):
         n_bytes = int(value.memory_usage(deep=False).sum())
-        return Description("table", f"table {value.shape}", value.shape, n_bytes=n_bytes)
+        return Description(say("table"), f"{say('table')} {value.shape}", value.shape, n_bytes=n_bytes)
     if isinstance(value, np.ndarray):
         return _described_array(value.shape, value.dtype, n_bytes=value.nbytes)
     if isinstance(value, zarr.Array):
         return _described_array(
-            value.shape, value.dtype, value.chunks, where=str(value.store_path), kind="Zarr array"
+            value.shape, value.dtype, value.chunks, where=str(value.store_path), kind=say("Zarr array")
         )
     if isinstance(value, zarr.Group):
-        return Description("Zarr group", "Zarr group", where=str(value.store_path))
+        return Description(say("Zarr group"), say("Zarr group"), where=str(value.store_path))
     if is_npy_ref(value):
         try:
             return _described_array(tuple(value.shape), value.dtype, where=_place(value))
         except DataJointError as error:
-            return Description("array", shortened(str(error)), where=_place(value))
+            return Description(say("array"), shortened(str(error)), where=_place(value))
     if is_object_ref(value):
         return _described_object(value)
     if isinstance(value, pathlib.Path):
-        return Description("file", shortened(value.name), where=str(value))
+        return Description(say("file"), shortened(value.name), where=str(value))
     return _described_plain(value)
 
 
@@ -170,7 +171,7 @@ def _described_array(
     *,
     n_bytes: int | None = None,
     where: str = "",
-    kind: str = "array",
+    kind: str = "",
 ) -> Description:
     # Python integers: the product of a large shape must not wrap around.
     size = dtype.itemsize
@@ -179,9 +180,17 @@ def _described_array(
     name = dtype_text(dtype)
     plain_shape = tuple(int(length) for length in shape)
     if dtype.names:
-        return Description("table", f"table {plain_shape}", plain_shape, name, chunks, size, where)
+        return Description(
+            say("table"), f"{say('table')} {plain_shape}", plain_shape, name, chunks, size, where
+        )
     return Description(
-        kind, f"{name} {plain_shape}", plain_shape, name, chunks, size if n_bytes is None else n_bytes, where
+        kind or say("array"),
+        f"{name} {plain_shape}",
+        plain_shape,
+        name,
+        chunks,
+        size if n_bytes is None else n_bytes,
+        where,
     )
 
 
@@ -199,15 +208,15 @@ def _described_object(reference: ObjectRefLike) -> Description:
         return Description("Zarr", f"Zarr{size}", n_bytes=n_bytes, where=where)
     if reference.is_dir:
         n_items = reference.item_count
-        count = "" if n_items is None else f", {n_items:,} files"
-        return Description("folder", f"folder{count}{size}", n_bytes=n_bytes, where=where)
-    name = f"{extension} file" if extension else "file"
+        count = "" if n_items is None else f", {say('{n} files', n=n_items)}"
+        return Description(say("folder"), f"{say('folder')}{count}{size}", n_bytes=n_bytes, where=where)
+    name = say("{extension} file", extension=extension) if extension else say("file")
     return Description(name, f"{name}{size}", n_bytes=n_bytes, where=where)
 
 
 def _described_plain(value: object) -> Description:
     if isinstance(value, str):
-        return Description("text", shortened(value), (len(value),), "str")
+        return Description(say("text"), shortened(value), (len(value),), "str")
     if isinstance(value, bytes | bytearray | memoryview):
         n_bytes = value.nbytes if isinstance(value, memoryview) else len(value)
         return Description("bytes", f"bytes, {human_bytes(n_bytes)}", n_bytes=n_bytes)
@@ -217,16 +226,16 @@ def _described_plain(value: object) -> Description:
         kind = type(value).__name__
         return Description(kind, f"{kind}, {_entries(len(value))}")
     if isinstance(value, np.generic):
-        return Description("value", shortened(str(value)), (), dtype_text(value.dtype))
+        return Description(say("value"), shortened(str(value)), (), dtype_text(value.dtype))
     if isinstance(value, int) and not isinstance(value, bool):
-        return Description("value", integer_text(value, LONGEST_CHIP), (), "int")
+        return Description(say("value"), integer_text(value, LONGEST_CHIP), (), "int")
     if isinstance(value, PLAIN_TYPES):
-        return Description("value", shortened(str(value)), (), type(value).__name__)
+        return Description(say("value"), shortened(str(value)), (), type(value).__name__)
     return Description(type(value).__name__, shortened(type(value).__name__))
 
 
 def _entries(n_entries: int) -> str:
-    return f"{n_entries:,} entr" + ("y" if n_entries == 1 else "ies")
+    return say_many("{n} entry", "{n} entries", n_entries)
 
 
 def integer_text(value: int, longest: int) -> str:
@@ -239,4 +248,4 @@ def integer_text(value: int, longest: int) -> str:
     n_digits = int(abs(value).bit_length() * 0.30103) + 1
     if n_digits <= min(longest, sys.get_int_max_str_digits() or longest):
         return str(value)
-    return f"a whole number of about {n_digits:,} digits"
+    return say("a whole number of about {n} digits", n=n_digits)

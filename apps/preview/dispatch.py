@@ -33,20 +33,21 @@ from dj_panel.apps.preview.stack import StackView
 from dj_panel.apps.preview.table import TableView, cell, numeric_columns
 from dj_panel.apps.preview.tree import arrays_in, tree_html
 from dj_panel.apps.preview.view import Context, StillView, View, column, pane, problem_html
+from dj_panel.core.words import marked, say
 
 ViewName = Literal["lines", "image", "picture", "stack", "table", "tree", "arrays", "text", "value", "empty"]
 
 LABELS: dict[ViewName, str] = {
-    "lines": "Lines",
-    "image": "Image",
-    "picture": "Picture",
-    "stack": "Stack",
-    "table": "Table",
-    "tree": "Tree",
-    "arrays": "Arrays",
-    "text": "Text",
-    "value": "Value",
-    "empty": "Value",
+    "lines": marked("Lines"),
+    "image": marked("Image"),
+    "picture": marked("Picture"),
+    "stack": marked("Stack"),
+    "table": marked("Table"),
+    "tree": marked("Tree"),
+    "arrays": marked("Arrays"),
+    "text": marked("Text"),
+    "value": marked("Value"),
+    "empty": marked("Value"),
 }
 
 log = logging.getLogger(__name__)
@@ -161,8 +162,12 @@ def _array_view(name: ViewName, source: ArraySource, context: Context) -> View:
         return StillView(context, lambda: text.value_html(_single(source, context.budget_bytes)))
     if name == "empty":
         shape = " × ".join(str(length) for length in source.shape)
-        return StillView(context, lambda: empty_state("This array is empty", f"Its shape is {shape}."))
+        return StillView(context, lambda: _empty(shape))
     raise LookupError(f"There is no view {name!r} of an array.")
+
+
+def _empty(shape: str) -> str:
+    return empty_state(say("This array is empty"), say("Its shape is {shape}.", shape=shape))
 
 
 def _single(source: ArraySource, budget_bytes: int) -> Value:
@@ -195,7 +200,7 @@ class Switcher:
         await self.choose(self.name)
         if len(self.views) == 1:
             return self._body
-        options = {LABELS[name]: name for name in self.views}
+        options = {say(LABELS[name]): name for name in self.views}
         choice = pmui.RadioButtonGroup(options=options, value=self.name, size="small", margin=(4, 0))
         watch(choice, self.choose)
         return column(choice, self._body)

@@ -13,6 +13,7 @@ from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import File
 from dj_panel.apps.preview.view import Context, pane, plain_reason
+from dj_panel.core.words import say
 
 LIMIT_BYTES = 32 * 2**20
 
@@ -34,10 +35,17 @@ class Download:
         n_bytes = self._file.n_bytes
         if n_bytes is not None and n_bytes > LIMIT_BYTES:
             limit = human_bytes(LIMIT_BYTES)
-            text = f"The file holds {human_bytes(n_bytes)}; files over {limit} are fetched with Python."
+            text = say(
+                "The file holds {size}; files over {limit} are fetched with Python.",
+                size=human_bytes(n_bytes),
+                limit=limit,
+            )
             return pane(f'<p class="note">{escape(text)}</p>')
-        size = "" if n_bytes is None else f" ({human_bytes(n_bytes)})"
-        self._bar = download_button(self._press, f"Download{size}")
+        if n_bytes is None:
+            text = say("Download")
+        else:
+            text = say("Download ({size})", size=human_bytes(n_bytes))
+        self._bar = download_button(self._press, text)
         return self._bar
 
     def close(self) -> None:

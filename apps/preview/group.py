@@ -13,6 +13,7 @@ from dj_panel.apps.preview.description import Description, describe
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import ArraySource, Group
 from dj_panel.apps.preview.view import Context, View, column, pane
+from dj_panel.core.words import say
 
 
 class Shown(Protocol):
@@ -43,12 +44,14 @@ class GroupView(View):
         arrays = self._group.arrays
         if not arrays:
             return pane(
-                empty_state("There is no array in this group", "It holds groups and attributes only.")
+                empty_state(
+                    say("There is no array in this group"), say("It holds groups and attributes only.")
+                )
             )
         first = next((name for name, source in arrays.items() if all(source.shape)), next(iter(arrays)))
         await self._pick(first)
         options = {f"{name}   {described(source).text}": name for name, source in arrays.items()}
-        picker = select(f"Array (of {len(arrays):,})", options, first, self._pick, width=420)
+        picker = select(say("Array (of {n})", n=len(arrays)), options, first, self._pick, width=420)
         note = [pane(f'<p class="note">{escape(self._group.note)}</p>')] if self._group.note else []
         return column(picker, *note, self._body)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from panel.viewable import Viewable
 from dj_panel.apps.preview.controls import plot_buttons, select
 from dj_panel.apps.preview.decimation import Array, Summary, summarise
 from dj_panel.apps.preview.figure import Frame, Range, plain_numbers, plot_pane, watch_ranges
+from dj_panel.apps.preview.imagetext import contrast_text, plane_text, thinned_text, tiles_text
 from dj_panel.apps.preview.lines import PARTS
 from dj_panel.apps.preview.refresh import on_document, soon
 from dj_panel.apps.preview.sources import ArraySource
@@ -27,6 +29,7 @@ from dj_panel.apps.preview.window import (
     stride_for,
     touched_bytes,
 )
+from dj_panel.core.words import marked, say
 
 HEIGHT_PX = 520
 FIRST_SIZE_PX = (900, HEIGHT_PX)
@@ -40,8 +43,8 @@ MIN_SPAN_PX = 8.0
 CONTRASTS: dict[str, tuple[float, float]] = {
     "1–99 %": (1.0, 99.0),
     "0.1–99.9 %": (0.1, 99.9),
-    "min–max": (0.0, 100.0),
-    "1–99 %, each view": (1.0, 99.0),
+    marked("min–max"): (0.0, 100.0),
+    marked("1–99 %, each view"): (1.0, 99.0),
 }
 COLOR_MAPS = {
     "gray": "gray",
@@ -49,7 +52,7 @@ COLOR_MAPS = {
     "magma": "magma",
     "cividis": "cividis",
     "inferno": "inferno",
-    "blue–red": "coolwarm",
+    marked("blue–red"): "coolwarm",
 }
 
 
@@ -143,9 +146,9 @@ def draw_image(source: ArraySource, plane: Plane, question: ImageQuestion, budge
         float(row_0 + pixels.shape[0] * row_step),
     )
     if row_step == column_step == 1:
-        note = "Every pixel is drawn"
+        note = say("Every pixel is drawn")
     else:
-        note = f"Showing 1 of every {row_step:,} rows and 1 of every {column_step:,} columns"
+        note = thinned_text(row_step, column_step)
     return Picture(question, _drawable(pixels), extent, summarise(pixels), note)
 
 
@@ -188,10 +191,7 @@ def _mosaic(source: ArraySource, plane: Plane, question: ImageQuestion, budget_b
         float(question.rows[1]),
     )
     n_chunks = len(grid_rows) * len(grid_columns)
-    note = (
-        f"Each tile is the mean of one chunk; {len(tiles):,} of {n_chunks:,} chunks were read. "
-        "Zoom in to see the pixels"
-    )
+    note = tiles_text(len(tiles), n_chunks)
     return Picture(question, np.stack(tiles).reshape(shape), extent, summary, note, approximate=True)
 
 
@@ -331,12 +331,12 @@ class ImageView(View):
     def _controls(self) -> Viewable:
         controls: list[Any] = [plot_buttons(self.press, vertical=True)]
         if not self.plane.rgb:
-            controls.append(select("Contrast", list(CONTRASTS), self._contrast, self._choose_contrast))
+            controls.append(select(say("Contrast"), _named(CONTRASTS), self._contrast, self._choose_contrast))
             controls.append(
-                select("Colours", list(COLOR_MAPS), self._color_map, self._choose_colors, width=130)
+                select(say("Colours"), _named(COLOR_MAPS), self._color_map, self._choose_colors, width=130)
             )
         if self._part:
-            controls.append(select("Part", list(PARTS), self._part, self._choose_part))
+            controls.append(select(say("Part"), _named(PARTS), self._part, self._choose_part))
         return row(*controls)
 
     def _choose_contrast(self, contrast: str) -> None:
@@ -427,8 +427,8 @@ class ImageView(View):
             "height": HEIGHT_PX,
             # A tall image in the middle of an empty plot looks lost; the sides are for axis and colour bar.
             "max_width": max(480, round(HEIGHT_PX * self._n_columns / self._n_rows) + 120),
-            "xlabel": f"axis {self.plane.columns}",
-            "ylabel": f"axis {self.plane.rows}",
+            "xlabel": say("axis {n}", n=self.plane.columns),
+            "ylabel": say("axis {n}", n=self.plane.rows),
             "xformatter": plain_numbers(),
             "yformatter": plain_numbers(),
             "invert_yaxis": True,
@@ -440,7 +440,7 @@ class ImageView(View):
         if self.plane.rgb:
             options = hv.opts.RGB(**common)
         else:
-            tips = [("column", "$x{0.0}"), ("row", "$y{0.0}"), ("value", "@image")]
+            tips = [(say("column"), "$x{0.0}"), (say("row"), "$y{0.0}"), (say("value"), "@image")]
             options = hv.opts.Image(
                 **common,
                 cmap="gray",
@@ -472,14 +472,14 @@ class ImageView(View):
     def _words(self, picture: Picture) -> str:
         (row_0, row_1), (column_0, column_1) = picture.question.rows, picture.question.columns
         if row_1 <= row_0 or column_1 <= column_0:
-            return summary_html([], "There is nothing in this window", "", approximate=False)
-        text = f"Rows {row_0:,} to {row_1 - 1:,}, columns {column_0:,} to {column_1 - 1:,}"
-        if picture.question.lead:
-            text += f", at {', '.join(str(position) for position in picture.question.lead)}"
-        note = picture.note
-        if self._limits is not None:
-            note += f" · contrast {self._limits[0]:.5g} to {self._limits[1]:.5g}"
+            return summary_html([], say("There is nothing in this window"), "", approximate=False)
+        text = plane_text(picture.question.rows, picture.question.columns, picture.question.lead)
+        note = picture.note if self._limits is None else f"{picture.note} · {contrast_text(self._limits)}"
         return summary_html([("", picture.summary)], text, note, approximate=picture.approximate)
+
+
+def _named(choices: Mapping[str, Any]) -> dict[str, str]:
+    return {say(name): name for name in choices}
 
 
 def _within(visible: Range, length: int) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from dj_panel.apps.preview.window import (
     visible_samples,
 )
 from dj_panel.apps.theme import scheme
+from dj_panel.core.words import marked, say
 
 HEIGHT_PX = 360
 COLUMNS = 1000
@@ -36,10 +37,10 @@ OVERVIEW_SHARE = 4
 MOST_SAMPLED_CHUNKS = 256
 
 PARTS: dict[str, Callable[[Array], Array]] = {
-    "magnitude": np.abs,
-    "real part": np.real,
-    "imaginary part": np.imag,
-    "phase": lambda values: np.angle(values),
+    marked("magnitude"): np.abs,
+    marked("real part"): np.real,
+    marked("imaginary part"): np.imag,
+    marked("phase"): lambda values: np.angle(values),
 }
 
 
@@ -73,7 +74,7 @@ class Signal:
         """Name of each channel."""
         if len(self.source.labels) == self.n_channels and self.time_axis == 0:
             return list(self.source.labels)
-        return [f"channel {number}" for number in range(self.n_channels)]
+        return [say("channel {number}", number=str(number)) for number in range(self.n_channels)]
 
     def index(self, start: int, stop: int, channels: int | tuple[int, ...]) -> Index:
         """Return what to read for these samples of these channels."""
@@ -152,7 +153,7 @@ def draw_lines(signal: Signal, question: LinesQuestion, budget_bytes: int) -> Dr
         runs = signal.read(start, stop, channels, budget_bytes)
         envelopes = tuple(decimate(run, question.n_columns, first=start, real=real) for run in runs)
         every = envelopes[0].every if envelopes else 1
-        note = f"Showing 1 of every {every:,}, min–max" if every > 1 else "Every sample is drawn"
+        note = say("Showing 1 of every {n}, min–max", n=every) if every > 1 else say("Every sample is drawn")
         return Drawing(question, envelopes, note)
     return _sampled(signal, question, budget_bytes, real)
 
@@ -180,7 +181,7 @@ def _sampled(
         stop = min(question.stop, (chunk + 1) * length)
         for channel, run in enumerate(signal.read(start, stop, question.channels, budget_bytes)):
             found[channel].append(decimate(run, columns_each, first=start, real=real))
-    note = f"{len(chosen):,} of {n_chunks:,} chunks were read. Zoom in to see every sample"
+    note = say("{n} of {all} chunks were read. Zoom in to see every sample", n=len(chosen), all=n_chunks)
     return Drawing(question, tuple(_joined(parts) for parts in found), note, approximate=True)
 
 
@@ -234,7 +235,7 @@ class LinesView(View):
         if self.signal.n_channels > 1:
             names = self.signal.names
             picker = pmui.MultiChoice(
-                label=f"Channels (up to {MOST_CHANNELS} of {len(names):,})",
+                label=say("Channels (up to {most} of {n})", most=MOST_CHANNELS, n=len(names)),
                 options={name: number for number, name in enumerate(names)},
                 value=list(self._channels),
                 max_items=MOST_CHANNELS,
@@ -244,12 +245,14 @@ class LinesView(View):
                 margin=(4, 0),
             )
             picker.param.watch(lambda event: self.pick(tuple(sorted(event.new))), "value")
-            stacked = pmui.Switch(label="Spread apart", value=self._stacked, margin=(4, 0))
+            stacked = pmui.Switch(label=say("Spread apart"), value=self._stacked, margin=(4, 0))
             stacked.param.watch(lambda event: self._stack(event.new), "value")
             controls.append(stacked)
             below.append(picker)
         if self._part:
-            controls.append(select("Part", list(PARTS), self._part, self._choose_part))
+            controls.append(
+                select(say("Part"), {say(name): name for name in PARTS}, self._part, self._choose_part)
+            )
         return column(row(*controls), *below)
 
     def press(self, button: str) -> None:
@@ -352,8 +355,8 @@ class LinesView(View):
         colors = scheme(dark=self.context.dark).plot
         self._frame = Frame(self._visible, y, after=self._keep_inside)
         self._pipe = hv.streams.Pipe(data=lines)
-        x_label = "Time (s)" if self.context.sampling_rate_hz else "Sample"
-        y_label = self.context.unit or "Value"
+        x_label = say("Time (s)") if self.context.sampling_rate_hz else say("Sample")
+        y_label = self.context.unit or say("Value")
         overlaid = len(names) > 1
 
         def draw(data: list[tuple[Any, Any]]) -> Any:
@@ -403,13 +406,20 @@ class LinesView(View):
     def _words(self, drawing: Drawing, names: list[str]) -> str:
         n_samples = self.signal.n_samples
         first, last = drawing.question.start, max(drawing.question.stop - 1, drawing.question.start)
-        text = f"Samples {first:,} to {last:,} of {n_samples:,}"
+        places = {"first": first, "last": last, "n": n_samples}
         if self.context.sampling_rate_hz:
-            text = f"{first / self._rate:.6g} s to {last / self._rate:.6g} s, {text.lower()}"
+            text = say(
+                "{start} s to {end} s, samples {first} to {last} of {n}",
+                start=f"{first / self._rate:.6g}",
+                end=f"{last / self._rate:.6g}",
+                **places,
+            )
+        else:
+            text = say("Samples {first} to {last} of {n}", **places)
         if not drawing.envelopes:
-            return summary_html([], text, "No channel is picked", approximate=False)
+            return summary_html([], text, say("No channel is picked"), approximate=False)
         if not any(line.summary.n_values for line in drawing.envelopes):
-            return summary_html([], "There is nothing in this range", "", approximate=False)
+            return summary_html([], say("There is nothing in this range"), "", approximate=False)
         summaries = [(name, line.summary) for name, line in zip(names, drawing.envelopes, strict=True)]
         return summary_html(summaries, text, drawing.note, approximate=drawing.approximate)
 

@@ -22,6 +22,7 @@ from PIL import Image
 from dj_panel.apps.preview.description import Description, describe, human_bytes
 from dj_panel.apps.preview.protocols import ObjectRefLike, is_npy_ref, is_object_ref
 from dj_panel.apps.preview.window import Index, OverBudgetError, page_chunks, touched_bytes
+from dj_panel.core.words import say
 
 BUDGET_BYTES = 64 * 2**20
 # Of a text file or a CSV, the beginning is shown.
@@ -245,8 +246,11 @@ def open_value(value: object, budget_bytes: int = BUDGET_BYTES) -> Opened:
         size = description.n_bytes or 0
         if not value.is_local and size > REMOTE_SHARES * budget_bytes:
             raise UnreadableValueError(
-                f"The array holds {human_bytes(size)} and is one file of a remote store, which can only be "
-                "fetched whole. Load it in Python, or store such arrays as Zarr, of which a part can be read."
+                say(
+                    "The array holds {size} and is one file of a remote store, which can only be fetched whole. Load"
+                    " it in Python, or store such arrays as Zarr, of which a part can be read.",
+                    size=human_bytes(size),
+                )
             )
         return _opened_npy(value.load(mmap_mode="r"), description)
     if is_object_ref(value):
@@ -304,7 +308,7 @@ def _group(group: zarr.Group) -> Group:
         content = array_content(member)
         if isinstance(content, ArraySource):
             arrays[name] = content
-    note = f"The first {MOST_LISTED:,} arrays of the group are listed." if n_skipped else ""
+    note = say("The first {n} arrays of the group are listed.", n=MOST_LISTED) if n_skipped else ""
     return Group(dict(sorted(arrays.items())), note)
 
 
@@ -313,8 +317,12 @@ def _opened_zarr(store: Any, description: Description) -> Opened:
         node = zarr.open(store, mode="r")
     except (ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise UnreadableValueError(
-            f"The Zarr metadata of {description.where} cannot be understood ({_words(error)}). "
-            "The object may be incomplete: compare it with its source, or store it again."
+            say(
+                "The Zarr metadata of {object} cannot be understood ({reason}). The object may be incomplete:"
+                " compare it with its source, or store it again.",
+                object=description.where,
+                reason=_words(error),
+            )
         ) from error
     found = describe(node)
     content = _group(node) if isinstance(node, zarr.Group) else array_content(node)
@@ -324,8 +332,11 @@ def _opened_zarr(store: Any, description: Description) -> Opened:
 def _opened_object(reference: ObjectRefLike, description: Description, budget_bytes: int) -> Opened:
     if not reference.exists():
         raise FileNotFoundError(
-            f"{description.where} is not in its store any more: the row is there, its object is not. "
-            "Restore the object from a backup, or delete the row and make it again."
+            say(
+                "{object} is not in its store any more: the row is there, its object is not. Restore the object"
+                " from a backup, or delete the row and make it again.",
+                object=description.where,
+            )
         )
     if reference.is_dir:
         names = [str(name).rstrip("/").rsplit("/", 1)[-1] for name in reference.listdir()]
@@ -338,17 +349,20 @@ def _opened_object(reference: ObjectRefLike, description: Description, budget_by
 
 def _opened_path(path: pathlib.Path, description: Description, budget_bytes: int) -> Opened:
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path} does not exist. It may have been moved or deleted after it was fetched: fetch it again."
+        words = say(
+            "{path} does not exist. It may have been moved or deleted after it was fetched: fetch it again.",
+            path=path,
         )
+        raise FileNotFoundError(words)
     if path.is_dir():
         names = [entry.name for _, entry in zip(range(MOST_LISTED + 1), path.iterdir(), strict=False)]
         if ZARR_MARKS.intersection(names):
             return _opened_zarr(path, description)
-        return Opened(_listing(names), replace(description, kind="folder"))
+        return Opened(_listing(names), replace(description, kind=say("folder")))
     n_bytes = path.stat().st_size
     suffix = path.suffix.lower()
-    found = replace(description, kind=f"{suffix} file" if suffix else "file", n_bytes=n_bytes)
+    kind = say("{extension} file", extension=suffix) if suffix else say("file")
+    found = replace(description, kind=kind, n_bytes=n_bytes)
     file = File(path.name, n_bytes, path)
     if suffix == ".npy":
         return _opened_npy(_mapped(path), found, file)
@@ -367,7 +381,7 @@ def _opened_file(file: File, suffix: str, description: Description, budget_bytes
     if suffix == ".json" and (file.n_bytes or 0) <= JSON_BYTES:
         return Opened(_json(file), description, file)
     head, is_all = _head(file)
-    note = "" if is_all else f"The first {human_bytes(len(head))} of {human_bytes(file.n_bytes or 0)}."
+    note = "" if is_all else _beginning(len(head), file.n_bytes or 0)
     text = _as_text(head, is_all=is_all)
     if text is not None:
         return Opened(Text(text, note), description, file)
@@ -378,7 +392,8 @@ def _mapped(path: pathlib.Path) -> Any:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
-        raise UnreadableValueError(f"{path} is not a complete .npy file ({_words(error)}).") from error
+        words = say("{path} is not a complete .npy file ({reason}).", path=path, reason=_words(error))
+        raise UnreadableValueError(words) from error
 
 
 def _picture(file: File, budget_bytes: int) -> ImageFile:
@@ -393,7 +408,8 @@ def _picture(file: File, budget_bytes: int) -> ImageFile:
                 keeps_depth = picture.mode in {"L", "RGB", "RGBA", "F", "I", "I;16", "I;16B"}
                 pixels = np.asarray(picture if keeps_depth else picture.convert("RGBA"))
         except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UnreadableValueError(f"{file.name} is not a complete picture ({_words(error)}).") from error
+            words = say("{file} is not a complete picture ({reason}).", file=file.name, reason=_words(error))
+            raise UnreadableValueError(words) from error
     return ImageFile(ArraySource(pixels, None))
 
 
@@ -401,13 +417,12 @@ def _csv(file: File, separator: str) -> Rows | Text:
     head, is_all = _head(file)
     text = _as_text(head, is_all=is_all)
     if text is None:
-        raise UnreadableValueError(
-            f"{file.name} is not a text table: it contains bytes that are no UTF-8 text."
-        )
+        words = say("{file} is not a text table: it contains bytes that are no UTF-8 text.", file=file.name)
+        raise UnreadableValueError(words)
     if not is_all:
         # The last line may be cut in the middle.
         text = text[: text.rfind("\n") + 1] or text
-    note = "" if is_all else f"The first {human_bytes(len(head))} of {human_bytes(file.n_bytes or 0)}."
+    note = "" if is_all else _beginning(len(head), file.n_bytes or 0)
     try:
         return Rows(pd.read_csv(io.StringIO(text), sep=separator), note)
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
@@ -418,7 +433,8 @@ def _json(file: File) -> Tree:
     try:
         return Tree(json.loads(file.read_all(JSON_BYTES)))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UnreadableValueError(f"{file.name} is not valid JSON ({_words(error)}).") from error
+        words = say("{file} is not valid JSON ({reason}).", file=file.name, reason=_words(error))
+        raise UnreadableValueError(words) from error
 
 
 def _head(file: File) -> tuple[bytes, bool]:
@@ -440,7 +456,7 @@ def _as_text(head: bytes, *, is_all: bool) -> str | None:
 
 
 def _listing(names: list[str]) -> Listing:
-    note = f"The first {MOST_LISTED:,} files are listed." if len(names) > MOST_LISTED else ""
+    note = say("The first {n} files are listed.", n=MOST_LISTED) if len(names) > MOST_LISTED else ""
     return Listing(tuple(sorted(names[:MOST_LISTED])), note)
 
 
@@ -450,7 +466,7 @@ def _opened(origin: pathlib.Path | ObjectRefLike) -> IO[bytes]:
 
 def _plain_content(value: object) -> Content:
     if value is None:
-        return Value("No value (NULL)", is_missing=True)
+        return Value(say("No value (NULL)"), is_missing=True)
     if isinstance(value, np.generic) and value.dtype.names:
         return array_content(np.asarray(value).reshape(1))
     if isinstance(value, str):
@@ -473,6 +489,10 @@ def _name_of(path: str) -> str:
 
 def _suffix(path: str) -> str:
     return pathlib.PurePosixPath(path).suffix
+
+
+def _beginning(n_bytes: int, all_bytes: int) -> str:
+    return say("The first {size} of {all}.", size=human_bytes(n_bytes), all=human_bytes(all_bytes))
 
 
 def _words(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from dj_panel.apps.preview.image import ImageView, Plane
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import ArraySource
 from dj_panel.apps.preview.view import Context, View, column, pane, problem_html, row
+from dj_panel.core.words import say
 
 # Beyond four axes the list of planes is longer than it is useful.
 MOST_AXES_TO_CHOOSE = 4
@@ -39,7 +40,7 @@ class LeadSliders:
         for axis in axes:
             last = max(shape[axis] - 1, 0)
             slider = pmui.IntSlider(
-                label=f"Axis {axis} (0 to {last:,})",
+                label=say("Axis {axis} (0 to {last})", axis=axis, last=last),
                 start=0,
                 # A slider from 0 to 0 has no length; such an axis is shown and cannot be moved.
                 end=max(last, 1),
@@ -101,12 +102,12 @@ class StackView(View):
         if n_axes > MOST_AXES_TO_CHOOSE:
             return self._body
         planes = {
-            f"axes {rows} and {columns}": Plane(rows, columns)
+            say("axes {rows} and {columns}", rows=rows, columns=columns): Plane(rows, columns)
             for rows, columns in itertools.combinations(range(n_axes), 2)
         }
         # The planes through the last axes first: that is how stacks are stored.
         planes = dict(reversed(planes.items()))
-        return column(select("Image of", planes, self._plane, self._choose_plane), self._body)
+        return column(select(say("Image of"), planes, self._plane, self._choose_plane), self._body)
 
     async def settled(self) -> None:
         """Return when the image is shown."""

@@ -22,6 +22,7 @@ from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import ArraySource, Rows
 from dj_panel.apps.preview.stack import LeadSliders
 from dj_panel.apps.preview.view import Context, View, column, pane, problem_html, row
+from dj_panel.core.words import grouped, say
 
 ROWS_A_PAGE = 100
 MOST_COLUMNS = 40
@@ -116,13 +117,13 @@ def array_page(source: ArraySource, question: PageQuestion, budget_bytes: int) -
     rows = slice(question.first, last)
     if len(shape) == 1:
         block = source.read((rows,), budget_bytes)[:, None]
-        columns = ["value"]
+        columns = [say("value")]
     else:
         shown = slice(0, min(n_columns, MOST_COLUMNS))
         block = source.read((*question.lead, rows, shown), budget_bytes)
-        columns = list(source.labels[:MOST_COLUMNS]) or [f"{number:,}" for number in range(block.shape[1])]
+        columns = list(source.labels[:MOST_COLUMNS]) or [grouped(number) for number in range(block.shape[1])]
     cells = [[cell(value) for value in line] for line in block]
-    index = [f"{number:,}" for number in range(question.first, last)]
+    index = [grouped(number) for number in range(question.first, last)]
     return TablePage(columns, index, cells, question.first, n_rows, n_columns)
 
 
@@ -130,9 +131,9 @@ def table_html(page: TablePage, note: str = "") -> str:
     """Return a page of rows as HTML; all text in it is escaped."""
     if page.n_rows == 0:
         text = (
-            f"The table has no rows. Its columns: {', '.join(page.columns)}."
+            say("The table has no rows. Its columns: {columns}.", columns=", ".join(page.columns))
             if page.columns
-            else "It is empty."
+            else say("It is empty.")
         )
         return f'<p class="note">{escape(text)}</p>'
     numeric = [any(line[number][1] == "n" for line in page.cells) for number in range(len(page.columns))]
@@ -147,13 +148,20 @@ def table_html(page: TablePage, note: str = "") -> str:
         for label, line in zip(page.index, page.cells, strict=True)
     )
     last = page.first + len(page.cells)
-    shown = f"Rows {page.first + 1:,} to {last:,} of {page.n_rows:,}"
+    rows = {"first": page.first + 1, "last": last, "rows": page.n_rows}
     if page.n_columns > len(page.columns):
-        shown += f", columns 1 to {len(page.columns):,} of {page.n_columns:,}"
+        shown = say(
+            "Rows {first} to {last} of {rows}, columns 1 to {shown} of {columns}",
+            shown=len(page.columns),
+            columns=page.n_columns,
+            **rows,
+        )
+    else:
+        shown = say("Rows {first} to {last} of {rows}", **rows)
     words = " · ".join(filter(None, [shown, note]))
     return (
         f'<div class="scroll rows" tabindex="0" role="region" aria-label="{escape(shown)}"><table>'
-        f"<caption>{escape(shown)}</caption><thead><tr><th><span hidden>row</span></th>{head}</tr></thead>"
+        f"<caption>{escape(shown)}</caption><thead><tr><th><span hidden>{say('row')}</span></th>{head}</tr></thead>"
         f'<tbody>{body}</tbody></table></div><p class="note" role="status">{escape(words)}</p>'
     )
 
@@ -188,7 +196,12 @@ class TableView(View):
         return column(*controls, self._table)
 
     def _pager(self) -> ButtonBar:
-        names = {"first": "First rows", "previous": "Previous rows", "next": "Next rows", "last": "Last rows"}
+        names = {
+            "first": say("First rows"),
+            "previous": say("Previous rows"),
+            "next": say("Next rows"),
+            "last": say("Last rows"),
+        }
         icons = {
             "first": "M4 3v10M12 3 7 8l5 5",
             "previous": ICONS["back"],
@@ -198,7 +211,7 @@ class TableView(View):
         items = [
             {"id": name, "label": label, "icon": icons[name], "text": ""} for name, label in names.items()
         ]
-        return ButtonBar(self.press, label="Rows", items=items)
+        return ButtonBar(self.press, label=say("Rows"), items=items)
 
     def press(self, button: str) -> None:
         """Turn the page."""

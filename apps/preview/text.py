@@ -5,6 +5,7 @@ from __future__ import annotations
 from dj_panel.apps.markup import empty_state, escape
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.preview.sources import Listing, Raw, Text, Value
+from dj_panel.core.words import say
 
 LONGEST_TEXT = 50_000
 BYTES_SHOWN = 1024
@@ -14,22 +15,26 @@ BYTES_A_LINE = 16
 def text_html(content: Text) -> str:
     """Return text, or the beginning of a long one."""
     if not content.text:
-        return empty_state("The text is empty")
+        return empty_state(say("The text is empty"))
     notes = [content.note] if content.note else []
     if len(content.text) > LONGEST_TEXT:
-        notes.append(f"The first {LONGEST_TEXT:,} of {len(content.text):,} characters are shown.")
-    return _block(content.text[:LONGEST_TEXT], "Text", notes)
+        notes.append(
+            say("The first {n} of {all} characters are shown.", n=LONGEST_TEXT, all=len(content.text))
+        )
+    return _block(content.text[:LONGEST_TEXT], say("Text"), notes)
 
 
 def bytes_html(content: Raw) -> str:
     """Return the first bytes in hexadecimal and as characters."""
     if content.n_bytes == 0:
-        return empty_state("There are no bytes in it")
+        return empty_state(say("There are no bytes in it"))
     head = content.head[:BYTES_SHOWN]
     notes = []
     if content.n_bytes > len(head):
-        notes.append(f"The first {human_bytes(len(head))} of {human_bytes(content.n_bytes)}.")
-    return _block(hex_dump(head), "Bytes", notes)
+        notes.append(
+            say("The first {size} of {all}.", size=human_bytes(len(head)), all=human_bytes(content.n_bytes))
+        )
+    return _block(hex_dump(head), say("Bytes"), notes)
 
 
 def hex_dump(head: bytes) -> str:
@@ -54,8 +59,8 @@ def value_html(content: Value) -> str:
 def listing_html(content: Listing) -> str:
     """Return the names of the files of a folder."""
     if not content.names:
-        return empty_state("The folder is empty")
-    return _block("\n".join(content.names), "Files", [content.note] if content.note else [])
+        return empty_state(say("The folder is empty"))
+    return _block("\n".join(content.names), say("Files"), [content.note] if content.note else [])
 
 
 def _block(text: str, label: str, notes: list[str]) -> str:

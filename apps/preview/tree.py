@@ -11,6 +11,7 @@ from dj_panel.apps.markup import escape
 from dj_panel.apps.preview.description import describe, shortened
 from dj_panel.apps.preview.sources import ArraySource, is_numeric
 from dj_panel.apps.preview.table import cell
+from dj_panel.core.words import say
 
 MOST_NODES = 2000
 MOST_CHILDREN = 100
@@ -81,17 +82,17 @@ class _Drawing:
         if not value:
             return f'<div class="leaf">{name}{told}</div>'
         if level >= MOST_LEVELS:
-            return (
-                f'<div class="leaf">{name}{told} <span class="t">(deeper levels are not shown)</span></div>'
-            )
+            deeper = say("(deeper levels are not shown)")
+            return f'<div class="leaf">{name}{told} <span class="t">{deeper}</span></div>'
         children = []
         for key, child in _children(value):
             if self._n_nodes >= MOST_NODES:
                 break
-            children.append(self.node(shortened(str(key), 80) or "(empty name)", child, level + 1))
+            children.append(self.node(shortened(str(key), 80) or say("(empty name)"), child, level + 1))
         left = len(value) - len(children)
         if left:
-            children.append(f'<div class="leaf t">… {left:,} more not shown</div>')
+            more = say("… {n} more not shown", n=left)
+            children.append(f'<div class="leaf t">{more}</div>')
         is_open = " open" if level < OPEN_LEVELS and len(children) <= 30 else ""
         inside = "".join(children)
         return f"<details{is_open}><summary>{name}{told}</summary><div>{inside}</div></details>"

@@ -17,6 +17,7 @@ from dj_panel.apps.preview.decimation import Summary
 from dj_panel.apps.preview.protocols import Run
 from dj_panel.apps.preview.refresh import Refresher
 from dj_panel.apps.preview.sources import BUDGET_BYTES
+from dj_panel.core.words import grouped, say
 
 VIEW_CSS = """
 :host{display:block}
@@ -160,10 +161,8 @@ def column(*items: Viewable) -> pn.Column:
 
 def problem_html(error: BaseException) -> str:
     """Return why a value cannot be shown, in words; never a traceback."""
-    return (
-        '<div class="problem" role="alert"><h4>This value cannot be shown</h4>'
-        f"<p>{escape(plain_reason(error))}</p></div>"
-    )
+    title = say("This value cannot be shown")
+    return f'<div class="problem" role="alert"><h4>{title}</h4><p>{escape(plain_reason(error))}</p></div>'
 
 
 def plain_reason(error: BaseException) -> str:
@@ -178,7 +177,7 @@ def plain_reason(error: BaseException) -> str:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     text = str(error)
     if not text:
-        return f"Reading stopped with {type(error).__name__}, which gives no reason."
+        return say("Reading stopped with {error}, which gives no reason.", error=type(error).__name__)
     return f"{type(error).__name__}: {text}" if isinstance(error, LookupError) and "." not in text else text
 
 
@@ -191,7 +190,7 @@ def number_text(value: float | None) -> str:
     if value is None:
         return "–"
     if isinstance(value, int):
-        return f"{value:,}" if abs(value) < 10**15 else str(value)
+        return grouped(value) if abs(value) < 10**15 else str(value)
     return f"{value:.6g}"
 
 
@@ -211,7 +210,7 @@ def summary_html(
     approximate
         Whether some values in the range were not read at all.
     """
-    tags = chip("approximate", "partial", icon_name="partial") if approximate else ""
+    tags = chip(say("approximate"), "partial", icon_name="partial") if approximate else ""
     head = f'<p class="summary" role="status">{tags}<span><b>{escape(range_text)}</b></span>'
     head += f"<span>{escape(note)}</span>" if note else ""
     if len(summaries) == 1:
@@ -226,21 +225,23 @@ def summary_html(
         cells = "".join(f'<td class="n">{escape(found.get(name, "0"))}</td>' for name in names)
         lines.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
     columns = "".join(f'<th class="n" scope="col">{name}</th>' for name in names)
+    caption = say("Figures of what is shown")
+    figures_of = say("Figures of the {n} lines", n=str(len(summaries)))
     return (
-        f'{head}</p><details class="note"><summary>Figures of the {len(summaries)} lines</summary>'
-        '<div class="scroll rows"><table><caption>Figures of what is shown</caption>'
+        f'{head}</p><details class="note"><summary>{figures_of}</summary>'
+        f'<div class="scroll rows"><table><caption>{caption}</caption>'
         f"<thead><tr><th></th>{columns}</tr></thead><tbody>{''.join(lines)}</tbody></table></div></details>"
     )
 
 
 def _figures(summary: Summary) -> list[tuple[str, str]]:
     figures = [
-        ("min", number_text(summary.minimum)),
-        ("max", number_text(summary.maximum)),
-        ("mean", number_text(summary.mean)),
+        (say("min"), number_text(summary.minimum)),
+        (say("max"), number_text(summary.maximum)),
+        (say("mean"), number_text(summary.mean)),
     ]
     if summary.n_nan:
-        figures.append(("NaN", f"{summary.n_nan:,}"))
+        figures.append(("NaN", grouped(summary.n_nan)))
     if summary.n_infinite:
-        figures.append(("infinite", f"{summary.n_infinite:,}"))
+        figures.append((say("infinite"), grouped(summary.n_infinite)))
     return figures

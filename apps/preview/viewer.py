@@ -20,6 +20,7 @@ from dj_panel.apps.preview.protocols import Run
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.preview.sources import BUDGET_BYTES, Opened, open_value
 from dj_panel.apps.preview.view import Context, column, pane, problem_html
+from dj_panel.core.words import say
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +58,17 @@ class Preview(pn.Column):
         self._closed = False
         self.switcher: Switcher | None = None
         self._header = pane(header_html(describe(value), title), margin=(0, 0, 8, 0))
-        self._body = column(pane('<p class="reading" role="status">Reading…</p>'))
+        reading = say("Reading…")
+        self._body = column(pane(f'<p class="reading" role="status">{reading}</p>'))
         self._extra = column()
         self._extra.margin = (8, 0, 0, 0)
         self[:] = [self._header, self._body, self._extra]
         if code:
             snippet = pane(
-                f'<div class="scroll" tabindex="0" aria-label="Code"><pre>{escape(code)}</pre></div>'
+                f'<div class="scroll" tabindex="0" aria-label="{say("Code")}"><pre>{escape(code)}</pre></div>'
             )
-            self.append(column(pane('<p class="note">Load it in Python</p>'), snippet, copy_button(code)))
+            note = pane(f'<p class="note">{say("Load it in Python")}</p>')
+            self.append(column(note, snippet, copy_button(code)))
         self.param.watch(self._redraw, "dark")
         self._task: asyncio.Task[None] | None = None
         self._done = asyncio.Event()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dj_panel.apps.preview.description import human_bytes
+from dj_panel.core.words import say
 
 Index = tuple[int | slice | tuple[int, ...], ...]
 Move = Literal["back", "forward", "in", "out"]
@@ -29,8 +30,12 @@ class OverBudgetError(ValueError):
         self.n_bytes = n_bytes
         self.budget_bytes = budget_bytes
         super().__init__(
-            f"The smallest piece that can be read holds {human_bytes(n_bytes)}, and a preview reads at most "
-            f"{human_bytes(budget_bytes)} at a time. Load the value in Python, or store it in smaller chunks."
+            say(
+                "The smallest piece that can be read holds {size}, and a preview reads at most {limit} at a time."
+                " Load the value in Python, or store it in smaller chunks.",
+                size=human_bytes(n_bytes),
+                limit=human_bytes(budget_bytes),
+            )
         )
 
 

@@ -45,6 +45,7 @@ from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
 from dj_panel.apps.services.working import Working
 from dj_panel.apps.services.written import WrittenRows
 from dj_panel.core.errors import MissingTableError, did_you_mean
+from dj_panel.core.words import say
 
 __all__ = ["Link", "Services", "Snapshot", "TableInfo", "TableStatus", "Watcher"]
 
@@ -126,5 +127,5 @@ class Services:
             return self._tables[name]
         except KeyError:
             raise MissingTableError(
-                f"This pipeline has no table '{name}'.{did_you_mean(name, self._tables)}"
+                say("This pipeline has no table '{name}'.", name=name) + did_you_mean(name, self._tables)
             ) from None

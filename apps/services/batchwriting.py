@@ -14,6 +14,7 @@ from dj_panel.apps.services.rowchecks import BLOCK_ROWS, Values
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Change, History
+from dj_panel.core.words import say, say_many
 
 __all__ = ["batch_rows", "is_traced", "remove_rows", "write_rows"]
 
@@ -84,14 +85,19 @@ def remove_rows(
             keys = [key for row in block if (key := key_values(info, row)) is not None]
             if len(keys) < len(block):
                 raise IntegrityError(
-                    f"The database has numbered these rows of {info.label}, so they cannot be told from others."
-                    " Nothing was removed. Delete them in their table."
+                    say(
+                        "The database has numbered these rows of {label}, so they cannot be told from others. "
+                        "Nothing was removed. Delete them in their table.",
+                        label=info.label,
+                    )
                 )
             _check_unchanged(info, table & keys, block)
             try:
                 (table & keys).delete_quick()
             except IntegrityError as error:
-                raise IntegrityError(f"{_used_by(table & keys)} Nothing was removed.") from error
+                raise IntegrityError(
+                    say("{used_by} Nothing was removed.", used_by=_used_by(table & keys))
+                ) from error
             history.note(
                 (Change(table.name, "delete", key=key) for key in keys),
                 user=user,
@@ -115,12 +121,24 @@ def _check_unchanged(info: TableInfo, there: Any, block: list[Values]) -> None:
             gone.append(key)
         elif not all(agrees(a, now[a.name], row.get(a.name)) for a in plain):
             changed.append(key)
-    for keys, what in ((changed, "changed"), (gone, "removed")):
-        if keys:
-            raise IntegrityError(
-                f"{_named(info, keys)} {'was' if len(keys) == 1 else 'were'} {what} since the import."
-                " Nothing was removed."
+    if changed:
+        raise IntegrityError(
+            say_many(
+                "{rows} was changed since the import. Nothing was removed.",
+                "{rows} were changed since the import. Nothing was removed.",
+                len(changed),
+                rows=_named(info, changed),
             )
+        )
+    if gone:
+        raise IntegrityError(
+            say_many(
+                "{rows} was removed since the import. Nothing was removed now.",
+                "{rows} were removed since the import. Nothing was removed now.",
+                len(gone),
+                rows=_named(info, gone),
+            )
+        )
 
 
 def _place(info: TableInfo, row: Values) -> tuple[str, ...]:
@@ -129,15 +147,17 @@ def _place(info: TableInfo, row: Values) -> tuple[str, ...]:
 
 def _named(info: TableInfo, keys: list[dict[str, Any]]) -> str:
     names = [key_label(key_texts(info, key), info.primary_key) for key in keys[:_MAX_NAMED]]
-    more = f" and {len(keys) - _MAX_NAMED:,} more" if len(keys) > _MAX_NAMED else ""
+    more = say(" and {n} more", n=len(keys) - _MAX_NAMED) if len(keys) > _MAX_NAMED else ""
     return f"{info.label} {', '.join(names)}{more}"
 
 
 def _used_by(rows: Any) -> str:
     counts = rows.plan_delete("ignore").counts(rows.connection)
     names = [
-        f"{number:,} {'row' if number == 1 else 'rows'} of {place.class_name}"
+        say_many("{n} row of {table}", "{n} rows of {table}", number, table=place.class_name)
         for place, number in counts.items()
         if place != rows.name and number
     ]
-    return f"Other rows depend on those of the import: {', '.join(names) or 'of another schema'}."
+    return say(
+        "Other rows depend on those of the import: {rows}.", rows=", ".join(names) or say("of another schema")
+    )

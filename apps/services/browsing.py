@@ -36,6 +36,7 @@ from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering
 from dj_panel.core.codec import decode_value
 from dj_panel.core.errors import OneRowError, QueryTimeoutError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
@@ -218,7 +219,11 @@ class Browsing(Service):
             attribute = named_attribute(info, name)
             if is_value(attribute):
                 raise UnknownAttributeError(
-                    f"Rows of {info.name} cannot be sorted by '{name}', which has no order."
+                    say(
+                        "Rows of {table} cannot be sorted by '{name}', which has no order.",
+                        table=info.name,
+                        name=name,
+                    )
                 )
             chosen.setdefault(name, item.startswith("-"))
         # In the direction of what was asked for last: so an index gives this order, read from either end.
@@ -268,10 +273,12 @@ class Browsing(Service):
             if name not in quick
         ]
         if not slow:
-            return "Filter by more of the key, so that there are fewer rows to look at."
-        return (
-            f"There is no index on {', '.join(slow)}, so every row has to be looked at."
-            f" Filter or sort by {', '.join(quick)}, which is quick."
+            return say("Filter by more of the key, so that there are fewer rows to look at.")
+        return say(
+            "There is no index on {slow}, so every row has to be looked at. Filter or sort by {quick}, which is"
+            " quick.",
+            slow=", ".join(slow),
+            quick=", ".join(quick),
         )
 
     def _indexed(self, info: TableInfo) -> list[str]:
@@ -363,8 +370,11 @@ class Browsing(Service):
             return None
         if plan.size and stored > MAX_VALUE_BYTES:
             raise ValueRefusedError(
-                f"It holds {human_bytes(stored)}; up to {human_bytes(MAX_VALUE_BYTES)} are shown here."
-                " Fetch it with Python."
+                say(
+                    "It holds {size}; up to {limit} are shown here. Fetch it with Python.",
+                    size=human_bytes(stored),
+                    limit=human_bytes(MAX_VALUE_BYTES),
+                )
             )
         if attribute.codec is None:
             return query.fetch1(attribute.name)
@@ -400,8 +410,12 @@ class _Elsewhere:
 
 
 def _no_row(info: TableInfo, key: Mapping[str, Any]) -> OneRowError:
-    which = f"no row with {key_words(key)}" if key else "no row"
-    return OneRowError(f"{info.name} has {which}. It may have been deleted.")
+    if not key:
+        return OneRowError(say("{table} has no row. It may have been deleted.", table=info.name))
+    words = key_words(key)
+    return OneRowError(
+        say("{table} has no row with {key}. It may have been deleted.", table=info.name, key=words)
+    )
 
 
 def _linking(info: TableInfo) -> list[str]:

@@ -25,6 +25,7 @@ from dj_panel.core.codec import decode_value, resolve_chain
 from dj_panel.core.columntypes import FloatType, TextType
 from dj_panel.core.errors import CodecError, DataJointError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import grouped, marked, say
 
 __all__ = ["HEAD_BYTES", "Cell", "Plan", "Storage", "cell_of", "is_value", "plan_of"]
 
@@ -39,9 +40,11 @@ SHORT_CHARS, FULL_CHARS = 160, 20_000
 
 _TYPE_NAMES = {number: np.dtype(name).name for name, number in TYPE_IDS.items()} | {4: "text", 5: "object"}
 _BLOB_KINDS = {
-    ord("C"): "cell array", ord("S"): "struct array", ord("F"): "table", 1: "tuple", 2: "list", 3: "set",
-    4: "dict", 5: "text", 6: "bytes", 0xA: "whole number", 0xB: "yes or no", 0xC: "complex number",
-    0xD: "number", ord("d"): "decimal number", ord("t"): "date or time", ord("u"): "UUID", 0xFF: "nothing",
+    ord("C"): marked("cell array"), ord("S"): marked("struct array"), ord("F"): marked("table"), 1: "tuple",
+    2: "list", 3: "set", 4: "dict", 5: marked("text"), 6: "bytes", 0xA: marked("whole number"),
+    0xB: marked("yes or no"), 0xC: marked("complex number"), 0xD: marked("number"),
+    ord("d"): marked("decimal number"), ord("t"): marked("date or time"), ord("u"): "UUID",
+    0xFF: marked("nothing"),
 }  # fmt: skip
 
 
@@ -182,14 +185,14 @@ def _codec_cell(
         try:
             facts = json.loads(_as_text(stored))
         except ValueError:
-            return Cell(f"<{attribute.codec}> that cannot be read", "problem")
+            return Cell(say("{codec} that cannot be read", codec=f"<{attribute.codec}>"), "problem")
         return Cell(_object_text(attribute, facts if isinstance(facts, dict) else {}), "value")
     try:
         value = decode_value(
             attribute.type, stored, key=key, context={"field": attribute.name, "config": config}
         )
     except (DataJointError, ValueError, TypeError, LookupError, ArithmeticError) as error:
-        return Cell(f"cannot be decoded: {error}"[:SHORT_CHARS], "problem")
+        return Cell(say("cannot be decoded: {reason}", reason=error)[:SHORT_CHARS], "problem")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return Cell(str(value), "number") if is_number else _text_cell(str(value), full=full)
 
@@ -207,12 +210,13 @@ def _object_text(attribute: Attribute, facts: Mapping[str, Any]) -> str:
     if attribute.codec == "blob":
         words = ["blob"]
     elif attribute.codec == "attach":
-        words = ["file"]
+        words = [say("file")]
     elif attribute.codec in ("object", "filepath"):
         is_folder = facts.get("is_dir") and extension != ".zarr"
-        words = ["Zarr" if extension == ".zarr" else "folder" if is_folder else f"{extension} file".strip()]
+        file = say("{extension} file", extension=extension) if extension else say("file")
+        words = ["Zarr" if extension == ".zarr" else say("folder") if is_folder else file]
         if is_folder and isinstance(facts.get("item_count"), int):
-            words.append(f"{facts['item_count']:,} files")
+            words.append(say("{n} files", n=facts["item_count"]))
     if isinstance(size, int):
         words.append(human_bytes(size))
     return ", ".join(words)
@@ -223,12 +227,12 @@ def _dtype_text(text: object) -> str:
         name = str(text)
         dtype = np.dtype(ast.literal_eval(name) if name.startswith(("[", "{")) else name)
     except (TypeError, ValueError, SyntaxError):
-        return "array"
-    return "table" if dtype.names else dtype.name
+        return say("array")
+    return say("table") if dtype.names else dtype.name
 
 
 def _array_text(dtype: str, shape: list[Any]) -> str:
-    lengths = " × ".join(f"{n:,}" if isinstance(n, int) else "?" for n in shape)
+    lengths = " × ".join(grouped(n) if isinstance(n, int) else "?" for n in shape)
     return f"{dtype} ({lengths})" if shape else dtype
 
 
@@ -236,7 +240,7 @@ def _array_text(dtype: str, shape: list[Any]) -> str:
 def _bytes_text(attribute: Attribute, head: bytes, size: int | None) -> str:
     kind = ""
     if attribute.codec is None:
-        kind = "bytes"
+        kind = say("bytes")
     elif attribute.codec == "attach":
         name = head.partition(b"\0")[0].decode("utf-8", "replace").replace("\\", "/").rpartition("/")[2]
         kind = name if len(name) <= 60 else name[:59] + "…"
@@ -264,7 +268,8 @@ def _blob_text(head: bytes) -> str:
         return ""
     code, body = head[4], head[5:]
     if code != ord("A"):
-        return _BLOB_KINDS.get(code, "")
+        kind = _BLOB_KINDS.get(code, "")
+        return say(kind) if kind else ""
     if len(body) < 8:
         return ""
     n_dims = struct.unpack_from("<Q", body)[0]
@@ -272,9 +277,9 @@ def _blob_text(head: bytes) -> str:
         return ""
     shape = list(struct.unpack_from(f"<{n_dims}Q", body, 8))
     type_id, is_complex = struct.unpack_from("<II", body, 8 * (n_dims + 1))
-    name = _TYPE_NAMES.get(type_id, "array")
+    name = _TYPE_NAMES.get(type_id) or say("array")
     if is_complex:
         name = "complex64" if name == "float32" else "complex128"
     if type_id == 4 and math.prod(shape) <= 1:
-        return "text"
-    return _array_text(name, shape)
+        return say("text")
+    return _array_text(say("text") if type_id == 4 else name, shape)

@@ -10,6 +10,7 @@ from dj_panel.apps.services.paging import COUNT_LIMIT, COUNT_LIMIT_S, conditions
 from dj_panel.apps.services.service import Service
 from dj_panel.core.algebra import Condition
 from dj_panel.core.errors import AccessError, QueryTimeoutError
+from dj_panel.core.words import grouped
 
 __all__ = ["Count", "Counting"]
 
@@ -35,7 +36,7 @@ class Count:
     @property
     def text(self) -> str:
         """The number as people read it: ``1,204``, or ``>10,000`` where counting stopped."""
-        return f"{'>' if self.is_capped else ''}{self.number:,}"
+        return f"{'>' if self.is_capped else ''}{grouped(self.number)}"
 
 
 class Counting(Service):

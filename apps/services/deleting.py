@@ -16,6 +16,7 @@ from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import AccessError, IntegrityError, OneRowError
 from dj_panel.core.structure import TableName
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
@@ -204,10 +205,20 @@ class Deleting(Service):
         info = self._services.table(table)
         if info.master is not None:
             raise AccessError(
-                f"Rows of {info.label} belong to {info.master} and are deleted with their master, or not at all."
+                say(
+                    "Rows of {label} belong to {master} and are deleted with their master, or not at all.",
+                    label=info.label,
+                    master=info.master,
+                )
             )
         if not 0 < len(keys) <= MAX_CHOSEN:
-            raise AccessError(f"Choose between 1 and {MAX_CHOSEN:,} rows of {info.label} to delete.")
+            raise AccessError(
+                say(
+                    "Choose between 1 and {max_chosen} rows of {label} to delete.",
+                    max_chosen=MAX_CHOSEN,
+                    label=info.label,
+                )
+            )
         return info
 
     def _rows(self, info: TableInfo, keys: Sequence[Mapping[str, str]]) -> Any:
@@ -218,7 +229,9 @@ class Deleting(Service):
         plan = rows.plan_delete()
         counts = plan.counts(rows.connection)
         if not counts:
-            raise OneRowError(f"{_label(info, keys)} is not there: it may have been deleted already.")
+            raise OneRowError(
+                say("{label} is not there: it may have been deleted already.", label=_label(info, keys))
+            )
         going = tuple(self._going(place, number, rows.name) for place, number in counts.items())
         agreement = {str(place): number for place, number in counts.items()}
         try:
@@ -246,7 +259,13 @@ class Deleting(Service):
         agreed = {place: agreement[str(place)] for place in plan.nodes if str(place) in agreement}
         total = sum(agreed.values())
         if total > MAX_UNTYPED and typed.strip().replace(",", "") != str(total):
-            raise AccessError(f"Nothing was deleted. Type {total} to confirm that {total:,} rows go.")
+            raise AccessError(
+                say(
+                    "Nothing was deleted. Type {total} to confirm that {total_2} rows go.",
+                    total=str(total),
+                    total_2=total,
+                )
+            )
         batch = self._services.history.delete_planned(
             rows, plan, agreed, reason=reason.strip(), batch=secrets.token_hex(16)
         )
@@ -260,5 +279,5 @@ class Deleting(Service):
 
 def _label(info: TableInfo, keys: Sequence[Mapping[str, str]]) -> str:
     named = ", ".join(key_label(key, info.primary_key) for key in keys[:_MAX_NAMED])
-    more = f" and {len(keys) - _MAX_NAMED:,} more" if len(keys) > _MAX_NAMED else ""
+    more = say(" and {n} more", n=len(keys) - _MAX_NAMED) if len(keys) > _MAX_NAMED else ""
     return f"{info.label} {named}{more}".strip()

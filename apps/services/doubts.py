@@ -11,6 +11,7 @@ from dj_panel.apps.fields import format_value
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.typed import Custom, zone_doubt
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["find_doubts"]
 
@@ -65,8 +66,16 @@ def find_doubts(
             past = [float(row[a.name]) for row in last if row[a.name] is not None]
             if _is_far(float(values[a.name]), past, is_group=is_group):
                 low, high = (format_value(a, a.column_type.check(end)) for end in (min(past), max(past)))
-                whose = f"of this {_parent_label(info)} " if is_group else ""
-                found[a.name] = f"is far from the last values {whose}({low} … {high})"
+                found[a.name] = (
+                    say(
+                        "is far from the last values of this {parent} ({low} … {high})",
+                        parent=_parent_label(info),
+                        low=low,
+                        high=high,
+                    )
+                    if is_group
+                    else say("is far from the last values ({low} … {high})", low=low, high=high)
+                )
     return found
 
 
@@ -104,12 +113,12 @@ def _doubt_of_time(attribute: Attribute, value: Any, custom: Custom) -> str:
     slack = dt.timedelta(minutes=5) if custom.zone is not None else dt.timedelta(days=1)
     if attribute.column_type.kind == "date":
         if value > (now + (slack if custom.zone is None else dt.timedelta())).date():
-            return "is in the future"
+            return say("is in the future")
     elif attribute.column_type.kind == "datetime":
         if value > now + slack:
-            return "is in the future"
+            return say("is in the future")
         if doubt := zone_doubt(value, custom):
             return doubt
     else:
         return ""
-    return f"is before {_EARLIEST}" if value.year < _EARLIEST else ""
+    return say("is before {year}", year=str(_EARLIEST)) if value.year < _EARLIEST else ""

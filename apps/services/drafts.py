@@ -24,6 +24,7 @@ from dj_panel.core.dialect import Dialect
 from dj_panel.core.errors import AccessError, ValueRefusedError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = [
     "MAX_TEXT_CHARS",
@@ -211,7 +212,7 @@ def check_parts(
             place = tuple(map(str, rest.values())) if rest else None
             if place is not None and not own and place in seen:
                 column = next((n for n in reversed(part.primary_key) if n not in given), part.primary_key[-1])
-                errors[name, number, column] = f"Row {seen[place] + 1} has the same key."
+                errors[name, number, column] = say("Row {value} has the same key.", value=seen[place] + 1)
             elif place is not None:
                 seen[place] = number
             values[name].append(found.values)
@@ -255,9 +256,14 @@ def _read(
     kind = describe_field(attribute).kind
     try:
         if len(text) > MAX_TEXT_CHARS:
-            raise ValueError(f"is longer than {MAX_TEXT_CHARS:,} characters; insert it from Python")
+            raise ValueError(
+                say(
+                    "is longer than {max_text_chars} characters; insert it from Python",
+                    max_text_chars=MAX_TEXT_CHARS,
+                )
+            )
         if kind == "none":
-            raise ValueError("cannot be entered here; insert the row from Python")
+            raise ValueError(say("cannot be entered here; insert the row from Python"))
         is_file = kind == "file"
         value = uploads.value(text, attribute) if is_file else parse_text(attribute, text, custom)
         if value is None:
@@ -267,7 +273,7 @@ def _read(
             encode(value)  # a server may take less than the type: the embedded one no integer from 2**63 on
         checked.values[attribute.name] = value
     except ValueError as error:
-        shown = (uploads.name(text) or "The file") if kind == "file" else text
+        shown = (uploads.name(text) or say("The file")) if kind == "file" else text
         reason = error.reason if isinstance(error, ValueRefusedError) else str(error)
         checked.errors.setdefault(attribute.name, complaint(shown, reason))
 
@@ -279,7 +285,7 @@ def _read_path(
         return
     try:
         if len(text) > MAX_TEXT_CHARS:
-            raise ValueError(f"is longer than {MAX_TEXT_CHARS:,} characters")
+            raise ValueError(say("is longer than {max_text_chars} characters", max_text_chars=MAX_TEXT_CHARS))
         checked.values[attribute.name] = checked_path(attribute, text, uploads, settings)
     except ValueError as error:
         checked.errors.setdefault(attribute.name, complaint(split_reference(text)[1], str(error)))
@@ -296,7 +302,9 @@ def _check_parent(info: TableInfo, link: Link, parents: Parents, draft: Draft, c
         mine = [name for name in names if name not in shared]
         missing = [name for name in mine if name not in values and not info.attribute(name).in_key]
         if missing and any(name in values for name in mine):
-            checked.errors[missing[0]] = f"Choose a whole row of {parents_label(link)}, or none."
+            checked.errors[missing[0]] = say(
+                "Choose a whole row of {parents_label}, or none.", parents_label=parents_label(link)
+            )
         return
     if not parents.has(values):
         fixed = {n: draft.get(n, "") for n in names[:-1]} if len(names) > 1 else {}
@@ -316,9 +324,9 @@ def _require(info: TableInfo, given: Collection[str], checked: CheckedRow) -> No
             continue
         link = info.parent_of(name)
         if link is None:
-            checked.errors[name] = "Needs a value."
+            checked.errors[name] = say("Needs a value.")
         elif not any(n in checked.errors for n in link.foreign_key.attributes):
-            checked.errors[name] = f"Choose a row of {parents_label(link)}."
+            checked.errors[name] = say("Choose a row of {parents_label}.", parents_label=parents_label(link))
 
 
 def _check_unique(info: TableInfo, names: tuple[str, ...], rows: Any, checked: CheckedRow) -> None:
@@ -333,4 +341,6 @@ def _check_unique(info: TableInfo, names: tuple[str, ...], rows: Any, checked: C
         texts = key_texts(info, taken[0])
         text = key_label({n: format_value(info.attribute(n), values[n]) for n in names}, names)
         owner = key_label(texts, info.primary_key)
-        checked.errors[names[-1]] = f"{text} is taken by {info.label} {owner}; it must be unique."
+        checked.errors[names[-1]] = say(
+            "{text} is taken by {label} {owner}; it must be unique.", text=text, label=info.label, owner=owner
+        )

@@ -13,6 +13,7 @@ from dj_panel.apps.pickers import Picker, key_label, picker_number
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.drafts import Draft
 from dj_panel.apps.services.history import Shown, Value, is_typed, shown
+from dj_panel.apps.services.receipts import corrections_needed
 from dj_panel.apps.services.revisions import Consequence, Difference, Edited, Opened, Review, Seen
 from dj_panel.apps.services.rows import parse_key
 from dj_panel.apps.services.service import Service
@@ -25,6 +26,7 @@ from dj_panel.core.history import Change, Digest
 from dj_panel.core.rowtexts import noted, stored_contents, stored_rows, texts_of
 from dj_panel.core.structure import Attribute
 from dj_panel.core.table import FreeTable
+from dj_panel.core.words import say
 
 __all__ = ["Editing"]
 
@@ -104,8 +106,11 @@ class Editing(Service):
         info = self._services.table(table)
         if not info.can_enter:
             raise AccessError(
-                f"Rows of {info.label} are made by the pipeline's code, so nobody changes them by hand. Change what"
-                " they were made from, or delete them, and they are computed again."
+                say(
+                    "Rows of {label} are made by the pipeline's code, so nobody changes them by hand. "
+                    "Change what they were made from, or delete them, and they are computed again.",
+                    label=info.label,
+                )
             )
         return info
 
@@ -164,7 +169,7 @@ class Editing(Service):
             value = checked.values.get(name)
             if value is None and not attribute.nullable:
                 if attribute.default is None or is_server_value(attribute.default):
-                    errors[name] = "Needs a value."
+                    errors[name] = say("Needs a value.")
                     continue
                 value = attribute.column_type.check(attribute.default)
             if not is_typed(attribute) or texts_of(heading, {name: value})[name] != seen.get(name):
@@ -182,15 +187,14 @@ class Editing(Service):
         seen = _load(seen_text)
         content = self._contents(table & key_values)
         if content is None:
-            return Review(summary=f"{_no_row(info, key)} What you typed is kept here.")
+            return Review(summary=f"{_no_row(info, key)} {say('What you typed is kept here.')}")
         values, errors = self._checked(info, key, draft, seen)
         if errors:
-            fields = "One field needs" if len(errors) == 1 else f"{len(errors)} fields need"
-            return Review(errors=errors, summary=f"{fields} a correction. Nothing was saved.", seen=seen_text)
+            return Review(errors=errors, summary=corrections_needed(len(errors)), seen=seen_text)
         differences = tuple(self._differences(info, draft, seen, content, values))
         review = Review(differences, seen=_dump(noted(content)))
         if not any(d.is_mine for d in differences) and not review.is_changed_meanwhile:
-            return replace(review, summary="Nothing is changed, so there is nothing to save.")
+            return replace(review, summary=say("Nothing is changed, so there is nothing to save."))
         if review.is_changed_meanwhile:
             events = self._services.history.of_row_now(info, key, 1)
             # Only a change that the history has is somebody's; others came from programs that note nothing.
@@ -218,7 +222,7 @@ class Editing(Service):
             mine = was
             if name in values and not is_typed(attribute):
                 file = self._services.entering.uploads.name(draft[name]) or draft[name]
-                mine = Shown(f"the file {file}", is_words=True)
+                mine = Shown(say("the file {file}", file=file), is_words=True)
             elif name in values:
                 value = texts_of(heading, {name: values[name]})[name]
                 # what both have changed alike is no difference between them
@@ -278,7 +282,7 @@ class Editing(Service):
             n_computed = 0
             if consequence != "keep":
                 n_computed = self._follow(
-                    rows, consequence, agreed, batch, f"{_label(info, key)} was changed"
+                    rows, consequence, agreed, batch, say("{label} was changed", label=_label(info, key))
                 )
             return {name: before[name] for name in changed}, n_computed
 
@@ -321,7 +325,10 @@ class Editing(Service):
         found = self._computed(rows)
         if consequence == "delete" and found != agreed:
             raise IntegrityError(
-                "Nothing was saved: meanwhile other rows were computed from this one. Look at the counts again."
+                say(
+                    "Nothing was saved: meanwhile other rows were computed from this one. Look at the "
+                    "counts again."
+                )
             )
         history = self._services.history
         plan = rows.plan_delete("ignore")
@@ -352,9 +359,13 @@ def _is_of_key(item: Any, info: TableInfo) -> bool:
 
 def _there(attribute: Attribute, content: str | bytes | None) -> str:
     if attribute.codec == "filepath" and isinstance(content, str):
-        return f"{json.loads(content)['path']} is there. It stays unless you choose another."
+        return say("{file} is there. It stays unless you choose another.", file=json.loads(content)["path"])
     size = f", {human_bytes(len(content))}" if isinstance(content, bytes) else ""
-    return f"A value of the type {attribute.type}{size} is there. It stays unless you choose another."
+    return say(
+        "A value of the type {type}{size} is there. It stays unless you choose another.",
+        type=attribute.type,
+        size=size,
+    )
 
 
 def _label(info: TableInfo, key: Mapping[str, str]) -> str:
@@ -362,7 +373,9 @@ def _label(info: TableInfo, key: Mapping[str, str]) -> str:
 
 
 def _no_row(info: TableInfo, key: Mapping[str, str]) -> OneRowError:
-    return OneRowError(f"{_label(info, key)} is not there any more: somebody has deleted it.")
+    return OneRowError(
+        say("{label} is not there any more: somebody has deleted it.", label=_label(info, key))
+    )
 
 
 def _dump(row: Mapping[str, Value]) -> str:
@@ -376,4 +389,4 @@ def _load(text: str) -> Seen:
         found = json.loads(text)
         return {str(n): Digest(*v) if isinstance(v, list) else v for n, v in found.items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise OneRowError("The row that was read is not known any more. Load the page again.") from error
+        raise OneRowError(say("The row that was read is not known any more. Load the page again.")) from error

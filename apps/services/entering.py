@@ -43,6 +43,7 @@ from dj_panel.core.errors import (
     ValueRefusedError,
 )
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say, say_many
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
@@ -102,9 +103,17 @@ class Entering(Service):
     def _writable(self, table: str) -> TableInfo:
         info = self._services.table(table)
         if info.master is not None:
-            raise AccessError(f"Rows of {info.label} are entered in the form of {info.master}.")
+            raise AccessError(
+                say(
+                    "Rows of {label} are entered in the form of {master}.",
+                    label=info.label,
+                    master=info.master,
+                )
+            )
         if not info.can_enter:
-            raise AccessError(f"Rows of {info.label} are computed by the pipeline; nobody enters them.")
+            raise AccessError(
+                say("Rows of {label} are computed by the pipeline; nobody enters them.", label=info.label)
+            )
         return info
 
     # ------------------------------------------------------------------ while typing
@@ -332,7 +341,7 @@ class Entering(Service):
             if there is not None:
                 return self._receipt(info, there, part_rows, token)
             return Refused(
-                {}, {}, "The connection to the database was lost, and nothing was saved. Save again."
+                {}, {}, say("The connection to the database was lost, and nothing was saved. Save again.")
             )
         except ValueRefusedError as error:
             name = error.attribute if error.attribute in {a.name for a in info.attributes} else ""
@@ -471,19 +480,26 @@ class Entering(Service):
         names = self._services.pipeline.names
         found = {names.get(place, str(place.class_name)): number for place, number in counts.items()}
         if found.pop(info.name, 0) != 1:
-            raise OneRowError(f"{receipt.label} is not there any more.")
+            raise OneRowError(say("{label} is not there any more.", label=receipt.label))
         for name, number in found.items():
             if name not in info.parts:
                 kind = name.split(".", 1)[-1]
                 raise IntegrityError(
-                    f"{receipt.label} cannot be taken back:"
-                    f" {number} {'row' if number == 1 else 'rows'} of {kind}"
-                    f" {'depends' if number == 1 else 'depend'} on it. Nothing was deleted."
+                    say_many(
+                        "{label} cannot be taken back: {n} row of {table} depends on it. Nothing was deleted.",
+                        "{label} cannot be taken back: {n} rows of {table} depend on it. Nothing was deleted.",
+                        number,
+                        label=receipt.label,
+                        table=kind,
+                    )
                 )
         if found != receipt.n_parts:
             raise IntegrityError(
-                f"{receipt.label} cannot be taken back: rows were added to its parts or removed since."
-                " Nothing was deleted. Delete it in its table."
+                say(
+                    "{label} cannot be taken back: rows were added to its parts or removed since. Nothing "
+                    "was deleted. Delete it in its table.",
+                    label=receipt.label,
+                )
             )
         self._services.history.delete_planned(rows, plan, counts, reason="Taken back")
 

@@ -22,6 +22,7 @@ from dj_panel.core.columntypes import FloatType
 from dj_panel.core.errors import ValueRefusedError
 from dj_panel.core.frames import arrow_type
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import marked, say
 
 if TYPE_CHECKING:
     import pyarrow
@@ -70,8 +71,10 @@ class FileFormat:
 
     Parameters
     ----------
-    suffix, media_type, label, about
+    suffix, media_type, label
         What it is called.
+    about
+        What it is good for: a message, with a place ``{n}`` for `XLSX_ROWS`.
     package
         Which package makes it; empty if none is needed.
     has_values
@@ -90,21 +93,27 @@ class FileFormat:
         """Why it cannot be made here; empty if it can."""
         if not self.package or importlib.util.find_spec(self.package) is not None:
             return ""
-        return f"The server lacks the package {self.package}: pip install {self.package}"
+        return say("The server lacks the package {package}: pip install {package}", package=self.package)
 
 
 FORMATS: Final[Mapping[str, FileFormat]] = MappingProxyType(
     {
-        "csv": FileFormat("csv", "text/csv; charset=utf-8", "CSV", "for spreadsheets and every program"),
-        "parquet": FileFormat(
-            "parquet", "application/vnd.apache.parquet", "Parquet", "with types, for pandas and R", "pyarrow"
+        "csv": FileFormat(
+            "csv", "text/csv; charset=utf-8", "CSV", marked("for spreadsheets and every program")
         ),
-        "json": FileFormat("jsonl", "application/jsonl", "JSON", "one object on each line"),
+        "parquet": FileFormat(
+            "parquet",
+            "application/vnd.apache.parquet",
+            "Parquet",
+            marked("with types, for pandas and R"),
+            "pyarrow",
+        ),
+        "json": FileFormat("jsonl", "application/jsonl", "JSON", marked("one object on each line")),
         "xlsx": FileFormat(
             "xlsx",
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             "Excel",
-            f"up to {XLSX_ROWS:,} rows, which is all that Excel holds",
+            marked("up to {n} rows, which is all that Excel holds"),
             "openpyxl",
             has_values=False,
         ),
@@ -338,7 +347,7 @@ def xlsx_pieces(attributes: Sequence[Attribute], rows: Rows) -> Iterator[bytes]:
             for number, row in enumerate(rows):
                 if number == XLSX_ROWS:
                     raise ValueRefusedError(
-                        f"Excel holds {XLSX_ROWS:,} rows, and there are more. Take CSV or Parquet."
+                        say("Excel holds {n} rows, and there are more. Take CSV or Parquet.", n=XLSX_ROWS)
                     )
                 sheet.append([cell(_xlsx_value(a, value)) for a, value in zip(attributes, row, strict=True)])
         finally:
@@ -388,7 +397,9 @@ async def streamed(pieces: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes
         If as many as allowed are at work.
     """
     if not _exports.acquire(blocking=False):
-        raise TooManyExportsError("Other files are being made at the moment. Try again when they are done.")
+        raise TooManyExportsError(
+            say("Other files are being made at the moment. Try again when they are done.")
+        )
     loop = asyncio.get_running_loop()
     waiting: asyncio.Queue[bytes | BaseException | None] = asyncio.Queue(_WAITING_CHUNKS)
     is_over = threading.Event()

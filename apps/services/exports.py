@@ -29,6 +29,7 @@ from dj_panel.core.algebra import Condition, OneOf
 from dj_panel.core.errors import QueryTimeoutError, ValueRefusedError
 from dj_panel.core.expression import U
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["Exports", "has_values", "keys_condition"]
 
@@ -140,7 +141,10 @@ class Exports(Service):
 
         if await self._services.run(n_rows) > XLSX_ROWS:
             raise ValueRefusedError(
-                f"Excel holds {XLSX_ROWS:,} rows, and these are more. Filter them, or take CSV or Parquet."
+                say(
+                    "Excel holds {n} rows, and these are more. Filter them, or take CSV or Parquet.",
+                    n=XLSX_ROWS,
+                )
             )
 
     async def size_text(
@@ -177,7 +181,7 @@ class Exports(Service):
             with pages.limit(LOOK_LIMIT_S):
                 found = U().aggr(pages.query(info, condition), **sums).to_dicts()
         except QueryTimeoutError:
-            return "their size is not known: adding it up takes too long"
+            return say("their size is not known: adding it up takes too long")
         return human_bytes(sum(int(value or 0) for row in found for value in row.values()))
 
     def _pieces(

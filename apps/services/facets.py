@@ -16,6 +16,7 @@ from dj_panel.core.algebra import Condition
 from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.expression import Top, U
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["FACET_ROWS", "MAX_FACETS", "Facet", "FacetList", "Facets"]
 
@@ -62,13 +63,13 @@ class Facets(Service):
         info = self._services.table(table)
         attribute = named_attribute(info, name)
         if filter_kind(attribute) in ("presence", "json"):
-            return FacetList((), "Values of this kind are not counted.")
+            return FacetList((), say("Values of this kind are not counted."))
         others = {other: text for other, text in filters.items() if other != name}
         condition = conditions_of(self._services.browsing.parsed(info, others), among)
         try:
             return await self._services.run(self._counted, info, attribute, condition)
         except QueryTimeoutError:
-            return FacetList((), "Counting the values takes too long. Filter by the key first.")
+            return FacetList((), say("Counting the values takes too long. Filter by the key first."))
 
     def _counted(self, info: TableInfo, attribute: Attribute, condition: Condition | None) -> FacetList:
         pages = self._services.browsing.pages
@@ -81,11 +82,11 @@ class Facets(Service):
             found = grouped.to_dicts(order_by=[f"{count} DESC", attribute.name], limit=MAX_FACETS + 1)
         notes = []
         if n_rows > FACET_ROWS:
-            notes.append(f"Counted in the first {FACET_ROWS:,} rows only.")
+            notes.append(say("Counted in the first {n} rows only.", n=FACET_ROWS))
         if len(found) > MAX_FACETS:
             if found[0][count] == 1:
-                return FacetList((), " ".join(["Every row has another value here.", *notes]))
-            notes.append(f"These are the {MAX_FACETS} most frequent values.")
+                return FacetList((), " ".join([say("Every row has another value here."), *notes]))
+            notes.append(say("These are the {n} most frequent values.", n=MAX_FACETS))
         values = (self._facet(attribute, row[attribute.name], int(row[count])) for row in found[:MAX_FACETS])
         return FacetList(tuple(v for v in values if len(v.filter) <= _MAX_TEXT), " ".join(notes))
 

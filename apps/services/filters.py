@@ -30,6 +30,7 @@ from dj_panel.core.columntypes import DatetimeType
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["EMPTY", "FILLED", "Filter", "FilterError", "FilterKind", "filter_kind", "parse_filter"]
 
@@ -111,7 +112,9 @@ def parse_filter(
     if typed.lower() in (EMPTY, FILLED):
         return _presence(attribute, kind, is_empty=typed.lower() == EMPTY)
     if kind == "presence":
-        raise FilterError(f"This column can only be asked whether it {EMPTY} or {FILLED}.")
+        raise FilterError(
+            say("This column can only be asked whether it {empty} or {filled}.", empty=EMPTY, filled=FILLED)
+        )
     if kind in ("text", "json"):
         # After "=", every space counts.
         return _text(attribute, text if text.startswith("=") else typed, kind)
@@ -120,13 +123,13 @@ def parse_filter(
     match = _COMPARISON.match(typed)
     sign, rest = (match[1] or "=", match[2].strip()) if match else ("=", typed)
     if not rest:
-        raise FilterError(f"A value is missing after {sign}")
+        raise FilterError(say("A value is missing after {sign}", sign=sign))
     if kind == "moment":
         return _moment(attribute, sign, rest, today())
     if kind == "number":
         return _number(attribute, sign, rest)
     if sign not in ("=", "!="):
-        raise FilterError("Here only = and != are possible.")
+        raise FilterError(say("Here only = and != are possible."))
     return _equal(attribute, _value(attribute, rest), negated=sign == "!=")
 
 
@@ -156,7 +159,8 @@ def _text(attribute: Attribute, typed: str, kind: FilterKind) -> Filter:
     if len(rest) >= 2 and rest[0] == rest[-1] == '"':
         rest = rest[1:-1]
     if not rest:
-        raise FilterError(f"A text is missing after {sign or 'the quote'}")
+        after = say("A text is missing after {sign}", sign=sign) if sign else ""
+        raise FilterError(after or say("A text is missing after the quote"))
     position = f"instr(lower({_plain(name)}), lower({_sql_word(rest)}))"
     if sign == "^":
         return Filter(TextMatch(name, rest, at_start=True), repr(f"{position} = 1"))
@@ -171,7 +175,7 @@ def _uuid(attribute: Attribute, typed: str) -> Filter:
     rest = typed[len(sign) :].strip()
     digits = rest.replace("-", "").strip("{}").lower()
     if not re.fullmatch(r"[0-9a-f]{1,32}", digits):
-        raise FilterError("A UUID has hexadecimal digits only, for example 3f2a or 3f2a-…")
+        raise FilterError(say("A UUID has hexadecimal digits only, for example 3f2a or 3f2a-…"))
     if len(digits) == 32 or sign:
         return _equal(attribute, _value(attribute, rest), negated=sign == "!=")
     python = f"instr(lower(hex({_plain(attribute.name)})), {_sql_word(digits)}) = 1"
@@ -247,9 +251,9 @@ def _number(attribute: Attribute, sign: str, rest: str) -> Filter:
 
 def _in_order(ends: list[tuple[Operator, Any]]) -> list[tuple[Operator, Any]]:
     if not ends:
-        raise FilterError("A range needs at least one end, as in 5.. or ..9")
+        raise FilterError(say("A range needs at least one end, as in 5.. or ..9"))
     if len(ends) == 2 and ends[0][1] > ends[1][1]:
-        raise FilterError("The range ends before it begins.")
+        raise FilterError(say("The range ends before it begins."))
     return ends
 
 
@@ -288,14 +292,18 @@ def _period(attribute: Attribute, text: str, today: dt.date) -> tuple[Any, Any]:
     try:
         start, stop = _days(text, today) or _clock(attribute, text)
     except (ValueError, OverflowError):
-        example = "2026, 2026-03 or 2026-03-05"
         if isinstance(attribute.column_type, DatetimeType):
-            example += " or 2026-03-05 14:30"
-        raise FilterError(f"{text} is not a date; write it like {example}") from None
+            words = say(
+                "{text} is not a date; write it like 2026, 2026-03 or 2026-03-05 or 2026-03-05 14:30",
+                text=text,
+            )
+        else:
+            words = say("{text} is not a date; write it like 2026, 2026-03 or 2026-03-05", text=text)
+        raise FilterError(words) from None
     if isinstance(attribute.column_type, DatetimeType):
         return start, stop
     if start.time() != dt.time() or stop.time() != dt.time():
-        raise FilterError(f"{text} has a time of day, and this column holds only dates.")
+        raise FilterError(say("{text} has a time of day, and this column holds only dates.", text=text))
     return start.date(), stop.date()
 
 

@@ -20,6 +20,7 @@ from dj_panel.core.errors import OneRowError
 from dj_panel.core.history import Change, Digest, Entry, History
 from dj_panel.core.rowtexts import stored_rows
 from dj_panel.core.structure import Attribute, TableName
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
@@ -99,9 +100,10 @@ class Happenings(Service):
         if place.schema in self._told or self.of(place).prepare():
             return ""
         self._told.add(place.schema)
-        return (
-            f"No history is kept of {place.schema}: this account may not create tables there. Rows are saved all"
-            " the same, and deleted ones cannot be put back."
+        return say(
+            "No history is kept of {schema}: this account may not create tables there. Rows are "
+            "saved all the same, and deleted ones cannot be put back.",
+            schema=place.schema,
         )
 
     def note(self, change: Change, reason: str = "", batch: str = "") -> str:
@@ -217,7 +219,9 @@ class Happenings(Service):
             if entry.action == "delete"
         }
         if not places:
-            raise OneRowError(f"Nothing that was deleted from {table} under this name is kept.")
+            raise OneRowError(
+                say("Nothing that was deleted from {table} under this name is kept.", table=table)
+            )
         back: dict[str, int] = {}
 
         def restore() -> None:
@@ -270,7 +274,10 @@ def draft_of(attribute: Attribute, value: str | None, custom: Custom) -> str:
 def shown(value: Value) -> Shown:
     """Return a value of the past as people read it."""
     if value is None:
-        return Shown("no value", is_words=True)
+        return Shown(say("no value"), is_words=True)
     if isinstance(value, Digest):
-        return Shown(f"{human_bytes(value.size)}, digest {value.sha256[:8]}", is_words=True)
-    return Shown(value) if value else Shown("empty text", is_words=True)
+        return Shown(
+            say("{size}, digest {digest}", size=human_bytes(value.size), digest=value.sha256[:8]),
+            is_words=True,
+        )
+    return Shown(value) if value else Shown(say("empty text"), is_words=True)

@@ -63,6 +63,7 @@ from dj_panel.core.errors import (
     IntegrityError,
     UnknownOutcomeError,
 )
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
@@ -108,7 +109,9 @@ class Importing(Service):
         """
         info = self._services.table(name)
         if not info.can_enter:
-            raise AccessError(f"Rows of {info.label} are computed by the pipeline; nobody imports them.")
+            raise AccessError(
+                say("Rows of {label} are computed by the pipeline; nobody imports them.", label=info.label)
+            )
         return info
 
     def find(self, batch_id: str, table: str, user: str) -> Batch | None:
@@ -131,7 +134,9 @@ class Importing(Service):
         while len(self._batches) >= MAX_BATCHES:
             idle = [b for b in self._batches.values() if not b.is_busy]
             if not idle:
-                raise UnreadableFileError("Too many imports are at work. Try again when one of them is done.")
+                raise UnreadableFileError(
+                    say("Too many imports are at work. Try again when one of them is done.")
+                )
             await self.drop(min(idle, key=lambda b: b.used_at))
         token = secrets.token_urlsafe(18)
         if self._folder is None:
@@ -161,7 +166,7 @@ class Importing(Service):
         layout = replace(batch.layout, **changes)
         known = layout.delimiter in DELIMITERS and layout.sheet in ("", *layout.sheets)
         if not known or layout.encoding not in {*ENCODINGS, batch.layout.encoding}:
-            raise UnreadableFileError("This is no way to read a file.")
+            raise UnreadableFileError(say("This is no way to read a file."))
         batch.layout = layout
         self._start(batch, "reading", lambda: self._read(batch, has_header=has_header is True))
 
@@ -171,11 +176,11 @@ class Importing(Service):
         info = self.table(batch.table)
         names = {"", *(a.name for a in info.attributes if importable(a))}
         if not 0 <= column < len(batch.columns) or attribute not in names:
-            raise UnreadableFileError("There is no such column or attribute.")
+            raise UnreadableFileError(say("There is no such column or attribute."))
         await self._settle(batch)
         for other, match in enumerate(batch.matches):
             if attribute and match.attribute == attribute:
-                batch.matches[other] = Match(reason="Another column goes there")
+                batch.matches[other] = Match(reason=say("Another column goes there"))
         batch.matches[column] = Match(attribute, "Chosen")
         self._guess_notation(batch)
         self._start(batch, "checking", lambda: self._check(batch))
@@ -188,7 +193,7 @@ class Importing(Service):
         if (decimal is not None and decimal not in (".", ",")) or (
             days is not None and days not in ("dmy", "mdy")
         ):
-            raise UnreadableFileError("There is no such way to write numbers or days.")
+            raise UnreadableFileError(say("There is no such way to write numbers or days."))
         await self._settle(batch)
         if decimal is not None:
             batch.is_decimal_chosen = True
@@ -220,14 +225,14 @@ class Importing(Service):
             try:
                 await self._services.run(action)
             except CancelledError:
-                batch.problem = "This was cancelled; nothing was written."
+                batch.problem = say("This was cancelled; nothing was written.")
                 batch.stage = fallback
             except (UnreadableFileError, DataJointError) as error:
                 batch.problem = str(error)
                 batch.stage = fallback
             except Exception:
                 log.exception("%s of an import into %s failed", stage, batch.table)
-                batch.problem = "Something went wrong that the program did not foresee."
+                batch.problem = say("Something went wrong that the program did not foresee.")
                 batch.stage = fallback
             finally:
                 batch.version += 1
@@ -244,7 +249,7 @@ class Importing(Service):
     @staticmethod
     def _check_open(batch: Batch) -> None:
         if batch.stage in ("writing", "written", "undoing"):
-            raise UnreadableFileError("The rows of this import are written. Begin another one.")
+            raise UnreadableFileError(say("The rows of this import are written. Begin another one."))
 
     @staticmethod
     def _advance(batch: Batch, number: int) -> None:
@@ -266,7 +271,7 @@ class Importing(Service):
         numbered = read_rows(batch.path, batch.layout)
         first = next(numbered, None)
         if first is None:
-            raise UnreadableFileError("The file has no rows.")
+            raise UnreadableFileError(say("The file has no rows."))
         names = [clean_name(cell) for cell in first[1]]
         batch.has_header = is_header(info, names) if has_header is None else has_header
         if not batch.has_header:
@@ -291,10 +296,10 @@ class Importing(Service):
             if not count % BLOCK_ROWS:
                 self._advance(batch, BLOCK_ROWS)
         if not len(batch.rows):
-            raise UnreadableFileError("The file has names of columns, but no rows.")
+            raise UnreadableFileError(say("The file has names of columns, but no rows."))
         batch.classes = bytearray(len(batch.rows))
         for place, column in enumerate(columns, 1):
-            column.name = column.name or f"Column {place}"
+            column.name = column.name or say("Column {number}", number=str(place))
         batch.matches = (
             matches(info, [c.name for c in columns]) if batch.has_header else by_position(info, len(columns))
         )
@@ -338,11 +343,13 @@ class Importing(Service):
         """Change a cell and check its row again, and those that it was, or now is, in the way of."""
         self._check_open(batch)
         if batch.stage != "checked" or batch.is_busy:
-            raise UnreadableFileError("The rows are being checked. Wait until that is done.")
+            raise UnreadableFileError(say("The rows are being checked. Wait until that is done."))
         if not (0 <= position < len(batch.classes) and 0 <= column < len(batch.columns)):
-            raise UnreadableFileError("There is no such cell.")
+            raise UnreadableFileError(say("There is no such cell."))
         if len(text) > MAX_CELL_CHARS:
-            raise UnreadableFileError(f"A cell holds at most {MAX_CELL_CHARS:,} characters.")
+            raise UnreadableFileError(
+                say("A cell holds at most {max_cell_chars} characters.", max_cell_chars=MAX_CELL_CHARS)
+            )
         self._start(batch, "checked", lambda: self._edit(batch, position, column, text))
         await self._done(batch)
 
@@ -405,14 +412,14 @@ class Importing(Service):
             await self._done(batch)
             return
         if batch.stage != "checked" or batch.is_busy:
-            raise UnreadableFileError("The rows are being checked. Wait until that is done.")
+            raise UnreadableFileError(say("The rows are being checked. Wait until that is done."))
         n_bad = batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT)
         if n_bad and not only_valid:
             raise UnreadableFileError(
-                f"{n_bad:,} rows cannot be imported yet. Correct them, or leave them out."
+                say("{n_bad} rows cannot be imported yet. Correct them, or leave them out.", n_bad=n_bad)
             )
         if not batch.count(RowClass.NEW):
-            raise UnreadableFileError("There are no new rows to import.")
+            raise UnreadableFileError(say("There are no new rows to import."))
         self._start(batch, "writing", lambda: self._write(batch))
         await self._done(batch)
         self._services.watcher.poke()
@@ -426,8 +433,11 @@ class Importing(Service):
         except (DuplicateError, IntegrityError) as error:
             self._check(batch)
             raise UnreadableFileError(
-                f"Nothing was written, for the tables changed since the rows were checked. {error}"
-                " They were checked again."
+                say(
+                    "Nothing was written, for the tables changed since the rows were checked. {error} They "
+                    "were checked again.",
+                    error=error,
+                )
             ) from error
         for position in list(batch.positions(RowClass.NEW)):
             batch.classes[position] = RowClass.IMPORTED
@@ -445,7 +455,7 @@ class Importing(Service):
         self._check(batch)
         if any(batch.classes[position] != RowClass.IDENTICAL for position in wanted):
             raise UnreadableFileError(
-                "The connection to the database was lost, and nothing was written. Import again."
+                say("The connection to the database was lost, and nothing was written. Import again.")
             )
         for position in wanted:
             batch.classes[position] = RowClass.NEW

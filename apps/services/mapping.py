@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dj_panel.apps.fields import describe_field, words_of
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["REASON_HEADER", "Match", "importable", "is_header", "matches", "missing"]
 
@@ -64,10 +65,13 @@ def matches(info: TableInfo, names: Sequence[str]) -> list[Match]:
 
     for column, name in enumerate(names):
         if name == REASON_HEADER:
-            found[column] = Match(reason="Reasons of an earlier import")
+            found[column] = Match(reason=say("Reasons of an earlier import"))
         elif name in free:
-            take(column, name, "Same name")
-    for reason, spelled in (("Same name", _spelled_names), ("Same words as its comment", _spelled_comments)):
+            take(column, name, say("Same name"))
+    for reason, spelled in (
+        (say("Same name"), _spelled_names),
+        (say("Same words as its comment"), _spelled_comments),
+    ):
         for column, name in enumerate(names):
             folded = _folded(name)
             if column in found or not folded:
@@ -81,7 +85,9 @@ def matches(info: TableInfo, names: Sequence[str]) -> list[Match]:
         spelled_free = {_folded(n): n for n in free}
         close = difflib.get_close_matches(_folded(name), spelled_free, n=1, cutoff=_CLOSE)
         if close:
-            take(column, spelled_free[close[0]], "Spelled alike: look whether it is meant", is_sure=False)
+            take(
+                column, spelled_free[close[0]], say("Spelled alike: look whether it is meant"), is_sure=False
+            )
     return [found.get(column, Match(reason=_why_not(info, name))) for column, name in enumerate(names)]
 
 
@@ -89,9 +95,9 @@ def by_position(info: TableInfo, n_columns: int) -> list[Match]:
     """Return the attributes in the order of the definition, for columns without names."""
     names = [a.name for a in info.attributes if importable(a)]
     return [
-        Match(names[column], "By its place, for the file has no names", is_sure=False)
+        Match(names[column], say("By its place, for the file has no names"), is_sure=False)
         if column < len(names)
-        else Match(reason="More columns than attributes")
+        else Match(reason=say("More columns than attributes"))
         for column in range(n_columns)
     ]
 
@@ -104,8 +110,8 @@ def missing(info: TableInfo, mapped: Sequence[str]) -> list[Attribute]:
 def _why_not(info: TableInfo, name: str) -> str:
     attribute = next((a for a in info.attributes if _folded(a.name) == _folded(name)), None)
     if attribute is not None and not importable(attribute):
-        return "Its values are files, which no cell holds"
-    return "No attribute of this name"
+        return say("Its values are files, which no cell holds")
+    return say("No attribute of this name")
 
 
 def _spelled_names(attribute: Attribute) -> set[str]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Forms", "Notation", "plain_number", "plain_time"]
+from dj_panel.core.words import say
+
+__all__ = ["Forms", "Notation", "TwoReadingsError", "plain_number", "plain_time"]
 
 _BLANKS = str.maketrans({
     "\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "\N{THIN SPACE}": " ",
@@ -22,6 +24,10 @@ _NUMBER = {
 }
 _DAY = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)[T ]*(.*)", re.DOTALL)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})((?::\d{2}(?:\.\d+)?)?)\s*([AaPp])\.?\s?[Mm]\.?")
+
+
+class TwoReadingsError(ValueError):
+    """What a text means depends on how the file is written."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +165,18 @@ def plain_number(text: str, decimal: str) -> str:
         found = as_point if decimal == "." else as_comma
         if found is not None:
             return found
-        sign, other = ("point", "comma") if decimal == "." else ("comma", "point")
-        raise ValueError(f"has a decimal {other}, and the decimal sign of the file is the {sign}")
+        if decimal == ".":
+            raise ValueError(say("has a decimal comma, and the decimal sign of the file is the point"))
+        raise ValueError(say("has a decimal point, and the decimal sign of the file is the comma"))
     if as_point is None or as_comma is None or as_point == as_comma:
         return as_point or as_comma or text
-    raise ValueError(f"may mean {as_point} or {as_comma}; choose the decimal sign of the file")
+    raise TwoReadingsError(
+        say(
+            "may mean {as_point} or {as_comma}; choose the decimal sign of the file",
+            as_point=as_point,
+            as_comma=as_comma,
+        )
+    )
 
 
 def _readings(text: str) -> tuple[str | None, str | None]:
@@ -206,21 +219,26 @@ def plain_time(text: str, days: str) -> str:
     if len(first) == 4:
         return _day(int(first), int(second), int(third), rest)
     if len(third) != 4:
-        raise ValueError("has no year of four digits; write it as YYYY-MM-DD")
+        raise ValueError(say("has no year of four digits; write it as YYYY-MM-DD"))
     one, two, year = int(first), int(second), int(third)
     if mark == ".":
         days = "dmy"
     if not days:
         if one <= 12 and two <= 12 and one != two:
-            raise ValueError(
-                f"may mean {year}-{two:02d}-{one:02d} or {year}-{one:02d}-{two:02d};"
-                " choose the order of days of the file"
+            readings = (f"{year}-{two:02d}-{one:02d}", f"{year}-{one:02d}-{two:02d}")
+            raise TwoReadingsError(
+                say(
+                    "may mean {one} or {other}; choose the order of days of the file",
+                    one=readings[0],
+                    other=readings[1],
+                )
             )
         days = "dmy" if one > 12 else "mdy"
     day, month = (one, two) if days == "dmy" else (two, one)
     if month > 12 and day <= 12:
-        order = "day before month" if days == "dmy" else "month before day"
-        raise ValueError(f"is no day with the {order}, which is the order of the file")
+        if days == "dmy":
+            raise ValueError(say("is no day with the day before month, which is the order of the file"))
+        raise ValueError(say("is no day with the month before day, which is the order of the file"))
     return _day(year, month, day, rest)
 
 

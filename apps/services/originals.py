@@ -14,6 +14,7 @@ from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import OneRowError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["Beginning", "Contrast", "Originals"]
 
@@ -84,7 +85,7 @@ class Originals(Service):
         except ValueError:
             values = {}
         if not values or None in values.values():
-            raise OneRowError(f"{info.label} has no row of this key.")
+            raise OneRowError(say("{label} has no row of this key.", label=info.label))
         return self._services.pipeline[info.name]() & values
 
     def _fetched(self, info: TableInfo, rows: Any, limit: int) -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ class Originals(Service):
     def _like(self, info: TableInfo, key: Mapping[str, str]) -> Beginning:
         found = self._fetched(info, self._rows(info, key), 1)
         if not found:
-            raise OneRowError(f"{info.label} has no row of this key.")
+            raise OneRowError(say("{label} has no row of this key.", label=info.label))
         own = {n for n in info.primary_key if info.parent_of(n) is None}
         counter = counter_of(info)
         # Of a key of several own attributes only the number changes; without a number, all of them.
@@ -122,7 +123,7 @@ class Originals(Service):
         key = {n: draft_text(info.attribute(n), typed.get(n)) for n in info.primary_key}
         found = self._fetched(info, self._rows(info, key), 1)
         if not found:
-            raise OneRowError(f"{info.label} has no row of this key any more. Save again.")
+            raise OneRowError(say("{label} has no row of this key any more. Save again.", label=info.label))
         return [
             Contrast(
                 words_of(a.name),

@@ -18,6 +18,7 @@ from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Ordering, TextMatch
 from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.structure import Attribute, ForeignKey
+from dj_panel.core.words import say
 
 __all__ = ["Choice", "Found", "Parents", "details_of"]
 
@@ -294,8 +295,8 @@ class Parents:
     def unknown(self, text: str, fixed: Mapping[str, str]) -> str:
         """Return the sentence that there is no such row, with the nearest one there is."""
         near = self._near(text, fixed)
-        question = f" Did you mean {near}?" if near else ""
-        return f"There is no {self._parent.label} {text}.{question}"
+        question = say(" Did you mean {values}?", values=near) if near else ""
+        return say("There is no {label} {text}.", label=self._parent.label, text=text) + question
 
     def _near(self, text: str, fixed: Mapping[str, str]) -> str:
         """Return the key nearest to a typed one among those that begin as it does."""

@@ -14,6 +14,7 @@ from dj_panel.apps.services.rowchecks import Values
 from dj_panel.apps.services.service import Service
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Digest, History
+from dj_panel.core.words import say
 
 __all__ = ["PastImport", "PastImports"]
 
@@ -60,7 +61,7 @@ class PastImports(Service):
             rows = self._services.pipeline[info.name]()
             past = _find(rows, batch_id)
             if past is None or past.receipt.is_undone or not self._may_undo(past, table, user):
-                raise IntegrityError("There is no import of yours to take back.")
+                raise IntegrityError(say("There is no import of yours to take back."))
             written = partial(_rows, rows, batch_id, past)
             remove_rows(info, rows, written, batch_id, user, lambda _number: None)
 
@@ -99,8 +100,11 @@ def _rows(table: Any, batch_id: str, past: PastImport) -> Iterator[Values]:
         for name, text in (entry.after or {}).items():
             if isinstance(text, Digest):
                 raise IntegrityError(
-                    f"The history has only the size of what was written to {name}, so it cannot be told"
-                    " whether it was changed. Nothing was removed. Delete the rows in their table."
+                    say(
+                        "The history has only the size of what was written to {name}, so it cannot be told "
+                        "whether it was changed. Nothing was removed. Delete the rows in their table.",
+                        name=name,
+                    )
                 )
             if text is not None:
                 values[name] = heading[name].column_type.parse(text)

@@ -18,6 +18,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+from dj_panel.core.words import marked, say
+
 try:
     import openpyxl
 except ImportError:  # an optional package
@@ -38,7 +40,7 @@ MAX_ROWS = int(os.environ.get("DJ_PANEL_MAX_IMPORT_ROWS", "200000"))
 
 MAX_COLUMNS = 500
 MAX_CELL_CHARS = 100_000
-_NO_WORKBOOK = "The file is no whole Excel workbook (.xlsx). Save it again."
+_NO_WORKBOOK = marked("The file is no whole Excel workbook (.xlsx). Save it again.")
 _MAX_UNPACKED_BYTES = 1_000_000_000
 _MAX_SHARED_BYTES = 100_000_000
 _MAX_RATIO = 200
@@ -52,7 +54,7 @@ ENCODINGS = {
     "cp1252": "Windows-1252 (Western)",
     "mac_roman": "Mac Roman",
 }
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+DELIMITERS = {",": marked("comma"), ";": marked("semicolon"), "\t": marked("tab"), "|": marked("bar")}
 
 
 class UnreadableFileError(ValueError):
@@ -91,7 +93,7 @@ def detect(path: Path) -> Layout:
     with path.open("rb") as file:
         head = file.read(_SAMPLE_BYTES)
     if not head:
-        raise UnreadableFileError("The file is empty.")
+        raise UnreadableFileError(say("The file is empty."))
     if head.startswith(b"PK\x03\x04"):
         sheets = _sheets(path)
         return Layout("xlsx", sheet=sheets[0], sheets=sheets)
@@ -99,7 +101,7 @@ def detect(path: Path) -> Layout:
         return Layout("parquet")
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise UnreadableFileError(
-            "This is a workbook of Excel 2003 or older. Save it as .xlsx and choose that."
+            say("This is a workbook of Excel 2003 or older. Save it as .xlsx and choose that.")
         )
     encoding = _encoding(path, head)
     try:
@@ -127,18 +129,32 @@ def read_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
         n_rows += 1
         if n_rows > MAX_ROWS + 1:
             raise UnreadableFileError(
-                f"The file has more than {MAX_ROWS:,} rows, the most for one import. Cut it in parts,"
-                " or insert the rows from Python."
+                say(
+                    "The file has more than {max_rows} rows, the most for one import. Cut it in parts, or "
+                    "insert the rows from Python.",
+                    max_rows=MAX_ROWS,
+                )
             )
         if len(row) > MAX_COLUMNS:
             raise UnreadableFileError(
-                f"Row {number} has {len(row):,} columns; {MAX_COLUMNS} are the most. Is the delimiter right?"
+                say(
+                    "Row {number} has {len} columns; {max_columns} are the most. Is the delimiter right?",
+                    number=str(number),
+                    len=len(row),
+                    max_columns=str(MAX_COLUMNS),
+                )
             )
         for column, cell in enumerate(row, 1):
             if isinstance(cell, str) and len(cell) > MAX_CELL_CHARS:
                 raise UnreadableFileError(
-                    f"Row {number}, column {column} has {len(cell):,} characters; {MAX_CELL_CHARS:,} are the"
-                    " most. Insert this row from Python."
+                    say(
+                        "Row {number}, column {column} has {len} characters; {max_cell_chars} are the most. "
+                        "Insert this row from Python.",
+                        number=str(number),
+                        column=str(column),
+                        len=len(cell),
+                        max_cell_chars=MAX_CELL_CHARS,
+                    )
                 )
         yield number, row
 
@@ -153,7 +169,7 @@ def _encoding(path: Path, head: bytes) -> str:
             if head[offset::2].count(0) > 0.4 * len(head) / 2 > 0 and not head[1 - offset :: 2].count(0):
                 return encoding
         raise UnreadableFileError(
-            "This is no table: choose text (CSV, TSV), an Excel workbook (.xlsx) or a Parquet file."
+            say("This is no table: choose text (CSV, TSV), an Excel workbook (.xlsx) or a Parquet file.")
         )
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
@@ -202,11 +218,15 @@ def _text_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
                 cells: list[Cell] = [text if text.strip() else "" for text in row]
                 yield number, cells
     except UnicodeError as error:
-        raise UnreadableFileError(f"The file is not {name} text. Choose another encoding.") from error
+        raise UnreadableFileError(
+            say("The file is not {name} text. Choose another encoding.", name=name)
+        ) from error
     except csv.Error as error:
         raise UnreadableFileError(
-            'The file cannot be cut into cells: a cell is too long, perhaps because a quotation mark (")'
-            " is not closed, or the delimiter is another one."
+            say(
+                "The file cannot be cut into cells: a cell is too long, perhaps because a quotation "
+                'mark (") is not closed, or the delimiter is another one.'
+            )
         ) from error
 
 
@@ -214,12 +234,15 @@ def _text_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
 def _sheets(path: Path) -> tuple[str, ...]:
     if openpyxl is None:
         raise UnreadableFileError(
-            "This server cannot read workbooks: the package openpyxl is not installed. Save the sheet as CSV."
+            say(
+                "This server cannot read workbooks: the package openpyxl is not installed. Save the "
+                "sheet as CSV."
+            )
         )
     with _opened(path) as book:
         names = tuple(sheet.title for sheet in book.worksheets)
     if not names:
-        raise UnreadableFileError("The workbook has no sheet of cells.")
+        raise UnreadableFileError(say("The workbook has no sheet of cells."))
     return names
 
 
@@ -237,18 +260,21 @@ def _opened(path: Path) -> Iterator[Any]:
             or any(p.file_size > 1_000_000 and p.file_size > _MAX_RATIO * p.compress_size for p in parts)
         ):
             raise UnreadableFileError(
-                f"The workbook would unpack to {unpacked / 1e6:,.0f} MB, more than is taken."
-                " Save the sheet as CSV and choose that."
+                say(
+                    "The workbook would unpack to {value} MB, more than is taken. Save the sheet as CSV and "
+                    "choose that.",
+                    value=f"{unpacked / 1000000.0:,.0f}",
+                )
             )
     except UnreadableFileError:
         raise
     except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise UnreadableFileError(_NO_WORKBOOK) from error
+        raise UnreadableFileError(say(_NO_WORKBOOK)) from error
     with path.open("rb") as file:  # of a path it would ask for an ending
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
         except Exception as error:  # a damaged file may raise anything
-            raise UnreadableFileError(_NO_WORKBOOK) from error
+            raise UnreadableFileError(say(_NO_WORKBOOK)) from error
         try:
             yield book
         finally:
@@ -258,7 +284,7 @@ def _opened(path: Path) -> Iterator[Any]:
 def _xlsx_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
     with _opened(path) as book:
         if layout.sheet not in book.sheetnames:
-            raise UnreadableFileError(f"The workbook has no sheet {layout.sheet!r}.")
+            raise UnreadableFileError(say("The workbook has no sheet {sheet}.", sheet=repr(layout.sheet)))
         sheet = book[layout.sheet]
         sheet.reset_dimensions()
         try:
@@ -267,7 +293,7 @@ def _xlsx_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
         except (zipfile.BadZipFile, ValueError, KeyError, SyntaxError, EOFError) as error:
             if isinstance(error, UnreadableFileError):
                 raise
-            raise UnreadableFileError("The workbook is damaged. Save it again.") from error
+            raise UnreadableFileError(say("The workbook is damaged. Save it again.")) from error
 
 
 def _cell(value: Any) -> Cell:
@@ -294,7 +320,7 @@ def _cell(value: Any) -> Cell:
         return value.hex()
     if isinstance(value, (list, dict)):
         raise UnreadableFileError(
-            "A column holds lists or records, which no cell can; leave it out of the file."
+            say("A column holds lists or records, which no cell can; leave it out of the file.")
         )
     text = str(value)
     return text if text.strip() else ""
@@ -304,18 +330,28 @@ def _cell(value: Any) -> Cell:
 def _parquet_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
     if pq is None:
         raise UnreadableFileError(
-            "This server cannot read Parquet: the package pyarrow is not installed. Save the rows as CSV."
+            say(
+                "This server cannot read Parquet: the package pyarrow is not installed. Save the rows as CSV."
+            )
         )
     try:
         file = pq.ParquetFile(path, memory_map=True)
         if file.metadata.num_columns > MAX_COLUMNS:
             raise UnreadableFileError(
-                f"The file has {file.metadata.num_columns:,} columns; {MAX_COLUMNS} are the most."
+                say(
+                    "The file has {num_columns} columns; {max_columns} are the most.",
+                    num_columns=file.metadata.num_columns,
+                    max_columns=str(MAX_COLUMNS),
+                )
             )
         if file.metadata.num_rows > MAX_ROWS:
             raise UnreadableFileError(
-                f"The file has {file.metadata.num_rows:,} rows; {MAX_ROWS:,} are the most for one import."
-                " Cut it in parts, or insert the rows from Python."
+                say(
+                    "The file has {num_rows} rows; {max_rows} are the most for one import. Cut it in parts, "
+                    "or insert the rows from Python.",
+                    num_rows=file.metadata.num_rows,
+                    max_rows=MAX_ROWS,
+                )
             )
         yield 1, list(file.schema_arrow.names)
         number = 1
@@ -325,7 +361,7 @@ def _parquet_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]
                 number += 1
                 yield number, list(row)
     except (pa.ArrowException, OSError) as error:
-        raise UnreadableFileError("The file is no whole Parquet file. Write it again.") from error
+        raise UnreadableFileError(say("The file is no whole Parquet file. Write it again.")) from error
 
 
 def clean_name(text: Cell) -> str:

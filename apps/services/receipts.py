@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
+from dj_panel.core.words import say, say_many
+
 __all__ = ["Checked", "Duplicate", "Receipt", "Refused", "doubted", "refused"]
 
 
@@ -116,16 +118,27 @@ def refused(
     """Return a refusal whose summary counts what is wrong, or gives the reason."""
     number = len(errors) + len(part_errors)
     if duplicate is not None and not number:
-        return Refused({}, {}, f"{duplicate.label} exists already. Nothing was saved.", duplicate)
+        return Refused(
+            {}, {}, say("{label} exists already. Nothing was saved.", label=duplicate.label), duplicate
+        )
     if not number:
         return Refused({}, {}, reason, duplicate)
-    fields = "One field needs" if number == 1 else f"{number} fields need"
-    return Refused(errors, part_errors, f"{fields} a correction. Nothing was saved.", duplicate)
+    return Refused(errors, part_errors, corrections_needed(number), duplicate)
+
+
+def corrections_needed(number: int) -> str:
+    return say_many(
+        "One field needs a correction. Nothing was saved.",
+        "{n} fields need a correction. Nothing was saved.",
+        number,
+    )
 
 
 def doubted(doubts: dict[str, str]) -> Refused:
     """Return the refusal of a row that is right in form, and unusual."""
-    what = "One value is" if len(doubts) == 1 else f"{len(doubts)} values are"
-    return Refused(
-        {}, {}, f"{what} unusual. Tick what is meant, and save again. Nothing was saved.", None, doubts
+    summary = say_many(
+        "One value is unusual. Tick what is meant, and save again. Nothing was saved.",
+        "{n} values are unusual. Tick what is meant, and save again. Nothing was saved.",
+        len(doubts),
     )
+    return Refused({}, {}, summary, None, doubts)

@@ -14,11 +14,12 @@ from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Comparison
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import marked, say
 
 __all__ = ["NOT_HERE", "Restrictions"]
 
 MAX_RESTRICTIONS = 20
-NOT_HERE = "not in this table"
+NOT_HERE = marked("not in this table")
 """What is said of a restriction in a table that has no such attribute."""
 
 
@@ -59,7 +60,7 @@ class Restrictions(Service):
         for name, text in list(restrictions.items())[:MAX_RESTRICTIONS]:
             attribute = self._attribute(info, name)
             if attribute is None:
-                notes[name] = NOT_HERE
+                notes[name] = say(NOT_HERE)
                 continue
             try:
                 parse_filter(attribute, text)
@@ -67,7 +68,7 @@ class Restrictions(Service):
                 notes[name] = str(error)
                 continue
             is_other = filters.get(attribute.name, text) != text
-            notes[name] = "this column has a filter of its own" if is_other else ""
+            notes[name] = say("this column has a filter of its own") if is_other else ""
             merged.setdefault(attribute.name, text)
         return merged, notes
 

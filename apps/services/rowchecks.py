@@ -23,6 +23,7 @@ from dj_panel.apps.typed import Custom
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["BLOCK_ROWS", "CancelledError", "RowChecker"]
 
@@ -172,7 +173,7 @@ class RowChecker:
             try:
                 value = reader.value(cells[column])
                 if value is None and not attribute.has_default:
-                    errors[attribute.name] = "Needs a value."
+                    errors[attribute.name] = say("Needs a value.")
             except ValueError as error:
                 errors[attribute.name] = complaint(cell_text(cells[column]), str(error))
             values[attribute.name] = value
@@ -190,16 +191,24 @@ class RowChecker:
             first, name = twins[position]
             number = self._batch.row(first)[0]
             if not errors and self._batch.cells(first) == self._batch.cells(position):
-                return RowClass.IDENTICAL, {"": f"The same as row {number} of the file."}
-            what = "key" if name in self._key else "value, which must be unique"
-            errors.setdefault(name, f"Row {number} of the file has the same {what}.")
+                return RowClass.IDENTICAL, {
+                    "": say("The same as row {number} of the file.", number=str(number))
+                }
+            twin = (
+                say("Row {number} of the file has the same key.", number=str(number))
+                if name in self._key
+                else say(
+                    "Row {number} of the file has the same value, which must be unique.", number=str(number)
+                )
+            )
+            errors.setdefault(name, twin)
         if errors:
             return RowClass.INVALID, errors
         row = there.get(self._mark(self._key, values) or b"") if there else None
         if row is None:
             return RowClass.NEW, {}
         differing = {
-            a.name: f"In the database: {_shown(a, row[a.name])}"
+            a.name: say("In the database: {shown}", shown=_shown(a, row[a.name]))
             for _, a, _ in self._columns
             if a.codec is None and not agrees(a, row[a.name], values[a.name])
         }
@@ -304,6 +313,6 @@ def _sentence(text: str) -> str:
 
 def _shown(attribute: Attribute, value: Any) -> str:
     if value is None:
-        return "no value"
+        return say("no value")
     text = format_value(attribute, value)
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

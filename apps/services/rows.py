@@ -11,6 +11,7 @@ from dj_panel.apps.services.filters import EMPTY, filter_kind
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.errors import UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import grouped, say
 
 __all__ = [
     "Address",
@@ -129,7 +130,7 @@ class RowsPage:
     @property
     def count_text(self) -> str:
         """The count as people read it: ``1,204`` or ``>10,000``."""
-        return f"{'>' if self.is_capped else ''}{self.count:,}"
+        return f"{'>' if self.is_capped else ''}{grouped(self.count)}"
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,8 @@ class Children:
     def count_text(self) -> str:
         """The count as people read it; ``many`` where counting takes too long."""
         if self.is_capped and not self.count:
-            return "many"
-        return f"{'>' if self.is_capped else ''}{self.count:,}"
+            return say("many")
+        return f"{'>' if self.is_capped else ''}{grouped(self.count)}"
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,14 @@ def parse_key(info: TableInfo, texts: Mapping[str, str]) -> dict[str, Any]:
     key: dict[str, Any] = {}
     for name in texts:
         if name not in info.primary_key:
-            raise UnknownAttributeError(name, available=info.primary_key, where=f"the key of {info.name}")
+            raise UnknownAttributeError(
+                name, available=info.primary_key, where=say("the key of {table}", table=info.name)
+            )
     for name in info.primary_key:
         if name not in texts:
-            raise UnknownAttributeError(f"The address of a row of {info.name} must name '{name}'.")
+            raise UnknownAttributeError(
+                say("The address of a row of {table} must name '{name}'.", table=info.name, name=name)
+            )
         try:
             key[name] = info.attribute(name).column_type.parse(texts[name])
         except ValueError as error:

@@ -21,6 +21,7 @@ from dj_panel.core.errors import EncodeError, StoreError, UnknownOutcomeError
 from dj_panel.core.settings import Settings
 from dj_panel.core.store import Store, open_store
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say
 
 __all__ = ["NewFile", "PathTakenError", "checked_path", "free_path", "new_files", "stored_with_row"]
 
@@ -73,20 +74,26 @@ def checked_path(attribute: Attribute, text: str, uploads: Uploads, settings: Se
         path = _referable(typed.strip(), store)
         if reference:
             if uploads.path(reference).is_dir():
-                raise ValueError("is a folder, and the attribute takes a file")
+                raise ValueError(say("is a folder, and the attribute takes a file"))
             if (
                 max(len(name.encode()) for name in path.split("/")) > _MAX_NAME_BYTES
                 or len(path) > _MAX_PATH_CHARS
             ):
-                raise ValueError("holds a name that is too long")
+                raise ValueError(say("holds a name that is too long"))
             if store.exists(path):
                 raise ValueError(
-                    f"is in the store '{store.name}' already, and no file is written over. Free is {_beside(store, path)}"
+                    say(
+                        "is in the store '{name}' already, and no file is written over. Free is {beside}",
+                        name=store.name,
+                        beside=_beside(store, path),
+                    )
                 )
         elif not store.exists(path):
-            raise ValueError(f"is not in the store '{store.name}'.{_did_you_mean(store, path)}")
+            raise ValueError(
+                say("is not in the store '{name}'.", name=store.name) + _did_you_mean(store, path)
+            )
     except StoreError as error:
-        raise ValueError(f"cannot be looked for: {error}") from error
+        raise ValueError(say("cannot be looked for: {error}", error=error)) from error
     return path
 
 
@@ -104,14 +111,17 @@ def _store(attribute: Attribute, settings: Settings) -> Store:
 
 def _referable(typed: str, store: Store) -> str:
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", typed):
-        raise ValueError("holds characters that cannot be seen")
+        raise ValueError(say("holds characters that cannot be seen"))
     try:
         return referable(typed, store)
     except EncodeError as error:
-        raise ValueError(f"cannot be used: {error}") from error
+        raise ValueError(say("cannot be used: {error}", error=error)) from error
     except StoreError as error:
         raise ValueError(
-            f"does not lie in the store '{store.name}'. Give a path relative to it, without '..'"
+            say(
+                "does not lie in the store '{name}'. Give a path relative to it, without '..'",
+                name=store.name,
+            )
         ) from error
 
 
@@ -135,7 +145,7 @@ def _did_you_mean(store: Store, path: str) -> str:
         whole = posixpath.join(found, *rest)
         found = whole if store.exists(whole) else found
         try:
-            return f" Did you mean {referable(found, store)}?"
+            return say(" Did you mean {values}?", values=referable(found, store))
         except (StoreError, EncodeError):
             continue  # where other codecs' objects are
     return ""
@@ -204,7 +214,11 @@ def stored_with_row(files: Sequence[NewFile]) -> Iterator[Callable[[], None]]:
 def _claim(file: NewFile, claimed: list[str]) -> None:
     """Make a path ours, or find that it is taken; on a disk no other program can take it from then on."""
     taken = PathTakenError(
-        f"There is a file '{file.path}' in the store '{file.store.name}' already; it stays."
+        say(
+            "There is a file '{path}' in the store '{name}' already; it stays.",
+            path=file.path,
+            name=file.store.name,
+        )
     )
     with _claiming:
         url = file.store.url(file.path)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dj_panel.core.errors import UnsafePathError
 from dj_panel.core.storepath import contained
+from dj_panel.core.words import say
 
 __all__ = ["MAX_FILES", "UnusableFileError", "safe_places", "unpack"]
 
@@ -23,7 +24,6 @@ _MAX_INDEX_BYTES = 4_000_000
 _PIECE_BYTES = 1 << 20
 _MAX_NAME_BYTES = 250
 _MAX_PLACE_BYTES = 1000
-_TOO_MANY = f"holds more than {MAX_FILES:,} files; insert it from Python instead"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError)
 
 
@@ -37,7 +37,7 @@ class _BoundedReads(io.FileIO):
     def read(self, size: int | None = -1) -> bytes:
         """Return the next bytes, and of an index that is too long none."""
         if size is not None and size > _MAX_INDEX_BYTES:
-            raise UnusableFileError(_TOO_MANY)
+            raise UnusableFileError(_too_many())
         return super().read(_MAX_INDEX_BYTES if size is None or size < 0 else size)
 
 
@@ -51,14 +51,14 @@ def safe_places(names: Sequence[str]) -> list[str]:
         a folder too, or if a disk would not take its name.
     """
     if not names:
-        raise UnusableFileError("holds no files")
+        raise UnusableFileError(say("holds no files"))
     if len(names) > MAX_FILES:
-        raise UnusableFileError(_TOO_MANY)
+        raise UnusableFileError(_too_many())
     places = [_safe_place(name) for name in names]
     taken = set(places)
     folders = {"/".join(parts[:n]) for parts in (p.split("/") for p in taken) for n in range(1, len(parts))}
     if len(taken) < len(places) or taken & folders:
-        raise UnusableFileError("holds two files of one name")
+        raise UnusableFileError(say("holds two files of one name"))
     return places
 
 
@@ -68,11 +68,13 @@ def _safe_place(name: str) -> str:
         place = contained(name.replace("\\", "/"), within="the folder")
         parts = [len(part.encode()) for part in place.split("/")]
     except UnsafePathError:
-        raise UnusableFileError(f"holds “{shown}”, which would lie outside of the folder") from None
+        raise UnusableFileError(
+            say("holds “{shown}”, which would lie outside of the folder", shown=shown)
+        ) from None
     except UnicodeEncodeError:
-        raise UnusableFileError("holds a file whose name is no text") from None
+        raise UnusableFileError(say("holds a file whose name is no text")) from None
     if re.search(r"[\x00-\x1f\x7f]", place) or max(parts) > _MAX_NAME_BYTES or sum(parts) > _MAX_PLACE_BYTES:
-        raise UnusableFileError(f"holds “{shown}”, a name that cannot be stored")
+        raise UnusableFileError(say("holds “{shown}”, a name that cannot be stored", shown=shown))
     return place
 
 
@@ -100,7 +102,7 @@ def unpack(source: Path, target: Path, max_bytes: int) -> int:
     except BaseException as error:
         shutil.rmtree(target)
         if isinstance(error, _DAMAGED) and not isinstance(error, UnusableFileError):
-            raise UnusableFileError("is not a complete .zip file") from error
+            raise UnusableFileError(say("is not a complete .zip file")) from error
         raise
 
 
@@ -110,12 +112,12 @@ def _extract(archive: zipfile.ZipFile, target: Path, max_bytes: int) -> int:
     n_bytes = 0
     for member, place in zip(members, places, strict=True):
         if member.flag_bits & 1:
-            raise UnusableFileError("is encrypted; pack it without a password")
+            raise UnusableFileError(say("is encrypted; pack it without a password"))
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise UnusableFileError("holds links to other files; pack the files themselves")
+            raise UnusableFileError(say("holds links to other files; pack the files themselves"))
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             # What others unpack to at a time has no bound.
-            raise UnusableFileError("is packed in a way that is not read here; pack it as a common .zip")
+            raise UnusableFileError(say("is packed in a way that is not read here; pack it as a common .zip"))
         path = target / place
         path.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(member) as packed, path.open("xb") as file:
@@ -123,7 +125,14 @@ def _extract(archive: zipfile.ZipFile, target: Path, max_bytes: int) -> int:
                 n_bytes += len(piece)
                 if n_bytes > max_bytes:
                     raise UnusableFileError(
-                        f"unpacks to more than {max_bytes / 1e6:g} MB, the most that can be sent here"
+                        say(
+                            "unpacks to more than {value} MB, the most that can be sent here",
+                            value=f"{max_bytes / 1000000.0:g}",
+                        )
                     )
                 file.write(piece)
     return n_bytes
+
+
+def _too_many() -> str:
+    return say("holds more than {n} files; insert it from Python instead", n=MAX_FILES)

@@ -18,6 +18,7 @@ import numpy as np
 
 from dj_panel.apps.services.unpacking import safe_places, unpack
 from dj_panel.core.structure import Attribute
+from dj_panel.core.words import say, say_many
 
 __all__ = ["MAX_FILE_BYTES", "Upload", "Uploads", "read_array", "split_reference"]
 
@@ -137,13 +138,15 @@ class Uploads:
         """
         if not 0 <= size_bytes <= self.max_file_bytes:
             raise ValueError(
-                f"is larger than {self.max_file_bytes / 1e6:g} MB, the most that can be sent here;"
-                " insert it from Python instead"
+                say(
+                    "is larger than {value} MB, the most that can be sent here; insert it from Python instead",
+                    value=f"{self.max_file_bytes / 1000000.0:g}",
+                )
             )
         places = safe_places([path for path, _ in files]) if files is not None else None
         sizes = [size for _, size in files or ()]
         if files is not None and (min(sizes) < 0 or sum(sizes) != size_bytes):
-            raise ValueError("does not hold what was announced; choose it again")
+            raise ValueError(say("does not hold what was announced; choose it again"))
         self._remove_old()
         with self._lock:
             self._check_room(size_bytes)
@@ -168,7 +171,9 @@ class Uploads:
     def _check_room(self, size_bytes: int) -> None:
         waiting = sum(u.size_bytes + u.unpacked_bytes for u in self._uploads.values())
         if waiting + size_bytes > N_WAITING * self.max_file_bytes:
-            raise ValueError("cannot be taken now: too many files are waiting to be saved; try again later")
+            raise ValueError(
+                say("cannot be taken now: too many files are waiting to be saved; try again later")
+            )
 
     def add(self, reference: str, offset: int, content: bytes) -> int:
         """Append a piece, unless it is here already, and return how many bytes are here now."""
@@ -177,7 +182,7 @@ class Uploads:
             self._find(reference)
             if offset == upload.n_received and content:
                 if upload.n_received + len(content) > upload.size_bytes:
-                    raise ValueError("is longer than was announced; choose it again")
+                    raise ValueError(say("is longer than was announced; choose it again"))
                 upload.append(content)
             return upload.n_received
 
@@ -245,21 +250,27 @@ class Uploads:
         if attribute.codec == "object":
             return upload.unpacked or upload.path
         if upload.path.is_dir():
-            raise ValueError("is a folder, and the attribute takes a file")
+            raise ValueError(say("is a folder, and the attribute takes a file"))
         if attribute.codec in ("blob", "npy"):
             return read_array(upload.path)
         if attribute.codec in ("attach", "filepath"):
             return upload.path
         limit = getattr(attribute.column_type, "length", None) if attribute.codec is None else None
         if limit is not None and upload.size_bytes > limit:
-            raise ValueError(f"has {upload.size_bytes} bytes, and the attribute holds at most {limit}")
+            raise ValueError(
+                say(
+                    "has {size_bytes} bytes, and the attribute holds at most {limit}",
+                    size_bytes=str(upload.size_bytes),
+                    limit=str(limit),
+                )
+            )
         return upload.path.read_bytes()
 
     def summary(self, reference: str, attribute: Attribute) -> str:
         """Return what a file holds, in a few words; raise ``ValueError`` as `value` does."""
         value = self.value(reference, attribute)
         if isinstance(value, np.ndarray):
-            return f"{' × '.join(map(str, value.shape)) or 'one value'}, {value.dtype}"
+            return f"{' × '.join(map(str, value.shape)) or say('one value')}, {value.dtype}"
         return _in_folder(value) if isinstance(value, Path) and value.is_dir() else ""
 
     def path(self, reference: str) -> Path:
@@ -275,12 +286,12 @@ class Uploads:
         try:
             return self._uploads[_plain(reference)]
         except KeyError:
-            raise ValueError("is not on the server any more; choose the file again") from None
+            raise ValueError(say("is not on the server any more; choose the file again")) from None
 
     def _complete(self, reference: str) -> Upload:
         upload = self._find(reference)
         if not upload.is_complete:
-            raise ValueError("has not arrived completely; wait for it, or choose it again")
+            raise ValueError(say("has not arrived completely; wait for it, or choose it again"))
         return upload
 
     # ------------------------------------------------------------------ what nobody saved
@@ -325,7 +336,7 @@ def _plain(text: str) -> str:
 
 def _in_folder(folder: Path) -> str:
     n_files = sum(path.is_file() for path in folder.rglob("*"))
-    return f"a folder of {n_files:,} {'file' if n_files == 1 else 'files'}"
+    return say_many("a folder of {n} file", "a folder of {n} files", n_files)
 
 
 def _safe_name(name: str) -> str:
@@ -356,28 +367,36 @@ def read_array(path: Path) -> np.ndarray[Any, Any]:
     if path.suffix.lower() == ".mat":
         return _read_mat(path)
     if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ValueError(f"is larger than {MAX_TEXT_BYTES / 1e6:g} MB, the most for text; save it as .npy")
+        raise ValueError(
+            say(
+                "is larger than {value} MB, the most for text; save it as .npy",
+                value=f"{MAX_TEXT_BYTES / 1000000.0:g}",
+            )
+        )
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError("is neither a .npy file nor text") from error
+        raise ValueError(say("is neither a .npy file nor text")) from error
     lines = [line for line in lines if line.strip()]
     if not lines:
-        raise ValueError("is empty")
+        raise ValueError(say("is empty"))
     sample = lines[min(1, len(lines) - 1)]
     delimiter = next((mark for mark in (";", "\t", ",") if mark in sample), None)
     if delimiter == ";" and "," in sample:
-        raise ValueError("has decimal commas; write the decimal point as '.'")
+        raise ValueError(say("has decimal commas; write the decimal point as '.'"))
     if _numbers(lines[0], delimiter) is None:
         lines = lines[1:]
     try:
         array = np.loadtxt(lines, delimiter=delimiter, comments=None, dtype=np.float64, ndmin=1)
     except ValueError as error:
         bad = next((n for n, line in enumerate(lines, 1) if _numbers(line, delimiter) is None), None)
-        where = f" (line {bad} of numbers)" if bad else ""
-        raise ValueError(f"does not hold a table of numbers{where}") from error
+        raise ValueError(
+            say("does not hold a table of numbers (line {n} of numbers)", n=bad)
+            if bad
+            else say("does not hold a table of numbers")
+        ) from error
     if array.size == 0:
-        raise ValueError("holds no numbers")
+        raise ValueError(say("holds no numbers"))
     return array
 
 
@@ -387,12 +406,12 @@ def _read_npy(path: Path) -> np.ndarray[Any, Any]:
     except (ValueError, OSError, EOFError) as error:
         reason = any(word in str(error) for word in ("Python objects", "Object arrays", "pickle"))
         raise ValueError(
-            "holds Python objects, which are not taken from a browser"
+            say("holds Python objects, which are not taken from a browser")
             if reason
-            else "is not a complete .npy file"
+            else say("is not a complete .npy file")
         ) from error
     if not isinstance(mapped, np.ndarray):
-        raise ValueError("is not a .npy file")
+        raise ValueError(say("is not a .npy file"))
     return np.array(mapped)
 
 
@@ -402,18 +421,20 @@ def _read_mat(path: Path) -> np.ndarray[Any, Any]:
         from scipy.io import loadmat  # noqa: PLC0415 - optional, and slow to import
     except ImportError as error:
         raise ValueError(
-            "is a file of MATLAB's, and scipy, which reads them, is not installed; save it as .npy"
+            say("is a file of MATLAB's, and scipy, which reads them, is not installed; save it as .npy")
         ) from error
     try:
         found = loadmat(path)
     except NotImplementedError as error:
-        raise ValueError("is a file of MATLAB 7.3, which is not read here; save it with -v7") from error
+        raise ValueError(say("is a file of MATLAB 7.3, which is not read here; save it with -v7")) from error
     except Exception as error:  # a damaged file makes scipy raise errors of many types
-        raise ValueError("is not a complete file of MATLAB's") from error
+        raise ValueError(say("is not a complete file of MATLAB's")) from error
     arrays = {name: a for name, a in found.items() if isinstance(a, np.ndarray) and a.dtype.kind in "biufc"}
     if len(arrays) != 1:
-        names = ", ".join(sorted(arrays)[:5]) or "none"
-        raise ValueError(f"must hold one array of numbers, and holds {len(arrays)} ({names})")
+        names = ", ".join(sorted(arrays)[:5]) or say("none")
+        raise ValueError(
+            say("must hold one array of numbers, and holds {n} ({names})", n=len(arrays), names=names)
+        )
     return np.asarray(next(iter(arrays.values())))
 
 

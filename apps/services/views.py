@@ -20,6 +20,7 @@ from dj_panel.core.errors import AccessError, DuplicateError, OneRowError, Value
 from dj_panel.core.jobs import create_table
 from dj_panel.core.structure import TableName
 from dj_panel.core.table import FreeTable
+from dj_panel.core.words import say
 
 __all__ = ["SharedView", "Views"]
 
@@ -67,7 +68,7 @@ class Views(Service):
         """
         route = parse_route(address)
         if route.page != "table" or "/".join(route.path) != table or len(address) > MAX_FRAGMENT_CHARS:
-            raise ValueRefusedError(f"This is no address of {table} that can be kept.")
+            raise ValueRefusedError(say("This is no address of {table} that can be kept.", table=table))
         await self._services.run(self._save, table, _checked(name), address, user)
 
     async def rename(self, table: str, name: str, to: str, user: str) -> None:
@@ -99,8 +100,12 @@ class Views(Service):
                 create_table(connection, structure)
             except AccessError as error:
                 raise AccessError(
-                    f"Views of {table} cannot be shared: the account may not create a table in {schema}."
-                    " Save the view in this browser, or ask an administrator."
+                    say(
+                        "Views of {table} cannot be shared: the account may not create a table in {schema}. Save"
+                        " the view in this browser, or ask an administrator.",
+                        table=table,
+                        schema=schema,
+                    )
                 ) from error
         return FreeTable(connection, name)
 
@@ -127,7 +132,7 @@ class Views(Service):
             kept.insert1(row)
         except DuplicateError as error:
             raise ValueRefusedError(
-                f"There is a shared view “{name}” already. Choose another name."
+                say("There is a shared view “{name}” already. Choose another name.", name=name)
             ) from error
 
     def _rename(self, table: str, name: str, to: str, user: str) -> None:
@@ -145,14 +150,20 @@ class Views(Service):
         own = AllOf((Comparison("view_id", _view_id(table, name)), Comparison("view_user", user)))
         found = kept & own if kept is not None else None
         if found is None or not found:
-            raise OneRowError(f"You have shared no view “{name}” of {table}. It may have been deleted.")
+            raise OneRowError(
+                say(
+                    "You have shared no view “{name}” of {table}. It may have been deleted.",
+                    name=name,
+                    table=table,
+                )
+            )
         return found
 
 
 def _checked(name: str) -> str:
     name = unicodedata.normalize("NFC", " ".join(name.split()))
     if not 0 < len(name) <= _MAX_NAME:
-        raise ValueRefusedError(f"The name of a view has 1 to {_MAX_NAME} characters.")
+        raise ValueRefusedError(say("The name of a view has 1 to {n} characters.", n=_MAX_NAME))
     return name
 
 

@@ -13,12 +13,14 @@ from dj_panel.apps.pipeline import Pipeline
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.tiers import UserTable
+from dj_panel.core.words import grouped, marked, say
 
 __all__ = ["Snapshot", "TableStatus", "Watcher"]
 
 logger = logging.getLogger(__name__)
 _SHORTEST_PAUSE_S = 0.5
 _COUNT_AT_MOST = 1_000_000
+_UNFORESEEN = marked("The status could not be read, for a reason that the program did not foresee.")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class TableStatus:
     pending, reserved, error, ignored
         Jobs in the queue by status.
     problem
-        Why it is not known how far the table is, such as a fault in its ``key_source``; empty if it is known.
+        Why it is not known how far the table is; empty if it is known.
+    has_faulty_key_source
+        Whether the problem is what the code of its ``key_source`` raised.
     """
 
     n_rows: int
@@ -50,6 +54,7 @@ class TableStatus:
     error: int = 0
     ignored: int = 0
     problem: str = ""
+    has_faulty_key_source: bool = False
 
     @property
     def n_done(self) -> int:
@@ -79,7 +84,14 @@ class TableStatus:
     @property
     def count_text(self) -> str:
         """The number of rows as people read it: ``1,204``, or ``>1,000,000`` where counting stopped."""
-        return f"{'>' if self.is_capped else ''}{self.n_rows:,}"
+        return f"{'>' if self.is_capped else ''}{grouped(self.n_rows)}"
+
+    @property
+    def problem_text(self) -> str:
+        """The problem as people read it. It is said here, for the watcher's thread has nobody to speak to."""
+        if self.has_faulty_key_source:
+            return say("Its key source fails: {error}", error=self.problem)
+        return self.problem
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,11 @@ class Snapshot:
     tables: Mapping[str, TableStatus] = field(default_factory=lambda: MappingProxyType({}))
     taken_at: float = 0.0
     problem: str = ""
+
+    @property
+    def problem_text(self) -> str:
+        """The problem as people read it."""
+        return say(_UNFORESEEN) if self.problem == _UNFORESEEN else self.problem
 
 
 class Watcher:
@@ -201,8 +218,7 @@ class Watcher:
             return Snapshot(self.snapshot.tables, self.snapshot.taken_at, str(error))
         except Exception:
             logger.exception("the status could not be read")
-            problem = "The status could not be read, for a reason that the program did not foresee."
-            return Snapshot(self.snapshot.tables, self.snapshot.taken_at, problem)
+            return Snapshot(self.snapshot.tables, self.snapshot.taken_at, _UNFORESEEN)
 
     def _tell(self, snapshot: Snapshot) -> None:
         changed = snapshot.tables != self.snapshot.tables or snapshot.problem != self.snapshot.problem
@@ -230,7 +246,7 @@ def _status(table: UserTable) -> TableStatus:
     except DataJointError as error:
         return replace(status, problem=str(error))
     except Exception as error:  # noqa: BLE001 - a key_source is code of the pipeline and may raise anything
-        return replace(status, problem=f"Its key source fails: {type(error).__name__}: {error}")
+        return replace(status, problem=f"{type(error).__name__}: {error}", has_faulty_key_source=True)
     return replace(
         status,
         n_keys=n_keys,

@@ -26,6 +26,7 @@ from dj_panel.core.errors import MakeError
 from dj_panel.core.jobs import Job
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.settings import Settings
+from dj_panel.core.words import say
 from dj_panel.core.workers import orphans, release_orphans
 
 if TYPE_CHECKING:
@@ -180,13 +181,16 @@ class Working(Service):
         for name in chosen:
             if not self._services.table(name).can_populate:
                 raise MakeError(
-                    f"{name} cannot be computed here: the site is served from the database alone, without the"
-                    " pipeline's code. Serve the pipeline's module instead."
+                    say(
+                        "{table} cannot be computed here: the site is served from the database alone, without"
+                        " the pipeline's code. Serve the pipeline's module instead.",
+                        table=name,
+                    )
                     if self._pipeline.module is None
-                    else f"{name} has no make method, so there is nothing to run."
+                    else say("{table} has no make method, so there is nothing to run.", table=name)
                 )
         if not chosen:
-            raise MakeError("No table of this pipeline can be computed here.")
+            raise MakeError(say("No table of this pipeline can be computed here."))
         started = []
         with self._lock:
             busy = [
@@ -254,7 +258,9 @@ class Working(Service):
         if newest is None or newest.process.poll() in (None, 0) or newest.is_stopping:
             return ""
         lines = newest.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return "\n".join(lines[-12:]) or f"It ended with status {newest.process.returncode} and said nothing."
+        return "\n".join(lines[-12:]) or say(
+            "It ended with status {status} and said nothing.", status=newest.process.returncode
+        )
 
     def close(self) -> None:
         """Let go of the workers, which go on by themselves; their logs are removed if they have ended."""
@@ -267,7 +273,7 @@ class Working(Service):
         cls = self._pipeline[table]
         instance = cls()
         if not isinstance(instance, AutoPopulate):
-            raise MakeError(f"{table} is not computed: its rows are entered by people.")
+            raise MakeError(say("{table} is not computed: its rows are entered by people.", table=table))
         return instance.jobs
 
     async def report(self, table: str) -> QueueReport:

@@ -49,6 +49,7 @@ from dj_panel.core.errors import (
 )
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import TableName
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:
     _PlainConnection = pymysql.connections.Connection[Any]
@@ -207,13 +208,15 @@ class MySQL(MySQLStructure):
 
     def translate(self, error: Exception) -> DataJointError | None:
         if isinstance(error, (BrokenPipeError, ConnectionError, pymysql.err.InterfaceError)):
-            return LostConnectionError("The connection to the database server was lost.")
+            return LostConnectionError(say("The connection to the database server was lost."))
         if not isinstance(error, pymysql.err.MySQLError):
             return None
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
         text = str(error.args[1]) if len(error.args) > 1 else str(error)
         if code in _LOST:
-            return LostConnectionError(f"The connection to the database server was lost ({code}).")
+            return LostConnectionError(
+                say("The connection to the database server was lost ({code}).", code=str(code))
+            )
         if code in (1062, 1169, 1586):
             match = re.search(r"for key '(?:[^'.]*\.)?([^']*)'", text)
             return DuplicateError(text, attributes=(match[1],) if match else ())
@@ -222,15 +225,21 @@ class MySQL(MySQLStructure):
         if code in _ERRORS:
             return _ERRORS[code](text)
         if code in (1969, 3024):
-            return QueryTimeoutError(TOO_SLOW)
+            return QueryTimeoutError(say(TOO_SLOW))
         if code == 1317:  # MySQL's answer to its own time limit, and both servers' to KILL QUERY
-            return QueryTimeoutError("The server stopped the query: it took too long, or somebody ended it.")
+            return QueryTimeoutError(
+                say("The server stopped the query: it took too long, or somebody ended it.")
+            )
         if code == 1153:
             return ValueRefusedError(
-                "is larger than the server takes in one packet (max_allowed_packet); keep it in a store, <blob@>"
+                say(
+                    "is larger than the server takes in one packet (max_allowed_packet); keep it in a "
+                    "store, {codec}",
+                    codec="<blob@>",
+                )
             )
         if code in (1264, 1265, 1366, 1406, 1292, 4025, 3819, 3140, 3141, 3157, 1690, 1411):
-            return ValueRefusedError(f"was refused by the server: {text}")
+            return ValueRefusedError(say("was refused by the server: {text}", text=text))
         return QueryError(text)
 
     def is_retryable(self, error: Exception) -> bool:
@@ -348,7 +357,10 @@ def _no_connection(place: str, code: int, text: str) -> str:
             ' authority that signed it: use_tls = {"ca": "/path/ca.pem"}; where it is made out to another name,'
             ' add "check_hostname": False.'
         )
-    return f"There is no answer from a database server at {place}. Check host and port, and that it runs."
+    return say(
+        "There is no answer from a database server at {place}. Check host and port, and that it runs.",
+        place=place,
+    )
 
 
 def _too_large(n_bytes: int, limit: int) -> ValueRefusedError:
@@ -371,9 +383,14 @@ def _foreign_key_error(text: str) -> IntegrityError:
     parent = TableName(match["pschema"] or match["schema"], match["ptable"])
     ours, theirs = f"{child.schema}.{child.class_name}", f"{parent.schema}.{parent.class_name}"
     if "parent row" in text:
-        message = f"Rows of {ours} depend on this row of {theirs}."
+        message = say("Rows of {child} depend on this row of {parent}.", child=ours, parent=theirs)
     else:
-        message = f"{theirs} has no such row, to which {ours} refers by {', '.join(columns)}."
+        message = say(
+            "{parent} has no such row, to which {child} refers by {names}.",
+            parent=theirs,
+            child=ours,
+            names=", ".join(columns),
+        )
     return IntegrityError(message, table=str(child), attributes=columns, parent=str(parent))
 
 
@@ -381,7 +398,10 @@ def _kept_integer(text: str) -> int:
     value = int(text)
     if not -(2**63) <= value < 2**64:
         raise ValueError(
-            f"holds {shown(value)}, and in JSON this server keeps no integer of more than 64 bits"
+            say(
+                "holds {value}, and in JSON this server keeps no integer of more than 64 bits",
+                value=shown(value),
+            )
         )
     return value
 

@@ -13,11 +13,12 @@ from dj_panel.core.dialect.columns import Batch, batches_of_rows
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
+from dj_panel.core.words import marked
 
 __all__ = ["AlterScript", "Alteration", "ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
 
-TOO_SLOW = (
+TOO_SLOW = marked(
     "The database was stopped because the answer took too long. Ask for less: filter, or sort by the key."
 )
 

@@ -47,6 +47,7 @@ from dj_panel.core.errors import (
 )
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import TableName
+from dj_panel.core.words import say
 
 __all__ = ["SQLite"]
 
@@ -131,14 +132,14 @@ class SQLite(SQLiteStructure):
         if "syntax error" in text or "no such function" in text or "misuse of aggregate" in text:
             return QuerySyntaxError(text)
         if "readonly" in text or "unable to open" in text:
-            return AccessError(f"The database file cannot be written: {text}.")
+            return AccessError(say("The database file cannot be written: {text}.", text=text))
         if text == "interrupted":
-            return QueryTimeoutError(TOO_SLOW)
+            return QueryTimeoutError(say(TOO_SLOW))
         if "closed database" in text:
-            return LostConnectionError("The connection to the database file was closed.")
+            return LostConnectionError(say("The connection to the database file was closed."))
         if "locked" in text:
             return LostConnectionError(
-                "Another program kept the database file locked for over a minute. Try again."
+                say("Another program kept the database file locked for over a minute. Try again.")
             )
         return QueryError(text)
 
@@ -277,11 +278,11 @@ def _integrity_error(text: str) -> DataJointError:
         schema, _, table = full[0].rpartition(".")[0].partition(".")
         return DuplicateError(text, table=str(TableName(schema, table)), attributes=columns)
     if match := re.match(r"NOT NULL constraint failed: .*\.([^.]+)$", text):
-        return MissingAttributeError(f"The attribute '{match[1]}' needs a value.")
+        return MissingAttributeError(say("The attribute '{name}' needs a value.", name=match[1]))
     if match := re.match(r"CHECK constraint failed: \"?(\w+)\"?", text):
-        return ValueRefusedError("does not fit the attribute's type", attribute=match[1])
+        return ValueRefusedError(say("does not fit the attribute's type"), attribute=match[1])
     if "FOREIGN KEY" in text:
-        return IntegrityError("A parent row is missing, or rows of other tables depend on this one.")
+        return IntegrityError(say("A parent row is missing, or rows of other tables depend on this one."))
     return IntegrityError(text)
 
 
@@ -314,7 +315,7 @@ def _glob_character(character: str) -> str:
 def _signed(value: int) -> int:
     if value >= 2**63:
         raise ValueRefusedError(
-            "is larger than the embedded database keeps (9223372036854775807)", value=value
+            say("is larger than the embedded database keeps (9223372036854775807)"), value=value
         )
     return value
 
