@@ -100,6 +100,8 @@ class TablePage(Page):
         self._is_stale = False
         self._problems: dict[str, dict[str, str]] = {}
         self._written: Written | None = None
+        self._shown: TableView | None = None
+        self._is_copying = False
 
     async def load(self) -> Viewable:
         """Show the head of the table and the rows that the address asks for."""
@@ -123,7 +125,9 @@ class TablePage(Page):
         )
         self._among = LiveHtml("", stylesheets=[asset("table_head.css")], visible=False)
         await self._look_up()
+        asked_for = self._view
         self._grid.view = await self._asked(self._understood())
+        self._shown = asked_for
         self._unsubscribe = services.watcher.subscribe(self._take_snapshot)
         return pn.Column(self._head, self._among, self._grid, sizing_mode="stretch_width", margin=0)
 
@@ -133,6 +137,7 @@ class TablePage(Page):
             return False
         self._view = read_view(self._info, route.query)
         self._answers.selected = self._view.selected
+        asked_for = self._view
         await self._look_up()
         view = self._understood()
         asking = asyncio.ensure_future(self._asked(view))
@@ -144,6 +149,9 @@ class TablePage(Page):
         finally:
             asking.cancel()
         await self._show(shown)
+        self._shown = asked_for
+        if self._is_copying:
+            self._copy(asked_for)
         return True
 
     def close(self) -> None:
@@ -251,6 +259,8 @@ class TablePage(Page):
             self._delete(view)
         elif kind == "restrict":
             self._restrict(event, view)
+        elif kind == "code":
+            self._copy(view)
         elif kind == "again":
             self.visit.go(self.visit.route, history=False)
         else:
@@ -280,6 +290,13 @@ class TablePage(Page):
             self.visit.go(Route("delete", (self._info.name,), query))
         else:
             self.visit.notify(say("These are too many rows to delete at once. Select fewer."), "warning")
+
+    def _copy(self, view: TableView) -> None:
+        """Give the Python of what was asked for last: at once, or as soon as that is shown."""
+        shown = self._shown
+        self._is_copying = shown is None or (shown.question, shown.page) != (view.question, view.page)
+        if not self._is_copying and self._grid.view["code"]:
+            self._grid.answer(copy=self._grid.view["code"])
 
     def _restrict(self, event: Mapping[str, Any], view: TableView) -> None:
         """Keep a filter, or the key of a row, on every page."""

@@ -75,7 +75,7 @@ export function render({model}) {
   const exportButton = opener(say("Export"), "download", anchor => popups.openExport(anchor, false))
   const copyText = text =>
     copied(text).then(() => grid.announce(say("Copied")), () => grid.announce(say("This browser does not let pages copy")))
-  const copyButton = button(say("Copy as Python"), "copy", () => copyText(model.view.code), {text: say("Copy as Python")})
+  const copyButton = button(say("Copy as Python"), "copy", () => grid.send({type: "code"}), {text: say("Copy as Python")})
   const bar = make("div", {class: "bar"}, count, clear, make("span", {class: "space"}), said, columnsButton, viewsButton, copyButton,
     exportButton)
 

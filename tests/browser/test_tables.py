@@ -454,8 +454,10 @@ def test_rows_are_selected_by_keys_and_taken_home(animals: Tab) -> None:
     expect(animals.get_by_text("2 rows selected, 2 on other pages")).to_be_visible()
     grid(animals).locator("tbody tr").nth(3).get_by_role("checkbox").check()
     expect(animals).to_have_url(re.compile("select=A001%3BA002%3BA053"))
+    animals.evaluate("navigator.clipboard.writeText('')")
     animals.get_by_role("button", name="Copy keys as Python").click()
     expect(animals.get_by_text("Copied", exact=True)).to_be_visible()
+    animals.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
     code = animals.evaluate("navigator.clipboard.readText()")
     assert (
         "keys = [\n    {'animal_id': 'A001'},\n    {'animal_id': 'A002'},\n    {'animal_id': 'A053'},\n]"
@@ -683,11 +685,38 @@ def test_the_python_that_is_copied_restricts_the_table(animals: Tab) -> None:
     animals.context.grant_permissions(["clipboard-read", "clipboard-write"])
     filter_field(animals, "sex").select_option("F")
     expect(animals).to_have_url(re.compile("f.sex=F"))
+    animals.evaluate("navigator.clipboard.writeText('')")
     animals.get_by_role("button", name="Copy as Python").click()
     expect(animals.get_by_text("Copied", exact=True)).to_be_visible()
+    animals.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
     code = animals.evaluate("navigator.clipboard.readText()")
     assert "lab = dj.virtual_schema('lab')" in code
     assert "query = lab.Animal & {'sex': 'F'}" in code
+
+
+def test_python_that_is_copied_before_the_rows_are_read_is_that_of_the_new_filter(
+    animals: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    animals.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    is_free = threading.Event()
+    read = paging.Pages.read
+
+    def slow(self: Any, *args: Any) -> Any:
+        is_free.wait(20)
+        return read(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(paging.Pages, "read", slow)
+        try:
+            filter_field(animals, "sex").select_option("M")
+            expect(animals).to_have_url(re.compile("f.sex=M"))
+            animals.get_by_role("button", name="Copy as Python").click()
+        finally:
+            is_free.set()
+    # The word that a text was copied may still be that of the text before.
+    animals.wait_for_function(
+        """async () => (await navigator.clipboard.readText()).includes("query = lab.Animal & {'sex': 'M'}")"""
+    )
 
 
 # ------------------------------------------------------------------ one row
