@@ -29,6 +29,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.browsing import Browsing
+from dj_panel.apps.services.computing import Computing
 from dj_panel.apps.services.counting import Counting
 from dj_panel.apps.services.deleting import Deleting
 from dj_panel.apps.services.editing import Editing
@@ -75,6 +76,7 @@ class Services:
         self.counting = Counting(self)
         self.views = Views(self)
         self.working = Working(self)
+        self.computing = Computing(self)
         self.history = Happenings(self)
         self.entering = Entering(self)
         self.editing = Editing(self)

@@ -87,12 +87,15 @@ class WorkerInfo:
         Seconds since the epoch.
     is_stopping
         Whether it was told to stop after its present key.
+    keys
+        What it was restricted to; nothing, if it computes all that is missing.
     """
 
     tables: tuple[str, ...]
     pid: int
     started_at: float
     is_stopping: bool = False
+    keys: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,14 @@ class ErrorGroup:
 class _Child:
     """A worker process and its log."""
 
-    def __init__(self, tables: tuple[str, ...], process: subprocess.Popen[bytes], log: Path) -> None:
-        self.tables, self.process, self.log = tables, process, log
+    def __init__(
+        self,
+        tables: tuple[str, ...],
+        process: subprocess.Popen[bytes],
+        log: Path,
+        keys: tuple[Mapping[str, Any], ...],
+    ) -> None:
+        self.tables, self.process, self.log, self.keys = tables, process, log, keys
         self.started_at = time.time()
         self.is_stopping = False
 
@@ -163,20 +172,25 @@ class Working(Service):
         """Return the tables that can be computed here, parents before children."""
         return [table for table in self._services.tables() if table.can_populate]
 
-    async def start(self, tables: Sequence[str] = (), n_workers: int = 1) -> list[WorkerInfo]:
+    async def start(
+        self, tables: Sequence[str] = (), n_workers: int = 1, *, keys: Sequence[Mapping[str, Any]] = ()
+    ) -> list[WorkerInfo]:
         """Start workers on these tables, or on all that can be computed; return those that were started.
 
         Where workers of this site are at these tables already, only what is missing to ``n_workers`` is
-        started.
+        started. With ``keys``, of plain numbers and texts, only what rests on these is computed; such workers
+        and those that compute everything do not count for each other.
 
         Raises
         ------
         MakeError
-            If a table cannot be computed here.
+            If a table cannot be computed here, or `MAX_WORKERS` workers are at single keys already.
         """
-        return await self._services.run(self._start, tuple(tables), n_workers)
+        return await self._services.run(self._start, tuple(tables), n_workers, tuple(keys))
 
-    def _start(self, tables: tuple[str, ...], n_workers: int) -> list[WorkerInfo]:
+    def _start(
+        self, tables: tuple[str, ...], n_workers: int, keys: tuple[Mapping[str, Any], ...]
+    ) -> list[WorkerInfo]:
         chosen = tables or tuple(table.name for table in self.computable())
         for name in chosen:
             if not self._services.table(name).can_populate:
@@ -194,18 +208,25 @@ class Working(Service):
         started = []
         with self._lock:
             busy = [
-                child for child in self._alive() if set(child.tables) & set(chosen) and not child.is_stopping
+                child
+                for child in self._alive()
+                if set(child.tables) & set(chosen) and not child.is_stopping and child.keys == keys
             ]
+            if keys and not busy and sum(bool(child.keys) for child in self._alive()) >= MAX_WORKERS:
+                raise MakeError(
+                    say("{n} other rows are being computed. Try again when one is done.", n=MAX_WORKERS)
+                )
             for _ in range(min(max(n_workers, 1), MAX_WORKERS) - len(busy)):
-                child = self._spawn(chosen)
+                child = self._spawn(chosen, keys)
                 self._children.append(child)
                 started.append(_info(child))
         self._services.watcher.poke()
         return started
 
-    def _spawn(self, tables: tuple[str, ...]) -> _Child:
+    def _spawn(self, tables: tuple[str, ...], keys: tuple[Mapping[str, Any], ...]) -> _Child:
         command = [sys.executable, "-m", "dj_panel", "work", str(self._pipeline.module)]
         command += [word for name in tables for word in ("--table", name)]
+        command += [word for key in keys for word in ("--key", json.dumps(key))]
         log = self._logs / f"worker-{time.time_ns()}.log"
         with log.open("wb") as file:
             # A session of its own: Ctrl-C in the server's terminal stops the server, not the computation.
@@ -223,7 +244,7 @@ class Working(Service):
                 start_new_session=True,
             )
         logger.info("started worker %d for %s", process.pid, ", ".join(tables))
-        return _Child(tables, process, log)
+        return _Child(tables, process, log, keys)
 
     def _alive(self) -> list[_Child]:
         return [child for child in self._children if child.process.poll() is None]
@@ -420,7 +441,7 @@ def without_particulars(message: str) -> str:
 
 
 def _info(child: _Child) -> WorkerInfo:
-    return WorkerInfo(child.tables, child.process.pid, child.started_at, child.is_stopping)
+    return WorkerInfo(child.tables, child.process.pid, child.started_at, child.is_stopping, child.keys)
 
 
 def _brief(queue: Job) -> list[str]:

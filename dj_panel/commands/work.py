@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import subprocess
 import sys
+from typing import Any
 
 from dj_panel.core.errors import MissingTableError, did_you_mean
 from dj_panel.core.populate import AutoPopulate
@@ -29,6 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCHEMA.CLASS",
         help="only this table; may be given several times",
     )
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        type=_key,
+        metavar="JSON",
+        help="only what rests on this key, such as '{\"subject\": 42}'; may be given several times",
+    )
     parser.add_argument("--processes", type=int, default=1, help="how many workers (default 1)")
 
 
@@ -39,11 +49,21 @@ def run(options: argparse.Namespace) -> int:
     sys.path.insert(0, os.getcwd())
     tables = chosen_tables(pipeline_classes(options.module), options.table)
     with stop_on_signals() as stop:
-        tally = work(tables, stop=stop)
+        tally = work(tables, *([options.key] if options.key else []), stop=stop)
     logger.info(
         "%d computed, %d failed%s", tally.succeeded, tally.failed, ", stopped" if tally.stopped else ""
     )
     return 0
+
+
+def _key(text: str) -> dict[str, Any]:
+    try:
+        key = json.loads(text)
+    except ValueError:
+        key = None
+    if not isinstance(key, dict) or not key:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a key, such as '{{\"subject\": 42}}'")
+    return key
 
 
 def chosen_tables(classes: dict[str, type[UserTable]], names: list[str]) -> list[AutoPopulate]:
@@ -69,6 +89,7 @@ def chosen_tables(classes: dict[str, type[UserTable]], names: list[str]) -> list
 def _run_several(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "dj_panel", "work", options.module]
     command += [word for name in options.table for word in ("--table", name)]
+    command += [word for key in options.key for word in ("--key", json.dumps(key))]
     workers = [subprocess.Popen(command) for _ in range(options.processes)]
     with stop_on_signals() as stop:
         told = False

@@ -16,6 +16,7 @@ from dj_panel.apps.markup import escape, html_pane
 from dj_panel.apps.monitor import PopulatePage
 from dj_panel.apps.page import Page
 from dj_panel.apps.pipeline import Pipeline
+from dj_panel.apps.record import RecordPage
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import RunningSite, Site, serve
 from dj_panel.apps.status import HomePage
@@ -67,7 +68,12 @@ def serve_slow_lab(
     connection = module.schema.connection
     classes = MappingProxyType(sorted_classes(connection, [module.schema.classes]))
     services = Services(Pipeline("Slow lab", connection, classes, module.__name__ if has_code else None))
-    pages: dict[str, type[Page]] = {"home": HomePage, "diagram": DiagramPage, "populate": PopulatePage}
+    pages: dict[str, type[Page]] = {
+        "home": HomePage,
+        "diagram": DiagramPage,
+        "populate": PopulatePage,
+        "record": RecordPage,
+    }
     pages |= dict.fromkeys(("tables", "table", "enter"), Elsewhere)
     running = serve(Site(pages, services, "Slow lab", user="ana"), threaded=True)
     try:

@@ -190,3 +190,23 @@ def test_without_code_the_page_says_why_nothing_can_be_started(
 def test_a_table_that_people_fill_is_not_offered(lab: Served, page: Tab) -> None:
     page.goto(lab.url(f"#/populate/{lab.table('Item')}"))
     expect(page.get_by_role("heading", name="Item is not computed")).to_be_visible(timeout=LONG_MS)
+
+
+def test_what_a_row_lacks_is_computed_from_its_page(lab: Served, page: Tab) -> None:
+    page.goto(lab.url(f"#/record/{lab.table('Item')}?item=3"))
+    made_from = page.get_by_role("region", name="Computed from this row")
+    expect(made_from.get_by_role("listitem")).to_have_text(
+        ["slow.Result 0 of 1 done", "slow.Summary nothing to compute yet"], timeout=LONG_MS
+    )
+    (lab.folder / "hold").touch()
+    button = page.get_by_role("button", name="Compute what is missing")
+    button.focus()
+    page.keyboard.press("Enter")
+    working = page.get_by_role("button", name="Computing …")
+    expect(working).to_be_focused()
+    expect(made_from.get_by_text("0 of 1 done, being computed")).to_be_visible(timeout=LONG_MS)
+    page.keyboard.press("Enter")  # once more starts nothing
+    (lab.folder / "hold").unlink()
+    expect(made_from.get_by_text("1 of 1 done")).to_have_count(2, timeout=LONG_MS)
+    expect(page.get_by_role("button", name="Nothing is missing")).to_be_focused(timeout=LONG_MS)
+    assert [number for _, number in made(lab.folder)] == [3]
