@@ -28,7 +28,7 @@ from dj_panel.apps.table_html import can_add, head_html, tables_html, written_ht
 from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view, rows_text
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, QueryTimeoutError
-from dj_panel.core.words import marked, say
+from dj_panel.core.words import marked, say, say_many
 
 __all__ = ["TablePage", "TablesPage"]
 
@@ -102,6 +102,7 @@ class TablePage(Page):
         self._written: Written | None = None
         self._shown: TableView | None = None
         self._is_copying = False
+        self._starting: asyncio.Task[None] | None = None
 
     async def load(self) -> Viewable:
         """Show the head of the table and the rows that the address asks for."""
@@ -122,10 +123,15 @@ class TablePage(Page):
             has_values=has_values(self._info),
             has_labels=bool(parent_labels(services, self._info)),
             deletes=can_add(self._info),
+            computes=services.computing.can_start(self._info.name),
         )
         self._among = LiveHtml("", stylesheets=[asset("table_head.css")], visible=False)
         await self._look_up()
         asked_for = self._view
+        counted = services.watcher.snapshot.tables.get(
+            self._info.name
+        )  # what is shown says how many of these
+        self._n_rows = None if counted is None else counted.n_rows
         self._grid.view = await self._asked(self._understood())
         self._shown = asked_for
         self._unsubscribe = services.watcher.subscribe(self._take_snapshot)
@@ -257,6 +263,8 @@ class TablePage(Page):
             self._select(event["rows"], event.get("serial"), view)
         elif kind == "delete":
             self._delete(view)
+        elif kind == "compute":
+            self._starting = asyncio.ensure_future(self._compute(view))
         elif kind == "restrict":
             self._restrict(event, view)
         elif kind == "code":
@@ -290,6 +298,22 @@ class TablePage(Page):
             self.visit.go(Route("delete", (self._info.name,), query))
         else:
             self.visit.notify(say("These are too many rows to delete at once. Select fewer."), "warning")
+
+    async def _compute(self, view: TableView) -> None:
+        """Compute what is missing of the selected rows."""
+        keys = [dict(zip(self._info.primary_key, key, strict=True)) for key in view.selected]
+        try:
+            tables = await self.visit.services.computing.start(self._info.name, keys)
+        except DataJointError as error:
+            self.visit.notify(str(error), "error")
+            return
+        self.visit.notify(
+            say_many(
+                "Computing what is missing of {n} row.", "Computing what is missing of {n} rows.", len(keys)
+            ),
+            "success",
+            link=(say("Follow it"), Route("populate", (tables[0],))),
+        )
 
     def _copy(self, view: TableView) -> None:
         """Give the Python of what was asked for last: at once, or as soon as that is shown."""
@@ -346,7 +370,7 @@ class TablePage(Page):
         """Follow the counts; called in the watcher's thread."""
         status = snapshot.tables.get(self._info.name)
         n_rows = None if status is None else status.n_rows
-        has_changed = self._n_rows is not None and n_rows is not None and n_rows != self._n_rows
+        has_changed = n_rows is not None and n_rows != self._n_rows
         self._n_rows = n_rows if n_rows is not None else self._n_rows
 
         def show() -> None:

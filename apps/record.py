@@ -23,6 +23,7 @@ from dj_panel.apps.preview.view import pane, problem_html
 from dj_panel.apps.record_html import record_html, steps_html
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.row_computing import RowComputing
+from dj_panel.apps.row_origins import RowOrigins
 from dj_panel.apps.services.rows import Address, Record
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
@@ -49,7 +50,7 @@ class RecordPage(Page):
         self._task: asyncio.Task[None] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._watching: Any = None
-        self._computing: RowComputing | None = None
+        self._around: tuple[RowOrigins | RowComputing, ...] = ()
         self._restoring: asyncio.Task[None] | None = None
 
     async def load(self) -> Viewable:
@@ -76,9 +77,11 @@ class RecordPage(Page):
             self._folder = tempfile.TemporaryDirectory(prefix="dj-panel-", ignore_cleanup_errors=True)
             self._task = asyncio.ensure_future(self._show_values(info, key, shown))
             self._watching = self.visit.param.watch(self._follow_colours, "dark")
-        self._computing = RowComputing(self.visit, table, key)
-        self._computing.begin()
-        return pn.Column(view, self._computing.view, self._space, sizing_mode="stretch_width", margin=0)
+        self._around = (RowOrigins(self.visit, info, key), RowComputing(self.visit, table, key))
+        for section in self._around:
+            section.begin()
+        sections = [section.view for section in self._around]
+        return pn.Column(view, *sections, self._space, sizing_mode="stretch_width", margin=0)
 
     async def _gone(self, info: TableInfo, key: Mapping[str, str], error: Exception) -> Viewable:
         """Say that there is no such row, and, if it was deleted, by whom, with a button that puts it back."""
@@ -118,8 +121,8 @@ class RecordPage(Page):
         """Stop reading, and remove the files that were fetched."""
         if self._task is not None:
             self._task.cancel()
-        if self._computing is not None:
-            self._computing.close()
+        for section in self._around:
+            section.close()
         if self._watching is not None:
             self.visit.param.unwatch(self._watching)
         for shown in self._previews:

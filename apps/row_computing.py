@@ -109,7 +109,7 @@ class RowComputing:
             return
         self._is_starting = True
         try:
-            await self._computing.start(self._table, self._key)
+            await self._computing.start(self._table, [self._key])
         except DataJointError as error:
             self._visit.notify(str(error), "error")
             return

@@ -84,6 +84,9 @@ export function render({model}) {
     button(say("Clear selection"), "clear", () => grid.selection.clear(), {text: say("Clear selection")}),
     opener(say("Export selected"), "download", anchor => popups.openExport(anchor, true)),
     button(say("Copy keys as Python"), "copy", () => grid.send({type: "keys"}), {text: say("Copy keys as Python")}))
+  if (model.computes) {
+    chosenBar.append(button(say("Compute selected"), "compute", () => grid.send({type: "compute"}), {text: say("Compute selected")}))
+  }
   if (model.deletes) {
     chosenBar.append(button(say("Delete selected…"), "remove", () => grid.send({type: "delete"}), {text: say("Delete selected…")}))
   }

@@ -335,7 +335,7 @@ def grid_view(
             total=total_text,
         )
     else:
-        shown["count_text"] = say_many("{n} rows matches", "{n} rows match", found.count, n=found.count_text)
+        shown["count_text"] = say_many("{n} row matches", "{n} rows match", found.count, n=found.count_text)
     shown["code"], shown["add"] = code, add
     return shown
 

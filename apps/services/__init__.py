@@ -13,6 +13,7 @@ event loop never waits; each of the threads has its own connection. What pages m
 - ``services.importing``, ``services.past_imports``: many rows from a file, checked, written and taken back
 - ``services.written_rows``: which rows an import wrote
 - ``services.working``: populate, jobs, workers
+- ``services.provenance``: what a row rests on
 - ``services.watcher``: how far every table is, live
 
 The browser enforces nothing: what a page passes on is checked here.
@@ -39,6 +40,7 @@ from dj_panel.apps.services.facets import Facets
 from dj_panel.apps.services.history import Happenings
 from dj_panel.apps.services.importing import Importing
 from dj_panel.apps.services.pastimports import PastImports
+from dj_panel.apps.services.provenance import Provenance
 from dj_panel.apps.services.restrictions import Restrictions
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.views import Views
@@ -77,6 +79,7 @@ class Services:
         self.views = Views(self)
         self.working = Working(self)
         self.computing = Computing(self)
+        self.provenance = Provenance(self)
         self.history = Happenings(self)
         self.entering = Entering(self)
         self.editing = Editing(self)

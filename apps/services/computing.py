@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dj_panel.apps.services.rows import parse_key
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.core.errors import MakeError, QueryTimeoutError
+from dj_panel.core.errors import AccessError, MakeError, QueryTimeoutError
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.words import say
 
-__all__ = ["Computation", "Computing"]
+__all__ = ["MAX_CHOSEN", "Computation", "Computing"]
+
+MAX_CHOSEN = 1000
+"""So many rows can be chosen at once to compute what is missing of them."""
 
 _LIMIT_S = 1.0
 
@@ -113,30 +116,56 @@ class Computing(Service):
             return None
 
     def is_running(self, table: str, key: Mapping[str, str]) -> bool:
-        """Return whether a worker that was started for a row is at work."""
-        wanted = (_plain(parse_key(self._services.table(table), key)),)
-        return any(worker.keys == wanted for worker in self._services.working.running())
+        """Return whether a worker that was started for a row, perhaps with others, is at work."""
+        wanted = _plain(parse_key(self._services.table(table), key))
+        return any(wanted in worker.keys for worker in self._services.working.running())
 
-    async def start(self, table: str, key: Mapping[str, str]) -> None:
-        """Compute what is missing of a row; what failed before is tried again.
+    def can_start(self, table: str) -> bool:
+        """Return whether something that is computed from rows of a table can be computed here."""
+        return any(info.can_populate for info in self.tables(table))
+
+    async def start(self, table: str, keys: Sequence[Mapping[str, str]]) -> list[str]:
+        """Compute what is missing of rows; what failed before is tried again.
+
+        Parameters
+        ----------
+        table, keys
+            The rows; their keys as texts.
+
+        Returns
+        -------
+        list of str
+            The tables that are computed, parents before children.
 
         Raises
         ------
         MakeError
             If nothing can be computed here.
+        AccessError
+            If no row is chosen, or more than `MAX_CHOSEN`.
         """
-        typed = parse_key(self._services.table(table), key)
+        info = self._services.table(table)
+        if not 0 < len(keys) <= MAX_CHOSEN:
+            raise AccessError(
+                say(
+                    "Choose between 1 and {max_chosen} rows of {label} to compute.",
+                    max_chosen=MAX_CHOSEN,
+                    label=info.label,
+                )
+            )
+        typed = [parse_key(info, key) for key in keys]
         names = [info.name for info in self.tables(table) if info.can_populate]
         if not names:
             raise MakeError(say("No table of this pipeline can be computed here."))
         await self._services.run(self._retry, names, typed)
-        await self._services.working.start(names, keys=(_plain(typed),))
+        await self._services.working.start(names, keys=tuple(_plain(key) for key in typed))
+        return names
 
-    def _retry(self, names: list[str], key: Mapping[str, Any]) -> None:
+    def _retry(self, names: Sequence[str], keys: Sequence[Mapping[str, Any]]) -> None:
         for name in names:
             target = self._services.pipeline[name]()
             if isinstance(target, AutoPopulate) and target.jobs.is_declared:
-                target.jobs.retry(dict(key))
+                target.jobs.retry([dict(key) for key in keys])
 
 
 def _holds(info: TableInfo, key: Mapping[str, Any]) -> bool:

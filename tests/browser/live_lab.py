@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,12 @@ class Served:
 
 @contextmanager
 def serve_slow_lab(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, n_items: int = 20, *, has_code: bool = True
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n_items: int = 20,
+    *,
+    has_code: bool = True,
+    more_pages: Mapping[str, type[Page]] = MappingProxyType({}),
 ) -> Iterator[Served]:
     """Serve a slow lab on SQLite."""
     monkeypatch.setenv("DJ_BACKEND", "sqlite")
@@ -74,7 +79,7 @@ def serve_slow_lab(
         "populate": PopulatePage,
         "record": RecordPage,
     }
-    pages |= dict.fromkeys(("tables", "table", "enter"), Elsewhere)
+    pages |= dict.fromkeys(("tables", "table", "enter"), Elsewhere) | dict(more_pages)
     running = serve(Site(pages, services, "Slow lab", user="ana"), threaded=True)
     try:
         yield Served(module, folder, "slow", running, services)

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
+from dj_panel.apps.browse import TablePage
 from tests.browser.live_lab import Served, serve_slow_lab
 from tests.slow_lab import BAD_ITEM, made, wait_until
 
@@ -210,3 +211,19 @@ def test_what_a_row_lacks_is_computed_from_its_page(lab: Served, page: Tab) -> N
     expect(made_from.get_by_text("1 of 1 done")).to_have_count(2, timeout=LONG_MS)
     expect(page.get_by_role("button", name="Nothing is missing")).to_be_focused(timeout=LONG_MS)
     assert [number for _, number in made(lab.folder)] == [3]
+
+
+def test_what_selected_rows_lack_is_computed_from_their_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Tab
+) -> None:
+    with serve_slow_lab(tmp_path, monkeypatch, more_pages={"table": TablePage}) as lab:
+        page.goto(lab.url(f"#/table/{lab.table('Item')}?select=3;5"))
+        expect(page.get_by_text("2 rows selected")).to_be_visible(timeout=LONG_MS)
+        page.get_by_role("button", name="Compute selected").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Computing what is missing of 2 rows.")).to_be_visible(timeout=LONG_MS)
+        wait_until(lambda: sorted(n for _, n in made(lab.folder)) == [3, 5], "both rows were computed")
+        page.get_by_role("link", name="Follow it").click()
+        expect(page.get_by_role("heading", name="Populate Result")).to_be_visible(timeout=LONG_MS)
+        wait_until(lambda: not lab.services.working.running(), "the work came to its end")
+        page.goto("about:blank")  # before its server stops

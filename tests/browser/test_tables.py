@@ -734,6 +734,9 @@ def test_a_record_shows_its_surroundings_and_its_values(page: Tab, lab: Lab) -> 
     page.get_by_role("link", name="lab.Score").click()
     expect(page.get_by_text("1 of 1 rows matches")).to_be_visible()
     assert fragment(page) == "#/table/lab.Score?f.animal_id==A001&f.visit=1"
+    page.goto(lab.url("record", "lab.Score", animal_id="A001", visit="1"))
+    origins = page.get_by_role("region", name="What this row rests on")
+    expect(origins.get_by_role("link")).to_have_text(["lab.Animal", "A001", "A002", "lab.Visit", "A001 · 1"])
 
 
 def test_steps_through_rows_work_with_keys_and_a_copy_can_be_begun(page: Tab, lab: Lab) -> None:
