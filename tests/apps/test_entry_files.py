@@ -389,16 +389,17 @@ def packed(files: dict[str, bytes], **options: Any) -> bytes:
 
 def test_a_zip_file_is_kept_or_unpacked_as_the_visitor_likes(lab: Files) -> None:
     files = {"x.zarr/zarr.json": b"{}", "x.zarr/c/0": bytes(100_000), "x.zarr/e/": b""}
-    reference = sent(lab.uploads, "x.zip", packed(files))
+    content = packed(files)  # once: it holds the time
+    reference = sent(lab.uploads, "x.zip", content)
     assert lab.uploads.unpack(reference) == "a folder of 2 files"
     assert lab.uploads.unpack(reference) == "a folder of 2 files"
     lab.uploads.pack(reference)
     assert isinstance(lab.save({"scan": "1", "data": reference}), Receipt)
-    reference = sent(lab.uploads, "x.zip", packed(files))
+    reference = sent(lab.uploads, "x.zip", content)
     lab.uploads.unpack(reference)
     assert isinstance(lab.save({"scan": "2", "data": reference}, "t2"), Receipt)
     one, tree = [(lab.rows("Scan") & {"scan": n}).fetch1("data") for n in (1, 2)]
-    assert (one.ext, one.read()) == (".zip", packed(files))
+    assert (one.ext, one.read()) == (".zip", content)
     assert (tree.is_dir, tree.item_count, tree.size) == (True, 2, 100_002)
     assert tree.open("x.zarr/zarr.json").read() == b"{}"
     assert tree.verify()
