@@ -264,6 +264,58 @@ window.djPanelShell = (() => {
     if (remember) { stored("dj-panel-theme", dark ? "dark" : "light"); send({type: "dark", dark}) }
   }
 
+  // ---- who works here: the names used on this device, and another one
+  function people() {
+    try {
+      const names = JSON.parse(stored("dj-panel-people"))
+      return Array.isArray(names) ? names.filter((name) => typeof name === "string" && name) : []
+    } catch { return [] }
+  }
+  const keepPeople = (names) => stored("dj-panel-people", JSON.stringify(names.slice(0, 12)))
+  function workAs(name) {
+    const {account, user, cookie} = $("people").dataset
+    if (name !== account) keepPeople([name, ...people().filter((other) => other !== name)])
+    if (name === user) { $("people").close(); return }
+    const age = name === account ? 0 : 31536000
+    document.cookie = `${cookie}=${encodeURIComponent(name)}; SameSite=Lax; Path=/; Max-Age=${age}`
+    location.reload()                // drafts are kept by the browser, each under the name of its writer
+  }
+  function fillPeople() {
+    const {account, user} = $("people").dataset
+    const names = [...new Set([...people(), user, account])].sort((a, b) => a.localeCompare(b))
+    $("people-list").replaceChildren(...names.map((name) => {
+      const row = document.createElement("li")
+      const pick = document.createElement("button")
+      Object.assign(pick, {type: "button", textContent: name, onclick: () => workAs(name)})
+      if (name === user) pick.setAttribute("aria-current", "true")
+      row.append(pick)
+      if (name === user || name === account) return row
+      const forget = document.createElement("button")
+      Object.assign(forget, {type: "button", className: "icon-button", textContent: "×"})
+      forget.setAttribute("aria-label", say("Forget {name} on this device", {name}))
+      forget.onclick = () => { keepPeople(people().filter((other) => other !== name)); fillPeople(); $("people-name").focus() }
+      row.append(forget)
+      return row
+    }))
+  }
+  function wirePeople() {
+    const {account, user} = $("people").dataset
+    if (user !== account && !people().includes(user)) keepPeople([user, ...people()])
+    $("person").onclick = () => {
+      closeDrawer()
+      fillPeople()
+      $("people-name").value = ""
+      $("people").showModal()
+    }
+    $("people-cancel").onclick = () => $("people").close()
+    $("people-form").onsubmit = (event) => {
+      event.preventDefault()
+      const name = $("people-name").value.trim().replace(/\s+/g, " ")
+      if (name) workAs(name)
+      else $("people-name").focus()
+    }
+  }
+
   // ---- drawer of a narrow window
   const narrow = matchMedia("(max-width: 900px)")
   function closeDrawer() {
@@ -365,6 +417,7 @@ window.djPanelShell = (() => {
     document.cookie = `${target.dataset.cookie}=${target.value}; SameSite=Lax; Path=/; Max-Age=31536000`
     location.reload() // drafts are kept by the browser
   })
+  if ($("person")) wirePeople()
   $("theme").onclick = () => setDark(document.documentElement.dataset.theme !== "dark", true)
   $("menu").onclick = () => (body.classList.contains("drawer-open") ? closeDrawer() : openDrawer())
   $("backdrop").onclick = closeDrawer

@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, Template
 from markupsafe import Markup
 from panel.custom import JSComponent
 
-from dj_panel.apps import language, theme
+from dj_panel.apps import language, people, theme
 from dj_panel.apps.assets import asset, script
 from dj_panel.core.words import marked, say
 
@@ -98,7 +98,7 @@ TEMPLATE: Template = _TEMPLATES.get_template("shell.html")
 
 
 def template_variables(
-    title: str, user: str, pages: Sequence[str], code: str = language.DEFAULT
+    title: str, user: str, pages: Sequence[str], code: str = language.DEFAULT, *, account: str = ""
 ) -> dict[str, Any]:
     """Return what ``shell.html`` needs beside Bokeh's own variables.
 
@@ -112,6 +112,8 @@ def template_variables(
         Pages that the site has: only those appear in the navigation.
     code
         The visitor's language.
+    account
+        Who a visitor is that says no name; empty if visitors do not say who they are.
     """
     return {
         "language": code,
@@ -121,6 +123,9 @@ def template_variables(
         "say": say,
         "site_title": title,
         "user": user,
+        "account": account,
+        "user_cookie": people.COOKIE,
+        "longest_name": people.MAX_LENGTH,
         "navigation": [
             {
                 "page": entry.page,

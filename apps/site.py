@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import getpass
 import os
 import signal
 import socket
@@ -20,7 +19,7 @@ from panel_material_ui.template.base import Page as MaterialPage
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
-from dj_panel.apps import language, security, shell
+from dj_panel.apps import language, people, security, shell
 from dj_panel.apps.downloads import DownloadHandler
 from dj_panel.apps.frame import Frame
 from dj_panel.apps.page import Page
@@ -53,7 +52,8 @@ class Site:
     title
         Name of the pipeline, shown in the header.
     user
-        Name of the visitor; the account that runs the server if None.
+        Name of every visitor, where something before the site knows it. If None, visitors say who they are, and
+        until then they are the account that runs the server.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Site:
         self.pages = dict(pages)
         self.services = services
         self.title = title
-        self.user = user or _account_name()
+        self.user = user
         self.frames: weakref.WeakValueDictionary[str, Frame] = weakref.WeakValueDictionary()
 
     def open_window(self) -> MaterialPage:
@@ -82,10 +82,12 @@ class Site:
         document = pn.state.curdoc
         if document is None or document.session_context is None:
             raise RuntimeError("a window of the site can only be opened by its server: use serve(site)")
+        user = self.user or people.cleaned(pn.state.cookies.get(people.COOKIE)) or people.account()
+        people.remember(document, user)
         frame = Frame(
             self.pages,
             self.services,
-            user=self.user,
+            user=user,
             dark=pn.state.cookies.get("dj-panel-theme") == "dark",
             document=document,
         )
@@ -96,7 +98,9 @@ class Site:
         code = language.choose(chosen, str(pn.state.headers.get("Accept-Language", "")))
         language.remember(document, code)
         document.template_variables.update(
-            shell.template_variables(self.title, self.user, list(self.pages), code)
+            shell.template_variables(
+                self.title, user, list(self.pages), code, account="" if self.user else people.account()
+            )
         )
         frame.bridge.server_doc(document, title=self.title, location=False)
         return frame.view
@@ -295,10 +299,3 @@ def _usable_port(address: str, port: int) -> int:
 
 def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
-
-
-def _account_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as containers have
-        return "local"

@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import getpass
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from dj_panel.apps import people
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services.browsing import Browsing
 from dj_panel.apps.services.computing import Computing
@@ -109,8 +109,8 @@ class Services:
     # ------------------------------------------------------------------ structure
     @property
     def user(self) -> str:
-        """Who works here: the account of the operating system, as long as nobody logs in."""
-        return getpass.getuser()
+        """Who is at work on the page that asks; see `dj_panel.apps.people`."""
+        return people.present()
 
     async def table_names(self) -> list[str]:
         """Return the names of all tables, parents before children."""
