@@ -177,33 +177,6 @@ def test_a_row_that_arrives_before_the_confirmation_stops_the_deletion(
 
 
 @on_one_server
-def test_two_people_who_enter_at_once_lose_no_row_and_see_each_duplicate(
-    lab: Lab, leaving: list[Tab], open_page: OpenPage
-) -> None:
-    tabs = {name: open_page(visitor=name) for name in ("Ana", "Bo")}
-    leaving += list(tabs.values())
-    for tab in tabs.values():
-        lab.go(tab, "enter", "Person", "")
-        expect(tab.locator(".form :focus")).to_have_count(1)
-    for number in range(4):
-        for name, tab in tabs.items():
-            key = "both" if number == 2 else f"{name}{number}"
-            tab.get_by_label(re.compile("^Full name")).first.fill(name)
-            tab.get_by_label(re.compile("^Person")).first.fill(key)
-            tab.keyboard.press("Control+Enter")
-        for name, tab in tabs.items():
-            said = (
-                "Saved: Person both|both exists already" if number == 2 else f"Saved: Person {name}{number}"
-            )
-            expect(tab.locator(".form")).to_contain_text(re.compile(said))
-        if number == 2:
-            shown = [tab.get_by_text("Person both exists already").is_visible() for tab in tabs.values()]
-            assert sorted(shown) == [False, True]
-    keys = sorted(lab.rows("Person").to_arrays("person").tolist())
-    assert keys == sorted(["ana", "bo", "both", *(f"{n}{i}" for n in tabs for i in (0, 1, 3))])
-
-
-@on_one_server
 def test_computed_rows_say_why_nobody_changes_them(lab: Lab, leaving: list[Tab], page: Tab) -> None:
     leaving.append(page)
     lab.go(page, "edit", "Total", "?subject_id=M042&session=1")

@@ -456,7 +456,6 @@ def open_form(tab: Tab, server: Server, table: str) -> None:
     expect(tab.locator(".form :focus")).to_have_count(1)
 
 
-@on_one_server
 @pytest.mark.console_errors(LOST)
 def test_a_killed_server_takes_nothing_of_what_was_typed(server: Server, page: Tab) -> None:
     server.start()

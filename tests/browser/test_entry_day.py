@@ -205,7 +205,6 @@ def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing
     expect(lab.field("Animal")).to_have_value("A9")
 
 
-@on_one_server
 @pytest.mark.console_errors(LOST, "status of 401")
 def test_a_login_that_expires_while_a_form_is_filled_in_costs_nothing_and_the_row_is_saved_once(
     lab: Lab,

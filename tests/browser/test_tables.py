@@ -32,6 +32,7 @@ from dj_panel.apps.services import Services, paging
 from dj_panel.apps.site import RunningSite, Site, serve
 from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.settings import Settings
+from tests.servers import MariaDBServer
 
 expect.set_options(timeout=30_000)
 N_ANIMALS = 130
@@ -58,11 +59,17 @@ class Lab:
         return self.running.url + format_route(Route(page, path, query))
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+@pytest.fixture(scope="module", params=["sqlite"])
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Give a served lab; on SQLite, unless a test asks for it on each server."""
     folder = tmp_path_factory.mktemp("tables")
     settings = Settings()
-    settings["database.backend"], settings["database.name"] = "sqlite", str(folder / "lab.db")
+    if request.param == "sqlite":
+        settings["database.backend"], settings["database.name"] = "sqlite", str(folder / "lab.db")
+    else:
+        server: MariaDBServer = request.getfixturevalue("mariadb")
+        for name in ("host", "port", "user", "password"):
+            settings[f"database.{name}"] = getattr(server, name)
     settings["safemode"] = False
     connection = dj.Connection(settings)
     schema = dj.Schema("lab", connection=connection)
@@ -82,6 +89,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     running = serve(Site(pages, services, "Test lab"), threaded=True)
     yield Lab(running, services, tables)
     running.stop()
+    schema.drop(prompt=False)
     services.close()
 
 
@@ -294,6 +302,7 @@ def test_the_ways_to_filter_are_offered_in_a_menu(animals: Tab) -> None:
     expect(menu).to_be_hidden()
 
 
+@pytest.mark.parametrize("lab", ["sqlite", "mariadb"], indirect=True, scope="module")
 def test_an_address_shows_the_same_view_in_another_browser(animals: Tab, open_page: Any) -> None:
     """Filters, sort, columns with their order and widths, page, selection and restrictions."""
     filter_field(animals, "animal_id").fill("a")
