@@ -38,7 +38,7 @@ class RowForm(EntryForm):
     """The form of one row, in the browser."""
 
     _esm = script(*SCRIPTS, "edit.js")
-    _stylesheets: ClassVar[list[str]] = [asset("entry.css"), asset("edit.css")]
+    _stylesheets: ClassVar[list[str]] = [*EntryForm._stylesheets, asset("edit.css")]
 
 
 class EditPage(EntryPage):

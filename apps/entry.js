@@ -30,9 +30,10 @@ class EntryForm extends Messages {
     this.controls = this.about.items.map((item) => makeControl(item, this.store, this))
     this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
     this.build()
+    offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
-    model.on("remove", () => this.drafts.close())
+    model.on("remove", () => { this.drafts.close(); this.scan?.close() })
     this.begin()
   }
   get draftKey() { return this.model.draft_key }
@@ -447,6 +448,7 @@ class EntryForm extends Messages {
   }
   close() {
     this.isGone = true
+    this.scan?.close()
     clearInterval(this.look)
     this.drafts.close()
     this.model.off("msg:custom", this.listener)

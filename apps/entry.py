@@ -14,13 +14,14 @@ from panel.custom import JSComponent
 from panel.viewable import Viewable
 
 from dj_panel.apps.assets import asset, script
-from dj_panel.apps.formmessages import BadMessageError, SentFiles, text_in, texts_in
+from dj_panel.apps.formmessages import BadMessageError, SentFiles, bytes_in, text_in, texts_in
 from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.pickers import picker_number
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
+from dj_panel.apps.services.scanning import read_code
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
@@ -45,6 +46,7 @@ SCRIPTS = (
     "drafts.js",
     "pickers.js",
     "create.js",
+    "scan.js",
     "grid.js",
     "messages.js",
     "entry.js",
@@ -69,7 +71,7 @@ class EntryForm(JSComponent):
     receive = param.Callable(doc="Called with each message from the browser.")
 
     _esm = script(*SCRIPTS)
-    _stylesheets: ClassVar[list[str]] = [asset("entry.css")]
+    _stylesheets: ClassVar[list[str]] = [asset("entry.css"), asset("scan.css")]
     _rename: ClassVar[dict[str, None]] = {"receive": None}
 
     def __init__(self, **params: Any) -> None:
@@ -236,7 +238,9 @@ class EntryPage(Page):
 
     async def _resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
         link, text, fixed = _link(data.get("link")), text_in(data.get("text")), texts_in(data.get("fixed"))
-        found = await self.visit.services.entering.resolve(self._table(data), link, text, fixed)
+        found = await self.visit.services.entering.resolve(
+            self._table(data), link, text, fixed, anywhere=data.get("anywhere") is True
+        )
         return {"message": found} if isinstance(found, str) else {"choice": asdict(found)}
 
     async def _next(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,6 +283,13 @@ class EntryPage(Page):
             "recent": self._recent(),
         }
 
+    async def _scan(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        image = bytes_in(data.get("image"))
+        try:
+            return {"text": await self.visit.services.run(read_code, image)}
+        except ValueError as error:
+            return {"error": say("The picture {reason}.", reason=error)}
+
     # ------------------------------------------------------------------ files
     async def _upload(self, data: Mapping[str, Any]) -> dict[str, Any]:
         return await self._files.begin(data)
@@ -305,6 +316,7 @@ class EntryPage(Page):
         "next": _next,
         "save": _save,
         "undo": _undo,
+        "scan": _scan,
         "upload": _upload,
         "piece": _piece,
         "uploaded": _uploaded,

@@ -25,6 +25,7 @@ const ICONS = {
   done: '<circle cx="8" cy="8" r="6"/><path d="M5.3 8.2l1.9 1.9 3.6-4"/>',
   add: '<path d="M8 3v10M3 8h10"/>',
   down: '<path d="M4 6l4 4 4-4"/>',
+  scan: '<path d="M2.5 5.5v-3h3M10.5 2.5h3v3M13.5 10.5v3h-3M5.5 13.5h-3v-3M5.5 5.5v5M8 5.5v5M10.5 5.5v5"/>',
 }
 function icon(name) {
   const box = document.createElement("template")
@@ -343,6 +344,12 @@ class Field extends Control {
   }
   left() {
     this.host.left(this)
+  }
+  scanned(text) {
+    this.input.value = text
+    this.typed()
+    this.left()
+    this.host.advance(this)
   }
   refresh(changes) {
     if (!(this.about.name in changes) || this.about.kind === "none") return

@@ -11,7 +11,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.structure import Attribute
 from dj_panel.core.words import say
 
-__all__ = ["BadMessageError", "SentFiles", "text_in", "texts_in"]
+__all__ = ["BadMessageError", "SentFiles", "bytes_in", "text_in", "texts_in"]
 
 _MAX_PIECE_CHARS = 1_000_000
 _MAX_NAMES = 1000
@@ -35,6 +35,16 @@ def texts_in(value: Any) -> dict[str, str]:
     if not all(isinstance(name, str) and isinstance(text, str) for name, text in value.items()):
         raise BadMessageError("draft")
     return dict(value)
+
+
+def bytes_in(value: Any) -> bytes:
+    """Return bytes out of a message, in which they are written as base64."""
+    if not isinstance(value, str) or len(value) > _MAX_PIECE_CHARS:
+        raise BadMessageError("bytes")
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error as error:
+        raise BadMessageError("bytes") from error
 
 
 class SentFiles:
@@ -72,14 +82,11 @@ class SentFiles:
 
     async def add(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Take the next piece."""
-        reference, offset, content = self._reference(data), data.get("offset"), data.get("content")
-        if not isinstance(offset, int) or not isinstance(content, str) or len(content) > _MAX_PIECE_CHARS:
-            raise BadMessageError("piece")
+        reference, offset, piece = self._reference(data), data.get("offset"), bytes_in(data.get("content"))
+        if not isinstance(offset, int):
+            raise BadMessageError("offset")
         try:
-            piece = base64.b64decode(content, validate=True)
             return {"n_received": await self._services.run(self._uploads.add, reference, offset, piece)}
-        except binascii.Error as error:
-            raise BadMessageError("content") from error
         except ValueError as error:
             return {"error": say("The file {reason}.", reason=error)}
 

@@ -213,6 +213,23 @@ class Picker extends Control {
     this.popup.hidePopover()
     this.input.setAttribute("aria-expanded", "false")
   }
+  // A code that was read: the row of that key, else the only row that holds just this text; else the choices stay.
+  async scanned(code) {
+    this.input.focus()
+    this.input.value = code
+    this.typed()
+    const text = this.input.value
+    try {
+      const {choice, message} = await this.host.request("resolve", {link: this.about.id, text, fixed: this.fixed, anywhere: true})
+      if (this.store.get(this.about.id) !== text) return
+      if (!choice) { this.setError(message); return }
+      const isHere = this.hasFocus
+      this.choose(choice)
+      if (isHere) this.host.advance(this)
+    } catch (error) {
+      this.setError(error.message)
+    }
+  }
   // What was typed and not chosen: the row of that key, if there is one.
   async settle() {
     const text = this.store.get(this.about.id)

@@ -144,10 +144,15 @@ class Entering(Service):
         """
         return await self._services.run(self._search, self._link(table, link), text, fixed)
 
-    async def resolve(self, table: str, link: int, text: str, fixed: Mapping[str, str]) -> Choice | str:
-        """Return the row whose key was typed, or a sentence that there is none, with the nearest one."""
+    async def resolve(
+        self, table: str, link: int, text: str, fixed: Mapping[str, str], *, anywhere: bool = False
+    ) -> Choice | str:
+        """Return the row whose key was typed, or a sentence that there is none, with the nearest one.
+
+        With ``anywhere`` the only row that holds just this text, in whichever attribute, will do.
+        """
         found = self._link(table, link)
-        return await self._services.run(self._resolve, found, text, fixed)
+        return await self._services.run(self._resolve, found, text, fixed, anywhere)
 
     async def next_free(self, table: str, attribute: str, fixed: Mapping[str, str]) -> str:
         """Return the number after the highest one among the rows that agree with ``fixed``.
@@ -171,9 +176,10 @@ class Entering(Service):
     def _search(self, link: Link, text: str, fixed: Mapping[str, str]) -> Found:
         return self._parents(link).search(text, fixed, list(self._used[link.table]))
 
-    def _resolve(self, link: Link, text: str, fixed: Mapping[str, str]) -> Choice | str:
+    def _resolve(self, link: Link, text: str, fixed: Mapping[str, str], anywhere: bool) -> Choice | str:
         parents = self._parents(link)
-        return parents.resolve(text, fixed) or parents.unknown(text.strip()[:80], fixed)
+        found = parents.resolve(text, fixed) or (parents.only(text, fixed) if anywhere else None)
+        return found or parents.unknown(text.strip()[:80], fixed)
 
     def _next_free(self, info: TableInfo, name: str, fixed: Mapping[str, str]) -> str:
         attribute = info.attribute(name)

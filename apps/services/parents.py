@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -287,6 +288,22 @@ class Parents:
         near = self._fetch(rows & AllOf(tuple(conditions)))
         found = [r for r in near if [format_value(a, r[a.name]).casefold() for a in attributes] == typed]
         return self._choice(found[0]) if len(found) == 1 else None
+
+    def only(self, text: str, fixed: Mapping[str, str]) -> Choice | None:
+        """Return the only row that holds just this text in one of its attributes, as that on a label, or ``None``."""
+        conditions = []
+        for attribute in self._parent.attributes:
+            if attribute.codec is None and attribute.column_type.kind in ("text", "uuid"):
+                with suppress(ValueError):  # the text is no value of this attribute
+                    conditions.append(Comparison(attribute.name, parse_text(attribute, text)))
+        if not text.strip() or not conditions:
+            return None
+        try:
+            rows = self.restricted(fixed)
+        except ValueError:
+            return None
+        found, is_cut = self._looked(rows & AnyOf(tuple(conditions)))
+        return self._choice(found[0]) if len(found) == 1 and not is_cut else None
 
     def has(self, values: Mapping[str, Any]) -> bool:
         """Tell whether there is a row with these values of the child's attributes."""

@@ -632,6 +632,7 @@ def test_every_answer_carries_the_security_headers(running: RunningSite) -> None
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Frame-Options"] == "DENY"
         assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert "camera=(self)" in answer.headers["Permissions-Policy"]
         policy = answer.headers["Content-Security-Policy"]
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'self'" in policy
