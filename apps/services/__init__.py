@@ -42,6 +42,7 @@ from dj_panel.apps.services.importing import Importing
 from dj_panel.apps.services.pastimports import PastImports
 from dj_panel.apps.services.provenance import Provenance
 from dj_panel.apps.services.restrictions import Restrictions
+from dj_panel.apps.services.rewriting import Rewriting
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.views import Views
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
@@ -82,6 +83,7 @@ class Services:
         self.provenance = Provenance(self)
         self.history = Happenings(self)
         self.entering = Entering(self)
+        self.rewriting = Rewriting(self)
         self.editing = Editing(self)
         self.deleting = Deleting(self)
         self.importing = Importing(self)
