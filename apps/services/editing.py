@@ -136,7 +136,7 @@ class Editing(Service):
             raise _no_row(info, key)
         form = describe_form(info, self._services.table)
         items = tuple(item for item in form.items if not is_of_key(item, info))
-        texts = {a.name: self._draft_text(a, row[a.name]) for a in info.attributes if is_typed(a)}
+        texts = {a.name: self.draft_text(a, row[a.name]) for a in info.attributes if is_typed(a)}
         files = {
             a.name: _there(a, row[a.name])
             for a in info.attributes
@@ -151,7 +151,8 @@ class Editing(Service):
             files,
         )
 
-    def _draft_text(self, attribute: Attribute, content: str | bytes | None) -> str:
+    def draft_text(self, attribute: Attribute, content: str | bytes | None) -> str:
+        """Return the text with which a field begins for what a row holds; empty for what is binary."""
         value = attribute.column_type.parse(content) if isinstance(content, str) else None
         return draft_text(attribute, value, self._services.entering.custom)
 
@@ -236,7 +237,7 @@ class Editing(Service):
                 mine = shown(value)
             if was == theirs == mine:
                 continue
-            text = self._draft_text(attribute, content[name]) if is_typed(attribute) else None
+            text = self.draft_text(attribute, content[name]) if is_typed(attribute) else None
             found.append(Difference(name, was, theirs, mine, text))
         return found
 
@@ -283,7 +284,7 @@ class Editing(Service):
             uploads.drop(text)
         before = rewritten.changes[0].before or {}
         texts = {
-            name: self._draft_text(info.attribute(name), value)
+            name: self.draft_text(info.attribute(name), value)
             for name, value in before.items()
             if is_typed(info.attribute(name)) and not isinstance(value, Digest)
         }

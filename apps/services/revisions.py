@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from dj_panel.apps.grid import Form
@@ -15,14 +14,8 @@ __all__ = [
     "Consequence",
     "Difference",
     "Edited",
-    "Held",
-    "Holding",
     "Opened",
-    "Renewal",
     "Review",
-    "RowsEdited",
-    "RowsOpened",
-    "RowsReview",
     "Seen",
 ]
 
@@ -170,145 +163,3 @@ class Edited:
     n_changed: int
     n_computed: int
     before: dict[str, str]
-
-
-# ------------------------------------------------------------------ many rows
-@dataclass(frozen=True)
-class Held:
-    """A value, and how many rows hold it."""
-
-    value: Shown
-    n_rows: int
-
-
-@dataclass(frozen=True)
-class Holding:
-    """What rows hold.
-
-    Parameters
-    ----------
-    commonest
-        The values that most rows hold, those of most rows first.
-    n_values
-        How many different values there are.
-    """
-
-    commonest: tuple[Held, ...]
-    n_values: int
-
-
-@dataclass(frozen=True)
-class RowsOpened:
-    """Rows that are about to be changed together.
-
-    Parameters
-    ----------
-    form
-        What can be changed in all of them.
-    label
-        The rows in one line, with the table.
-    n_rows, n_gone
-        How many there are, and how many of those that were chosen are not there.
-    common
-        What all of them have in common of the key, as text.
-    holdings
-        Field or picker → what the rows hold there.
-    left_out
-        Why attributes cannot be changed together, a sentence for each reason.
-    """
-
-    form: Form
-    label: str
-    n_rows: int
-    n_gone: int
-    common: dict[str, str]
-    holdings: dict[str, Holding]
-    left_out: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Renewal:
-    """One attribute of many rows, with its new value.
-
-    Parameters
-    ----------
-    attribute
-        Its name.
-    holding
-        What the rows hold.
-    new
-        What they are to hold.
-    n_changing, n_same
-        How many rows change in it, and how many hold the new value already.
-    """
-
-    attribute: str
-    holding: Holding
-    new: Shown
-    n_changing: int
-    n_same: int
-
-
-@dataclass(frozen=True)
-class RowsReview:
-    """What saving would do to many rows.
-
-    Parameters
-    ----------
-    renewals
-        The attributes that were chosen, in the order of the table.
-    n_rows, n_changing
-        How many rows there are, and how many of them change.
-    n_changed_meanwhile, n_gone
-        How many were changed since the last review, and how many of those that were chosen are gone.
-    errors, summary, computed
-        As of :class:`Review`; computed from those rows that change.
-    seen
-        The rows as they are now, to be handed back.
-    is_final
-        Whether the history cannot keep all the values, so that they cannot be brought back.
-    """
-
-    renewals: tuple[Renewal, ...] = ()
-    n_rows: int = 0
-    n_changing: int = 0
-    n_changed_meanwhile: int = 0
-    n_gone: int = 0
-    errors: dict[str, str] = field(default_factory=dict)
-    summary: str = ""
-    seen: tuple[str, ...] = ()
-    computed: dict[str, int] = field(default_factory=dict)
-    is_final: bool = False
-
-
-@dataclass(frozen=True)
-class RowsEdited:
-    """Rows that were changed together.
-
-    Parameters
-    ----------
-    batch
-        Under which name the history knows them; empty if it is not kept.
-    n_rows
-        How many.
-    user, at, reason
-        By whom, when and why.
-    renewals
-        What was changed.
-    n_computed
-        How many computed rows were flagged or deleted, where that is known.
-    is_final
-        Whether the values before cannot be brought back.
-    is_undone
-        Whether they were.
-    """
-
-    batch: str
-    n_rows: int
-    user: str
-    at: datetime
-    reason: str
-    renewals: tuple[Renewal, ...]
-    n_computed: int = 0
-    is_final: bool = False
-    is_undone: bool = False
