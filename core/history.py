@@ -376,8 +376,10 @@ class History:
                 return
             last = found[-1]["entry_id"]
 
-    def written(self, batch: str, table: TableName, limit: int) -> list[dict[str, Any]]:
-        """Return the primary keys of rows of a table that were inserted together, in the order of their insertion.
+    def written(
+        self, batch: str, table: TableName, limit: int, action: Action = "insert"
+    ) -> list[dict[str, Any]]:
+        """Return the primary keys of rows of a table that were written together, in the order of their writing.
 
         Rows that were deleted since, as far as that was noted, are left out, even where another row has such a key
         by now; and so are rows whose key the database has made.
@@ -390,14 +392,16 @@ class History:
             The table.
         limit
             How many at most.
+        action
+            How they were written.
         """
         heading = self._connection.catalog.structure(table).heading
         entries = self._table(ENTRIES)
-        inserted = {"entry_batch": batch, "entry_table": table.table, "entry_action": "insert"}
+        written = {"entry_batch": batch, "entry_table": table.table, "entry_action": action}
         keys: list[dict[str, Any]] = []
         last, is_more = "", self.is_there
         while is_more and len(keys) < limit:
-            rows = entries & inserted & Ordering("entry_id", ">", last)
+            rows = entries & written & Ordering("entry_id", ">", last)
             found = rows.to_dicts("entry_id", "entry_row", "entry_key", order_by="entry_id", limit=_PAGE)
             gone = self._last_deletions([row["entry_row"] for row in found])
             keys += [

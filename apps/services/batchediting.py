@@ -118,7 +118,8 @@ class BatchEditing(Service):
             Nothing was written if a review comes back.
         """
         info = self._table(table, keys)
-        batch = _digest("batch edit", info.name, token)
+        content = json.dumps([sorted(draft.items()), sorted(chosen), [sorted(key.items()) for key in keys]])
+        batch = _digest("batch edit", info.name, token, content)
         task = self._running.get(batch)
         if task is None:
             work = self._services.run(self._save, info, keys, draft, chosen, seen, batch, agreement)

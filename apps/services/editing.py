@@ -16,7 +16,6 @@ from dj_panel.apps.services.history import Shown, Value, is_typed, shown
 from dj_panel.apps.services.receipts import corrections_needed
 from dj_panel.apps.services.revisions import (
     Agreement,
-    Consequence,
     Difference,
     Edited,
     Opened,
@@ -72,10 +71,7 @@ class Editing(Service):
         key: Mapping[str, str],
         draft: Draft,
         seen: str,
-        *,
-        reason: str = "",
-        consequence: Consequence = "keep",
-        computed: Mapping[str, int] | None = None,
+        agreement: Agreement | None = None,
     ) -> Edited | Review:
         """Change a row, if it still is as it was seen.
 
@@ -83,13 +79,8 @@ class Editing(Service):
         ----------
         table, key, draft, seen
             As for :meth:`review`.
-        reason
-            Why.
-        consequence
-            What becomes of computed rows: they stay, they stay and their history says what happened, or they
-            are deleted, so that they are computed again.
-        computed
-            How many computed rows somebody agreed to delete.
+        agreement
+            Why, and what becomes of computed rows; they stay if not given.
 
         Returns
         -------
@@ -97,8 +88,7 @@ class Editing(Service):
             Nothing was written if a review comes back.
         """
         info = self.editable(table)
-        agreement = Agreement(reason, consequence, dict(computed or {}))
-        outcome = await self._services.run(self._save, info, key, draft, seen, agreement)
+        outcome = await self._services.run(self._save, info, key, draft, seen, agreement or Agreement())
         if isinstance(outcome, Edited):
             self._services.watcher.poke()
         return outcome

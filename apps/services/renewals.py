@@ -215,7 +215,10 @@ def offered(
             found.append(item)
             continue
         apart.setdefault(why, []).append(item.label)
-    return found, tuple(f"{', '.join(labels)}: {why}." for why, labels in apart.items())
+    return found, tuple(
+        say("Not changed here: {names} ({why}).", names=", ".join(labels), why=why)
+        for why, labels in apart.items()
+    )
 
 
 def attributes_of(item: Field | Picker) -> tuple[str, ...]:

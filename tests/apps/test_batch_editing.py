@@ -81,8 +81,8 @@ def test_only_what_all_rows_may_hold_alike_can_be_changed_together(lab: Edits) -
     assert "weight" in names
     assert not {"subject_id", "tag", "trace", "photo"} & set(names)
     assert opened.apart == (
-        "Tag: no two rows may have the same value.",
-        "Trace, Photo: files and arrays are replaced in one row at a time.",
+        "Not changed here: Tag (no two rows may have the same value).",
+        "Not changed here: Trace, Photo (files and arrays are replaced in one row at a time).",
     )
     species = opened.holdings["->0"]
     assert [(held.value.text, held.n_rows) for held in species.commonest] == [("mouse", 3), ("rat", 1)]
