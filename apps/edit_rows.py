@@ -21,7 +21,7 @@ from dj_panel.apps.page import empty_state
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.chosen import MAX_CHOSEN
-from dj_panel.apps.services.renewals import Holding, Renewal, RowsEdited, RowsOpened, RowsReview
+from dj_panel.apps.services.renewals import FINAL, Holding, Renewal, RowsEdited, RowsOpened, RowsReview
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import table_route
@@ -173,11 +173,7 @@ class EditRowsPage(EntryPage):
                 )
             )
         if review.is_final:
-            notices.append(
-                say(
-                    "This cannot be taken back together: the history keeps no copy of texts of more than 2,000 characters."
-                )
-            )
+            notices.append(say(FINAL))
         return {
             "renewals": [asdict(renewal) for renewal in review.renewals],
             "n_changing": review.n_changing,
@@ -257,7 +253,7 @@ def _undo_button(edited: RowsEdited) -> str:
     if edited.is_undone:
         return ""
     if edited.is_final:
-        return f"<span>{say('The history has not kept all values, so they cannot be brought back.')}</span>"
+        return f"<span>{say(FINAL)}</span>"
     return f'<button type="button" class="quiet" data-act="undo">{say("Undo")}</button>'
 
 

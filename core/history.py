@@ -364,12 +364,21 @@ class History:
         found = self._table(ENTRIES) & {"entry_row": _row_digest(table.table, texts)}
         return [self._read(row) for row in found.to_dicts(order_by="entry_id DESC", limit=limit)]
 
-    def of_batch(self, batch: str) -> Iterator[Entry]:
-        """Yield what was written together, in the order in which it was noted, a thousand entries at a time."""
+    def of_batch(self, batch: str, table: TableName | None = None) -> Iterator[Entry]:
+        """Yield what was written together, in the order in which it was noted, a thousand entries at a time.
+
+        Parameters
+        ----------
+        batch
+            Under which name.
+        table
+            The only table that is asked about; all of the schema if not given.
+        """
         last = ""
+        wanted = {"entry_batch": batch, **({} if table is None else {"entry_table": table.table})}
         while self.is_there:
             # Restricted to what follows the last one, every page costs the same.
-            rows = self._table(ENTRIES) & {"entry_batch": batch} & Ordering("entry_id", ">", last)
+            rows = self._table(ENTRIES) & wanted & Ordering("entry_id", ">", last)
             found = rows.to_dicts(order_by="entry_id", limit=_PAGE)
             yield from map(self._read, found)
             if len(found) < _PAGE:

@@ -20,6 +20,7 @@ from dj_panel.apps.services.editing import is_of_key
 from dj_panel.apps.services.history import Value, is_typed
 from dj_panel.apps.services.receipts import corrections_needed
 from dj_panel.apps.services.renewals import (
+    FINAL,
     RowsEdited,
     RowsOpened,
     RowsReview,
@@ -45,14 +46,22 @@ from dj_panel.core.words import say, say_many
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
 
-__all__ = ["BatchEditing"]
+__all__ = ["BatchEditing", "is_of_rows"]
 
 TAKEN_BACK = "Change taken back"
 """The reason that the history gives for values that were brought back together."""
 
+_OF_ROWS, _OF_UNDO = "rows-", "undo-"
+"""With these begin the names under which the history knows such changes, and those that take them back."""
+
 _N_RECEIPTS = 100
 
 Keys = Sequence[Mapping[str, str]]
+
+
+def is_of_rows(batch: str) -> bool:
+    """Return whether the history has noted under this name that rows were changed together."""
+    return batch.startswith(_OF_ROWS)
 
 
 class BatchEditing(Service):
@@ -119,7 +128,7 @@ class BatchEditing(Service):
         """
         info = self._table(table, keys)
         content = json.dumps([sorted(draft.items()), sorted(chosen), [sorted(key.items()) for key in keys]])
-        batch = _digest("batch edit", info.name, token, content)
+        batch = _OF_ROWS + _digest(info.name, token, content)
         task = self._running.get(batch)
         if task is None:
             work = self._services.run(self._save, info, keys, draft, chosen, seen, batch, agreement)
@@ -332,15 +341,16 @@ class BatchEditing(Service):
     # ------------------------------------------------------------------ afterwards
     def _receipt(self, info: TableInfo, batch: str) -> RowsEdited | None:
         """Return what the history knows of a change, or, where it is not kept, what was done of late."""
+        if not is_of_rows(batch):
+            return None
         place = self._services.pipeline[info.name]().name
-        entries = [e for e in self._services.history.of(place).of_batch(batch) if e.table == place]
-        entries = [e for e in entries if e.action == "update" and e.before is not None]
+        entries = [e for e in self._services.history.of(place).of_batch(batch, place) if e.before is not None]
         known = self._receipts.get(batch)
         if not entries:
             return known
         pairs = [(entry.before or {}, entry.after or {}) for entry in entries]
         first = entries[0]
-        is_undone = next(self._services.history.of(place).of_batch(_undo(batch)), None) is not None
+        is_undone = next(self._services.history.of(place).of_batch(_undo(batch), place), None) is not None
         return RowsEdited(
             batch,
             len(entries),
@@ -360,13 +370,13 @@ class BatchEditing(Service):
         if receipt.is_undone:
             return receipt
         if receipt.is_final:
-            raise IntegrityError(_final(info))
+            raise IntegrityError(say(FINAL))
         table = self._services.pipeline[info.name]()
-        entries = self._services.history.of(table.name).of_batch(batch)
+        entries = self._services.history.of(table.name).of_batch(batch, table.name)
         noted = {
             tuple(entry.key[name] for name in info.primary_key): entry
             for entry in entries
-            if entry.table == table.name and entry.action == "update" and entry.before is not None
+            if entry.before is not None
         }
 
         def entry_of(row: Seen) -> Any:
@@ -419,14 +429,6 @@ def _common(info: TableInfo, rows: Sequence[Seen]) -> dict[str, str]:
     return {name: str(rows[0][name]) for name in info.primary_key if len({row[name] for row in rows}) == 1}
 
 
-def _final(info: TableInfo) -> str:
-    return say(
-        "The history keeps no copy of texts of more than 2,000 characters, so this change of {label} cannot be "
-        "taken back.",
-        label=info.label,
-    )
-
-
 def _mark(row: Seen) -> str:
     """Return what tells a row, as it is, from itself with any other value."""
     values = {n: [v.size, v.sha256] if isinstance(v, Digest) else v for n, v in row.items()}
@@ -439,7 +441,7 @@ def _digest(*texts: str) -> str:
 
 def _undo(batch: str) -> str:
     """Return the name under which values are brought back: there is one for each change, so it happens once."""
-    return _digest("undo", batch)
+    return _OF_UNDO + _digest(batch)
 
 
 def _key_values(info: TableInfo, row: Seen) -> dict[str, Any]:

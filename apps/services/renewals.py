@@ -13,9 +13,10 @@ from dj_panel.apps.pickers import SEPARATOR, Picker
 from dj_panel.apps.services.history import Shown, Value, is_typed, shown
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.history import Digest
-from dj_panel.core.words import say
+from dj_panel.core.words import marked, say
 
 __all__ = [
+    "FINAL",
     "Held",
     "Holding",
     "Renewal",
@@ -33,6 +34,10 @@ __all__ = [
 ]
 
 Row = Mapping[str, Value]
+
+FINAL = marked(
+    "The history keeps no copy of texts of more than 2,000 characters, so this cannot be taken back."
+)
 
 N_HELD = 5
 """So many different values are named; of more, how many there are."""
