@@ -13,6 +13,7 @@ from dj_panel.apps.browse import TablePage, TablesPage
 from dj_panel.apps.delete import DeletePage
 from dj_panel.apps.diagram import DiagramPage
 from dj_panel.apps.edit import EditPage
+from dj_panel.apps.edit_rows import EditRowsPage
 from dj_panel.apps.entry import EnterPage
 from dj_panel.apps.importing import ImportPage
 from dj_panel.apps.monitor import PopulatePage
@@ -36,6 +37,7 @@ PAGES: Final[MappingProxyType[str, type[Page]]] = MappingProxyType(
         "enter": EnterPage,
         "import": ImportPage,
         "edit": EditPage,
+        "edit-rows": EditRowsPage,
         "delete": DeletePage,
         "populate": PopulatePage,
         "object": ObjectPage,

@@ -12,12 +12,14 @@ import panel as pn
 from panel.viewable import Viewable
 
 from dj_panel.apps.assets import asset
+from dj_panel.apps.chosen_rows import chosen_route
 from dj_panel.apps.live_html import LiveHtml
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.preview.refresh import on_document
 from dj_panel.apps.routes import Route, format_route, parse_route
 from dj_panel.apps.row_grid import GridView, RowGrid
 from dj_panel.apps.services import Snapshot, TableInfo
+from dj_panel.apps.services.chosen import MAX_CHOSEN
 from dj_panel.apps.services.exports import has_values
 from dj_panel.apps.services.filters import FilterError, parse_filter
 from dj_panel.apps.services.labels import parent_labels
@@ -25,7 +27,15 @@ from dj_panel.apps.services.rows import RowsPage
 from dj_panel.apps.services.written import Written
 from dj_panel.apps.table_answers import TableAnswers, file_formats
 from dj_panel.apps.table_html import can_add, head_html, tables_html, written_html
-from dj_panel.apps.table_view import TableView, blank_view, columns_of, grid_view, read_view, rows_text
+from dj_panel.apps.table_view import (
+    TableView,
+    blank_view,
+    columns_of,
+    edit_route,
+    grid_view,
+    read_view,
+    rows_text,
+)
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError, QueryTimeoutError
 from dj_panel.core.words import marked, say, say_many
@@ -122,6 +132,7 @@ class TablePage(Page):
             formats=file_formats(),
             has_values=has_values(self._info),
             has_labels=bool(parent_labels(services, self._info)),
+            edits=self._info.can_enter,
             deletes=can_add(self._info),
             computes=services.computing.can_start(self._info.name),
         )
@@ -141,7 +152,7 @@ class TablePage(Page):
         """Show other rows of the same table in place."""
         if "/".join(route.path) != self._info.name:
             return False
-        self._view = read_view(self._info, route.query)
+        self._view = self._asked_view(route)
         self._answers.selected = self._view.selected
         asked_for = self._view
         await self._look_up()
@@ -168,6 +179,12 @@ class TablePage(Page):
         self._answers.close()
 
     # ------------------------------------------------------------------ what is shown
+    def _asked_view(self, route: Route) -> TableView:
+        """Return the view that an address asks for, with the selection that it has no room for."""
+        view, selected = read_view(self._info, route.query), self._answers.selected
+        has_room = not selected or "select" in TableView(selected=selected).query()
+        return view if view.selected or has_room else replace(view, selected=selected)
+
     async def _look_up(self) -> None:
         """Find the rows of the import that the address names, and say that only these are shown."""
         batch = self._view.batch
@@ -241,7 +258,7 @@ class TablePage(Page):
     def _take_event(self, event: Mapping[str, Any]) -> None:
         """Act on what the grid asks for; it comes from a browser and may be anything."""
         # What was last asked for may not be shown yet, and this comes on top of it.
-        kind, view = event["type"], read_view(self._info, self.visit.route.query)
+        kind, view = event["type"], self._asked_view(self.visit.route)
         if kind == "filter":
             self._filter(event, view)
         elif kind == "clear":
@@ -261,8 +278,8 @@ class TablePage(Page):
             self._arrange(event, view)
         elif kind == "select" and isinstance(event.get("rows"), list):
             self._select(event["rows"], event.get("serial"), view)
-        elif kind == "delete":
-            self._delete(view)
+        elif kind in ("edit", "delete"):
+            self._begin(kind, view.selected)
         elif kind == "compute":
             self._starting = asyncio.ensure_future(self._compute(view))
         elif kind == "restrict":
@@ -292,12 +309,21 @@ class TablePage(Page):
         selected = tuple(tuple(key[name] for name in names) for key in keys if set(key) == set(names))
         self._keep(replace(view, selected=selected))
 
-    def _delete(self, view: TableView) -> None:
-        query = TableView(selected=view.selected or self._answers.selected).query()
-        if "select" in query:
-            self.visit.go(Route("delete", (self._info.name,), query))
-        else:
-            self.visit.notify(say("These are too many rows to delete at once. Select fewer."), "warning")
+    def _begin(self, action: str, selected: tuple[tuple[str, ...], ...]) -> None:
+        """Go to the page that changes selected rows, or deletes them."""
+        services, info = self.visit.services, self._info
+        if len(selected) > MAX_CHOSEN:
+            words = say(
+                "{n} rows are selected, and at most {max_chosen} can be changed or deleted at once. Select fewer.",
+                n=len(selected),
+                max_chosen=MAX_CHOSEN,
+            )
+            self.visit.notify(words, "warning")
+        elif len(selected) == 1 and action == "edit":
+            self.visit.go(edit_route(info.name, dict(zip(info.primary_key, selected[0], strict=True))))
+        elif selected:
+            page = "edit-rows" if action == "edit" else action
+            self.visit.go(chosen_route(page, services, info, selected))
 
     async def _compute(self, view: TableView) -> None:
         """Compute what is missing of the selected rows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import panel as pn
@@ -10,6 +9,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewable
 
 from dj_panel.apps.assets import asset
+from dj_panel.apps.chosen_rows import chosen_keys
 from dj_panel.apps.delete_graph import GoingGraph
 from dj_panel.apps.live_html import LiveHtml
 from dj_panel.apps.markup import escape, html_pane, tier_chip
@@ -18,7 +18,7 @@ from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import format_route
 from dj_panel.apps.services.deleting import Deleted, Preview
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.apps.table_view import read_view, record_route, table_route
+from dj_panel.apps.table_view import record_route, table_route
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import (
     AccessError,
@@ -49,9 +49,9 @@ class DeletePage(Page):
         route, services = self.visit.route, self.visit.services
         info: TableInfo = services.table("/".join(route.path))
         self._info = info
-        self._keys = _keys(info, route.query)
         self.title = say("Delete {label}", label=info.label)
         try:
+            self._keys = chosen_keys(services, info, route.query)
             self._preview: Preview = await services.deleting.preview(info.name, self._keys)
         except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
             return no_such_row(info.name, error)
@@ -225,10 +225,3 @@ def preview_html(preview: Preview) -> str:
         f'<td class="n">{grouped(preview.total)}</td><td></td></tr></tfoot></table>'
         f'<p class="muted">{stay}</p></div>'
     )
-
-
-def _keys(info: TableInfo, query: Mapping[str, str]) -> list[dict[str, str]]:
-    if "select" in query:
-        selected = read_view(info, query).selected
-        return [dict(zip(info.primary_key, key, strict=True)) for key in selected]
-    return [dict(query)]

@@ -18,9 +18,7 @@ class EditForm extends EntryForm {
     this.summary = make("div", {class: "summary", role: "alert", tabindex: "-1", hidden: true})
     this.receipt = make("div", {class: "receipt", role: "status", hidden: true})
     this.saved = make("section", {hidden: true})
-    const key = make("dl", {class: "fixed"}, ...Object.entries(this.edit.key).flatMap(([name, text]) =>
-      [make("dt", {}, name), make("dd", {}, text)]))
-    const fields = this.controls.length === 0 ? make("p", {}, say("All attributes of this table belong to its key."))
+    const fields = this.controls.length === 0 ? make("p", {}, this.nothing)
       : make("div", {class: "fields"}, ...this.controls.map((control) => control.root))
     this.button = make("button", {type: "button", class: "save"}, say("Review changes"))
     this.button.onclick = () => this.save()
@@ -31,8 +29,7 @@ class EditForm extends EntryForm {
     this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset,
       make("a", {href: this.edit.href}, say("Cancel")), this.state)
     this.root = make("div", {class: "form"}, this.banner, this.summary,
-      make("fieldset", {}, make("legend", {}, say("Key: it names the row, so it stays")), key),
-      make("fieldset", {}, make("legend", {}, say("Values")), fields), this.panel, this.bar)
+      this.drawSubject(), make("fieldset", {}, make("legend", {}, this.legend), fields), this.panel, this.bar)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     for (const control of this.controls) {
       const there = this.edit.files[control.about.name]
@@ -40,6 +37,13 @@ class EditForm extends EntryForm {
       control.setNote(there)
       control.chip?.remove()           // an empty field leaves what is there
     }
+  }
+  get legend() { return say("Values") }
+  get nothing() { return say("All attributes of this table belong to its key.") }
+  drawSubject() {
+    const key = make("dl", {class: "fixed"}, ...Object.entries(this.edit.key).flatMap(([name, text]) =>
+      [make("dt", {}, name), make("dd", {}, text)]))
+    return make("fieldset", {}, make("legend", {}, say("Key: it names the row, so it stays")), key)
   }
   pressed(event) {
     if (!this.panel.contains(event.composedPath()[0])) { super.pressed(event); return }
@@ -62,10 +66,10 @@ class EditForm extends EntryForm {
   }
   keepDraft() {
     const files = this.controls.filter((c) => c.holdsFile).map((c) => c.about.label)
-    const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([, text]) => !text.startsWith("upload:")))
-    const isKept = this.drafts.keep({texts, seen: this.seen, files, at: Date.now()})
+    const isKept = this.drafts.keep({...this.kept, files, at: Date.now()})
     if (!isKept) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
+  get kept() { return {texts: withoutFiles(this.store.texts), seen: this.seen} }
   changed(control) { this.hidePanel(); super.changed(control) }
   focusFirst() { (this.controls.find((control) => control.about.kind !== "none")?.input ?? this.button).focus() }
   discard() {
@@ -81,8 +85,9 @@ class EditForm extends EntryForm {
   }
 
   // ---- two steps
+  get content() { return {draft: {...this.store.texts}, seen: this.seen} }
   async ask(kind, data = {}) {
-    const message = {draft: {...this.store.texts}, seen: this.seen, ...data}
+    const message = {...this.content, ...data}
     this.isSaving = true
     this.button.setAttribute("aria-disabled", "true")
     try {
@@ -102,7 +107,7 @@ class EditForm extends EntryForm {
   }
   async save() {
     if (this.isSaving) return
-    if (this.nUploading > 0) { this.state.textContent = UPLOADING; return }
+    if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.keepDraft()
     this.show(await this.ask("review"))
   }
@@ -111,7 +116,7 @@ class EditForm extends EntryForm {
     this.hidePanel()
     this.showSummary([])
     if (answer.summary) this.refuse({errors: answer.errors, part_errors: [], summary: answer.summary})
-    else if (answer.differences.some((difference) => difference.is_theirs)) this.showOthers(answer)
+    else if (answer.differences?.some((difference) => difference.is_theirs)) this.showOthers(answer)
     else this.showChanges(answer)
   }
   hidePanel() { this.panel.hidden = true; this.proceed = null }
@@ -167,13 +172,18 @@ class EditForm extends EntryForm {
     ;(this.panel.querySelector("input") ?? go).focus()
   }
 
-  showChanges({differences, computed, n_computed: number}) {
-    const group = newId("consequence")
+  showChanges({differences, ...computed}) {
     const rows = differences.map((d) => [d.attribute, this.value(d.was, "del"), this.value(d.mine, "ins")])
+    this.showAgreement(sayMany("{n} value will change", "{n} values will change", rows.length),
+      [this.changesTable([say("Attribute"), say("Old"), say("New")], rows)], {...computed, n_values: rows.length})
+  }
+  // What becomes of computed rows, and why it is changed; then it is saved.
+  showAgreement(title, content, {computed, n_computed: number, n_values: nValues}) {
+    const group = newId("consequence")
     const reason = make("input", {id: newId("reason"), type: "text", maxlength: "1000", autocomplete: "off"})
     const used = number === 0 ? "" : make("fieldset", {class: "used"},
-      make("legend", {}, rows.length === 1 ? sayMany("{n} computed row used the old value", "{n} computed rows used the old value", number) : sayMany("{n} computed row used the old values", "{n} computed rows used the old values", number)),
-      make("p", {class: "comment"}, computed.map(({label, count}) => `${count.toLocaleString("en")} × ${label}`).join(", ")),
+      make("legend", {}, nValues === 1 ? sayMany("{n} computed row used the old value", "{n} computed rows used the old value", number) : sayMany("{n} computed row used the old values", "{n} computed rows used the old values", number)),
+      make("p", {class: "comment"}, computed.map(({label, count}) => `${grouped(count)} × ${label}`).join(", ")),
       ...CONSEQUENCES.map(([value, text], i) => this.choice(group, value, i === 0, make("span", {}, text))))
     const confirm = make("button", {type: "button", class: "save"}, say("Save changes"))
     confirm.onclick = async () => {
@@ -187,8 +197,7 @@ class EditForm extends EntryForm {
     }
     reason.onkeydown = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); confirm.onclick() } }
     this.proceed = confirm.onclick
-    this.showPanel(sayMany("{n} value will change", "{n} values will change", rows.length),
-      this.changesTable([say("Attribute"), say("Old"), say("New")], rows), used,
+    this.showPanel(title, ...content, used,
       make("div", {class: "reason"}, make("label", {for: reason.id}, say("Reason "), make("span", {class: "comment"}, say("may be empty; kept in the history"))),
         make("div", {class: "box"}, reason)),
       make("div", {class: "actions"}, confirm, this.back()))
@@ -200,3 +209,4 @@ class EditForm extends EntryForm {
     return button
   }
 }
+formOfRows = EditForm

@@ -17,13 +17,13 @@ from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import empty_state
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import Route, format_route
-from dj_panel.apps.services.revisions import Consequence, Edited, Review
+from dj_panel.apps.services.revisions import Agreement, Consequence, Edited, Review
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_view import delete_route, edit_route, record_route, table_route
 from dj_panel.core.errors import OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.words import say, say_many
 
-__all__ = ["EditPage"]
+__all__ = ["EditPage", "Handler", "agreement_in", "computed_message", "made_by_code"]
 
 PREFILL = "set."
 """Before the names of attributes in the address whose new values it holds."""
@@ -31,7 +31,7 @@ PREFILL = "set."
 _CONSEQUENCES: Final[Mapping[str, Consequence]] = MappingProxyType(
     {"keep": "keep", "flag": "flag", "delete": "delete"}
 )
-_Handler = Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
+Handler = Callable[[Any, Mapping[str, Any]], Coroutine[Any, Any, dict[str, Any]]]
 
 
 class RowForm(EntryForm):
@@ -52,7 +52,7 @@ class EditPage(EntryPage):
         self._info = info
         key = {name: text for name, text in route.query.items() if not name.startswith(PREFILL)}
         if not info.can_enter:
-            return _made_by_code(info, key)
+            return made_by_code(info, key)
         try:
             opened = await services.editing.open(info.name, key)
         except (OneRowError, UnknownAttributeError, ValueRefusedError) as error:
@@ -102,16 +102,12 @@ class EditPage(EntryPage):
         return self._reviewed(review)
 
     async def _write(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        computed = data.get("computed")
-        agreed = computed if isinstance(computed, Mapping) else {}
         outcome = await self.visit.services.editing.save(
             self._info.name,
             self._key,
             texts_in(data.get("draft")),
             text_in(data.get("seen")),
-            reason=text_in(data.get("reason")),
-            consequence=_CONSEQUENCES.get(str(data.get("consequence")), "keep"),
-            computed={str(name): number for name, number in agreed.items() if isinstance(number, int)},
+            agreement_in(data),
         )
         if isinstance(outcome, Review):
             return self._reviewed(outcome)
@@ -144,14 +140,10 @@ class EditPage(EntryPage):
             "summary": review.summary,
             "seen": review.seen,
             "other": review.other,
-            "computed": [
-                {"table": name, "label": _label(services, name), "count": number}
-                for name, number in review.computed.items()
-            ],
-            "n_computed": sum(review.computed.values()),
+            **computed_message(services, review.computed),
         }
 
-    _handlers: Mapping[str, _Handler] = {
+    _handlers: Mapping[str, Handler] = {
         **EntryPage._handlers,
         "check": _check_field,
         "review": _review,
@@ -159,9 +151,28 @@ class EditPage(EntryPage):
     }
 
 
-def _label(services: Any, table: str) -> str:
-    """Return what a table is called; one that is not served here by its own name."""
-    return next((info.label for info in services.tables() if info.name == table), table)
+def agreement_in(data: Mapping[str, Any]) -> Agreement:
+    """Return what the message of a form says that its visitor agreed to."""
+    computed = data.get("computed")
+    agreed = computed if isinstance(computed, Mapping) else {}
+    return Agreement(
+        text_in(data.get("reason")),
+        _CONSEQUENCES.get(str(data.get("consequence")), "keep"),
+        {str(name): number for name, number in agreed.items() if isinstance(number, int)},
+    )
+
+
+def computed_message(services: Any, computed: Mapping[str, int]) -> dict[str, Any]:
+    """Return the numbers of computed rows, table by table, as a form takes them."""
+    # One that is not served here goes by its own name.
+    labels = {info.name: info.label for info in services.tables()}
+    return {
+        "computed": [
+            {"table": name, "label": labels.get(name, name), "count": number}
+            for name, number in computed.items()
+        ],
+        "n_computed": sum(computed.values()),
+    }
 
 
 def _heading(info: TableInfo, key: Mapping[str, str]) -> Viewable:
@@ -177,8 +188,8 @@ def _heading(info: TableInfo, key: Mapping[str, str]) -> Viewable:
     )
 
 
-def _made_by_code(info: TableInfo, key: Mapping[str, str]) -> Viewable:
-    """Say why nobody changes a computed row, and what to do instead."""
+def made_by_code(info: TableInfo, key: Mapping[str, str]) -> Viewable:
+    """Say why nobody changes computed rows, and what to do instead."""
     place = format_route(record_route(info.name, key) if key else table_route(info.name))
     delete = format_route(delete_route(info.name, key))
     buttons = [pmui.Button(label=say("Back to the row"), href=place, variant="outlined", margin=4)]

@@ -456,9 +456,10 @@ class EntryForm extends Messages {
 }
 
 let current = null
+let formOfRows = EntryForm             // edit.js and edit_rows.js, which follow where rows are changed, put theirs here
 
 export function render({model}) {
   current?.close()
-  current = new (model.form.edit ? EditForm : EntryForm)(model)      // EditForm: of edit.js, where a row is changed
+  current = new formOfRows(model)
   return current.root
 }

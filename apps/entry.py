@@ -153,7 +153,11 @@ class EntryPage(Page):
         number = data.get("number")
         if handler is None or not isinstance(number, int):
             return
-        task = asyncio.ensure_future(self._answer(handler, number, data))
+        self._start(self._answer(handler, number, data))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have work done beside the page, which does not wait for it."""
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -132,7 +132,7 @@ class Control {
     }
     const {label, comment, unit, is_required: required} = this.about
     const name = this.about.name ?? this.names.join(", ")
-    const state = required ? make("span", {class: say("required"), title: say("A row needs a value here")}, say("required")) : ""
+    const state = required ? make("span", {class: "required", title: say("A row needs a value here")}, say("required")) : ""
     this.chip = make("span", {class: "chip", hidden: true})
     const code = make("code", {title: say("Name in the database"), "aria-hidden": "true"}, name)
     const heading = make("label", {for: this.input.id, id: `${this.id}-label`},

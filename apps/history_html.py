@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dj_panel.apps.markup import escape
+from dj_panel.apps.routes import Route
+from dj_panel.apps.services.batchediting import is_of_rows
 from dj_panel.apps.services.history import N_EVENTS, Event, Shown
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
@@ -70,6 +72,9 @@ def _item(info: TableInfo, key: Mapping[str, str], event: Event, *, is_there: bo
         restore = link(
             edit_route(info.name, key, event.before), say("Bring back the values before…"), "small-button"
         )
+        if is_of_rows(event.batch):
+            together = Route("edit-rows", (info.name,), {"batch": event.batch})
+            restore += " " + link(together, say("All rows of this change…"), "small-button")
     elif event.action == "delete" and not is_there:
         name = escape(event.batch)
         restore = (

@@ -29,6 +29,7 @@ PAGES: tuple[str, ...] = (
     "enter",
     "import",
     "edit",
+    "edit-rows",
     "delete",
     "populate",
     "object",

@@ -87,6 +87,9 @@ export function render({model}) {
   if (model.computes) {
     chosenBar.append(button(say("Compute selected"), "compute", () => grid.send({type: "compute"}), {text: say("Compute selected")}))
   }
+  if (model.edits) {
+    chosenBar.append(button(say("Edit selected…"), "edit", () => grid.send({type: "edit"}), {text: say("Edit selected…")}))
+  }
   if (model.deletes) {
     chosenBar.append(button(say("Delete selected…"), "remove", () => grid.send({type: "delete"}), {text: say("Delete selected…")}))
   }

@@ -107,6 +107,7 @@ class RowGrid(JSComponent):
     )
     has_values = param.Boolean(default=False, doc="Whether rows hold arrays and the like.")
     has_labels = param.Boolean(default=False, doc="Whether rows refer to rows that are called something.")
+    edits = param.Boolean(default=False, doc="Whether selected rows can be changed together.")
     deletes = param.Boolean(default=False, doc="Whether selected rows can be deleted.")
     computes = param.Boolean(default=False, doc="Whether what is missing of selected rows can be computed.")
     keeps_restrictions = param.Boolean(default=True, doc="Whether a filter can be kept on every page.")

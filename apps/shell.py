@@ -62,7 +62,7 @@ NAVIGATION: tuple[NavigationEntry, ...] = (
         marked("Tables"),
         '<rect x="2.2" y="2.8" width="11.6" height="10.4" rx="1.2"/>'
         '<path d="M2.2 6.3h11.6M2.2 9.8h11.6M6.4 6.3v6.9"/>',
-        ("table", "record", "object", "edit", "delete"),
+        ("table", "record", "object", "edit", "edit-rows", "delete"),
     ),
     NavigationEntry(
         "enter",

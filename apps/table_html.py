@@ -100,9 +100,11 @@ def head_html(info: TableInfo, services: Any) -> str:
 
 
 def written_html(info: TableInfo, written: Written) -> str:
-    """Return the sentence that only rows of one import are shown, with the way back to all rows."""
+    """Return the sentence that only rows of one import or change are shown, with the way back to all rows."""
     if not written.n_rows:
         words = say("The history knows no rows of this import that are still there, so none is shown.")
+    elif written.are_changed:
+        words = say("Only the rows that were changed together are shown.")
     elif written.is_cut:
         words = say("Only the first {n} rows of one import are shown. It wrote more.", n=written.n_rows)
     else:

@@ -364,20 +364,31 @@ class History:
         found = self._table(ENTRIES) & {"entry_row": _row_digest(table.table, texts)}
         return [self._read(row) for row in found.to_dicts(order_by="entry_id DESC", limit=limit)]
 
-    def of_batch(self, batch: str) -> Iterator[Entry]:
-        """Yield what was written together, in the order in which it was noted, a thousand entries at a time."""
+    def of_batch(self, batch: str, table: TableName | None = None) -> Iterator[Entry]:
+        """Yield what was written together, in the order in which it was noted, a thousand entries at a time.
+
+        Parameters
+        ----------
+        batch
+            Under which name.
+        table
+            The only table that is asked about; all of the schema if not given.
+        """
         last = ""
+        wanted = {"entry_batch": batch, **({} if table is None else {"entry_table": table.table})}
         while self.is_there:
             # Restricted to what follows the last one, every page costs the same.
-            rows = self._table(ENTRIES) & {"entry_batch": batch} & Ordering("entry_id", ">", last)
+            rows = self._table(ENTRIES) & wanted & Ordering("entry_id", ">", last)
             found = rows.to_dicts(order_by="entry_id", limit=_PAGE)
             yield from map(self._read, found)
             if len(found) < _PAGE:
                 return
             last = found[-1]["entry_id"]
 
-    def written(self, batch: str, table: TableName, limit: int) -> list[dict[str, Any]]:
-        """Return the primary keys of rows of a table that were inserted together, in the order of their insertion.
+    def written(
+        self, batch: str, table: TableName, limit: int, action: Action = "insert"
+    ) -> list[dict[str, Any]]:
+        """Return the primary keys of rows of a table that were written together, in the order of their writing.
 
         Rows that were deleted since, as far as that was noted, are left out, even where another row has such a key
         by now; and so are rows whose key the database has made.
@@ -390,14 +401,16 @@ class History:
             The table.
         limit
             How many at most.
+        action
+            How they were written.
         """
         heading = self._connection.catalog.structure(table).heading
         entries = self._table(ENTRIES)
-        inserted = {"entry_batch": batch, "entry_table": table.table, "entry_action": "insert"}
+        written = {"entry_batch": batch, "entry_table": table.table, "entry_action": action}
         keys: list[dict[str, Any]] = []
         last, is_more = "", self.is_there
         while is_more and len(keys) < limit:
-            rows = entries & inserted & Ordering("entry_id", ">", last)
+            rows = entries & written & Ordering("entry_id", ">", last)
             found = rows.to_dicts("entry_id", "entry_row", "entry_key", order_by="entry_id", limit=_PAGE)
             gone = self._last_deletions([row["entry_row"] for row in found])
             keys += [

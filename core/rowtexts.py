@@ -98,7 +98,9 @@ def _text_of(attribute: Attribute, value: Any) -> str | Digest | None:
     return short(value)
 
 
-def stored_rows(connection: Connection, table: TableName, node: Node) -> Iterator[dict[str, Any]]:
+def stored_rows(
+    connection: Connection, table: TableName, node: Node, names: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """Yield rows as the database holds them: attribute → text, digest, or ``None``.
 
     In a transaction the rows are locked until it ends, so that what was read stays true. Of an object in a
@@ -112,25 +114,27 @@ def stored_rows(connection: Connection, table: TableName, node: Node) -> Iterato
         The table.
     node
         The query of the rows.
+    names
+        The attributes that are asked for, those of the key among them; all if not given.
     """
-    yield from map(noted, stored_contents(connection, table, node))
+    yield from map(noted, stored_contents(connection, table, node, names))
 
 
 def stored_contents(
-    connection: Connection, table: TableName, node: Node
+    connection: Connection, table: TableName, node: Node, names: Sequence[str] | None = None
 ) -> Iterator[dict[str, str | bytes | None]]:
     """Yield rows as :func:`stored_rows` does, with all of each value: text, or the bytes of a binary column."""
-    for block in stored_blocks(connection, table, node):
+    for block in stored_blocks(connection, table, node, names):
         yield from block
 
 
 def stored_blocks(
-    connection: Connection, table: TableName, node: Node
+    connection: Connection, table: TableName, node: Node, names: Sequence[str] | None = None
 ) -> Iterator[list[dict[str, str | bytes | None]]]:
     """Yield rows in blocks in the order of their key, a value as text, or as bytes where the column is binary."""
     structure = plain(connection.catalog.structure(table))
     relation = Relation(table, structure.heading)
-    key, names = structure.heading.primary_key, structure.heading.names
+    key, names = structure.heading.primary_key, names or structure.heading.names
     decoder = Decoder(structure.heading, names, connection.dialect, connection.settings)
     formats = [structure.heading[name].column_type for name in names]
     lock = connection.dialect.lock_clause if connection.in_transaction else ""

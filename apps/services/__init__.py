@@ -9,7 +9,9 @@ event loop never waits; each of the threads has its own connection. What pages m
 - ``services.counting``: how many rows many tables have, and how many match
 - ``services.restrictions``, ``services.views``: what holds on all pages; views of tables under names
 - ``services.entering``: forms, parents to choose from, saving, deleting
-- ``services.editing``, ``services.deleting``, ``services.history``: changing rows, deleting them, what happened
+- ``services.editing``, ``services.batch_editing``, ``services.deleting``, ``services.history``: changing a row, or
+  many together, deleting rows, what happened
+- ``services.chosen``: selections that are too long for an address
 - ``services.importing``, ``services.past_imports``: many rows from a file, checked, written and taken back
 - ``services.written_rows``: which rows an import wrote
 - ``services.working``: populate, jobs, workers
@@ -29,7 +31,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from dj_panel.apps import people
 from dj_panel.apps.pipeline import Pipeline
+from dj_panel.apps.services.batchediting import BatchEditing
 from dj_panel.apps.services.browsing import Browsing
+from dj_panel.apps.services.chosen import ChosenRows
 from dj_panel.apps.services.computing import Computing
 from dj_panel.apps.services.counting import Counting
 from dj_panel.apps.services.deleting import Deleting
@@ -42,6 +46,7 @@ from dj_panel.apps.services.importing import Importing
 from dj_panel.apps.services.pastimports import PastImports
 from dj_panel.apps.services.provenance import Provenance
 from dj_panel.apps.services.restrictions import Restrictions
+from dj_panel.apps.services.rewriting import Rewriting
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
 from dj_panel.apps.services.views import Views
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
@@ -82,7 +87,10 @@ class Services:
         self.provenance = Provenance(self)
         self.history = Happenings(self)
         self.entering = Entering(self)
+        self.rewriting = Rewriting(self)
         self.editing = Editing(self)
+        self.batch_editing = BatchEditing(self)
+        self.chosen = ChosenRows()
         self.deleting = Deleting(self)
         self.importing = Importing(self)
         self.past_imports = PastImports(self)

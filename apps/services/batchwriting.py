@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
-from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.batches import Batch, RowClass
+from dj_panel.apps.services.chosen import rows_label
 from dj_panel.apps.services.comparison import agrees
 from dj_panel.apps.services.drafts import key_texts, key_values
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, Values
@@ -18,7 +18,6 @@ from dj_panel.core.words import say, say_many
 
 __all__ = ["batch_rows", "is_traced", "remove_rows", "write_rows"]
 
-_MAX_NAMED = 5
 _UNDO_ROWS = 500
 TAKEN_BACK = "Import taken back"
 
@@ -146,9 +145,7 @@ def _place(info: TableInfo, row: Values) -> tuple[str, ...]:
 
 
 def _named(info: TableInfo, keys: list[dict[str, Any]]) -> str:
-    names = [key_label(key_texts(info, key), info.primary_key) for key in keys[:_MAX_NAMED]]
-    more = say(" and {n} more", n=len(keys) - _MAX_NAMED) if len(keys) > _MAX_NAMED else ""
-    return f"{info.label} {', '.join(names)}{more}"
+    return rows_label(info, [key_texts(info, key) for key in keys])
 
 
 def _used_by(rows: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dj_panel.apps.services.chosen import MAX_CHOSEN
 from dj_panel.apps.services.rows import parse_key
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
@@ -13,10 +14,7 @@ from dj_panel.core.errors import AccessError, MakeError, QueryTimeoutError
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.words import say
 
-__all__ = ["MAX_CHOSEN", "Computation", "Computing"]
-
-MAX_CHOSEN = 1000
-"""So many rows can be chosen at once to compute what is missing of them."""
+__all__ = ["Computation", "Computing"]
 
 _LIMIT_S = 1.0
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dj_panel.apps.pickers import key_label
+from dj_panel.apps.services.chosen import MAX_CHOSEN, rows_label
 from dj_panel.apps.services.history import is_entered
 from dj_panel.apps.services.rows import parse_key
 from dj_panel.apps.services.service import Service
@@ -26,11 +26,7 @@ __all__ = ["Deleted", "Deleting", "Going", "Preview"]
 MAX_UNTYPED = 10
 """So many rows go without anything being typed; of more, their number must be."""
 
-MAX_CHOSEN = 1000
-"""So many rows of a table can be chosen at once."""
-
 _N_RECEIPTS = 100
-_MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -230,15 +226,17 @@ class Deleting(Service):
         counts = plan.counts(rows.connection)
         if not counts:
             raise OneRowError(
-                say("{label} is not there: it may have been deleted already.", label=_label(info, keys))
+                say("{label} is not there: it may have been deleted already.", label=rows_label(info, keys))
             )
         going = tuple(self._going(place, number, rows.name) for place, number in counts.items())
         agreement = {str(place): number for place, number in counts.items()}
         try:
             plan.check_parts(rows.connection)
         except IntegrityError as error:
-            return Preview(_label(info, keys), going, agreement, refusal=str(error))
-        return Preview(_label(info, keys), going, agreement, notice=self._services.history.missing(info.name))
+            return Preview(rows_label(info, keys), going, agreement, refusal=str(error))
+        return Preview(
+            rows_label(info, keys), going, agreement, notice=self._services.history.missing(info.name)
+        )
 
     def _going(self, place: TableName, number: int, chosen: TableName) -> Going:
         name = self._services.pipeline.names.get(place, f"{place.schema}.{place.class_name}")
@@ -274,10 +272,6 @@ class Deleting(Service):
             for place, number in agreed.items()
             if is_entered(place) and self._services.history.of(place).prepare()
         )
-        return Deleted(_label(info, keys), info.name, batch, total, n_kept, dt.datetime.now().astimezone())
-
-
-def _label(info: TableInfo, keys: Sequence[Mapping[str, str]]) -> str:
-    named = ", ".join(key_label(key, info.primary_key) for key in keys[:_MAX_NAMED])
-    more = say(" and {n} more", n=len(keys) - _MAX_NAMED) if len(keys) > _MAX_NAMED else ""
-    return f"{info.label} {named}{more}".strip()
+        return Deleted(
+            rows_label(info, keys), info.name, batch, total, n_kept, dt.datetime.now().astimezone()
+        )

@@ -20,6 +20,7 @@ from dj_panel.apps.services.storefiles import checked_path
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads, split_reference
 from dj_panel.apps.typed import Custom
+from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect import Dialect
 from dj_panel.core.errors import AccessError, ValueRefusedError
 from dj_panel.core.settings import Settings
@@ -35,6 +36,7 @@ __all__ = [
     "fingerprint",
     "key_texts",
     "key_values",
+    "stored_value",
 ]
 
 Draft = Mapping[str, str]
@@ -121,6 +123,21 @@ def check_row(
     if only is not None:
         checked.errors = {name: text for name, text in checked.errors.items() if name in only}
     return checked
+
+
+def stored_value(attribute: Attribute, value: Any) -> Any:
+    """Return what a row gets of a field that was checked: one left empty gives no value, or else the default.
+
+    Raises
+    ------
+    ValueError
+        If the attribute needs a value.
+    """
+    if value is not None or attribute.nullable:
+        return value
+    if attribute.default is None or is_server_value(attribute.default):
+        raise ValueError(say("Needs a value."))
+    return attribute.column_type.check(attribute.default)
 
 
 def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,28 +11,29 @@ from dj_panel.apps.fields import draft_text
 from dj_panel.apps.grid import describe_form
 from dj_panel.apps.pickers import Picker, key_label, picker_number
 from dj_panel.apps.preview.description import human_bytes
-from dj_panel.apps.services.drafts import Draft
+from dj_panel.apps.services.drafts import Draft, stored_value
 from dj_panel.apps.services.history import Shown, Value, is_typed, shown
 from dj_panel.apps.services.receipts import corrections_needed
-from dj_panel.apps.services.revisions import Consequence, Difference, Edited, Opened, Review, Seen
+from dj_panel.apps.services.revisions import (
+    Agreement,
+    Difference,
+    Edited,
+    Opened,
+    Review,
+    Seen,
+)
+from dj_panel.apps.services.rewriting import ChangedMeanwhileError
 from dj_panel.apps.services.rows import parse_key
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.storefiles import new_files, stored_with_row
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.core.definition import is_server_value
-from dj_panel.core.deletion import plan_deletion
-from dj_panel.core.errors import AccessError, DataJointError, IntegrityError, OneRowError, ValueRefusedError
-from dj_panel.core.history import Change, Digest
+from dj_panel.core.errors import AccessError, DataJointError, OneRowError, ValueRefusedError
+from dj_panel.core.history import Digest
 from dj_panel.core.rowtexts import noted, stored_contents, stored_rows, texts_of
 from dj_panel.core.structure import Attribute
-from dj_panel.core.table import FreeTable
 from dj_panel.core.words import say
 
-__all__ = ["Editing"]
-
-
-class _ChangedMeanwhileError(Exception):
-    """The row is not as it was seen."""
+__all__ = ["Editing", "is_of_key"]
 
 
 class Editing(Service):
@@ -48,7 +49,7 @@ class Editing(Service):
         OneRowError
             If there is no such row.
         """
-        return await self._services.run(self._open, self._editable(table), key)
+        return await self._services.run(self._open, self.editable(table), key)
 
     async def review(self, table: str, key: Mapping[str, str], draft: Draft, seen: str) -> Review:
         """Check a draft, and tell what saving it would change; nothing is written.
@@ -62,7 +63,7 @@ class Editing(Service):
         seen
             From :class:`Opened`, or of the last review.
         """
-        return await self._services.run(self._review, self._editable(table), key, draft, seen)
+        return await self._services.run(self._review, self.editable(table), key, draft, seen)
 
     async def save(
         self,
@@ -70,10 +71,7 @@ class Editing(Service):
         key: Mapping[str, str],
         draft: Draft,
         seen: str,
-        *,
-        reason: str = "",
-        consequence: Consequence = "keep",
-        computed: Mapping[str, int] | None = None,
+        agreement: Agreement | None = None,
     ) -> Edited | Review:
         """Change a row, if it still is as it was seen.
 
@@ -81,28 +79,28 @@ class Editing(Service):
         ----------
         table, key, draft, seen
             As for :meth:`review`.
-        reason
-            Why.
-        consequence
-            What becomes of computed rows: they stay, they stay and their history says what happened, or they
-            are deleted, so that they are computed again.
-        computed
-            How many computed rows somebody agreed to delete.
+        agreement
+            Why, and what becomes of computed rows; they stay if not given.
 
         Returns
         -------
         Edited or Review
             Nothing was written if a review comes back.
         """
-        info = self._editable(table)
-        outcome = await self._services.run(
-            self._save, info, key, draft, seen, reason, consequence, dict(computed or {})
-        )
+        info = self.editable(table)
+        outcome = await self._services.run(self._save, info, key, draft, seen, agreement or Agreement())
         if isinstance(outcome, Edited):
             self._services.watcher.poke()
         return outcome
 
-    def _editable(self, table: str) -> TableInfo:
+    def editable(self, table: str) -> TableInfo:
+        """Return a table whose rows people may change.
+
+        Raises
+        ------
+        AccessError
+            If code makes its rows.
+        """
         info = self._services.table(table)
         if not info.can_enter:
             raise AccessError(
@@ -127,8 +125,8 @@ class Editing(Service):
         if row is None:
             raise _no_row(info, key)
         form = describe_form(info, self._services.table)
-        items = tuple(item for item in form.items if not _is_of_key(item, info))
-        texts = {a.name: self._draft_text(a, row[a.name]) for a in info.attributes if is_typed(a)}
+        items = tuple(item for item in form.items if not is_of_key(item, info))
+        texts = {a.name: self.draft_text(a, row[a.name]) for a in info.attributes if is_typed(a)}
         files = {
             a.name: _there(a, row[a.name])
             for a in info.attributes
@@ -143,7 +141,8 @@ class Editing(Service):
             files,
         )
 
-    def _draft_text(self, attribute: Attribute, content: str | bytes | None) -> str:
+    def draft_text(self, attribute: Attribute, content: str | bytes | None) -> str:
+        """Return the text with which a field begins for what a row holds; empty for what is binary."""
         value = attribute.column_type.parse(content) if isinstance(content, str) else None
         return draft_text(attribute, value, self._services.entering.custom)
 
@@ -166,12 +165,11 @@ class Editing(Service):
             name = attribute.name
             if name in errors or (not is_typed(attribute) and not draft.get(name)):
                 continue
-            value = checked.values.get(name)
-            if value is None and not attribute.nullable:
-                if attribute.default is None or is_server_value(attribute.default):
-                    errors[name] = say("Needs a value.")
-                    continue
-                value = attribute.column_type.check(attribute.default)
+            try:
+                value = stored_value(attribute, checked.values.get(name))
+            except ValueError as error:
+                errors[name] = str(error)
+                continue
             if not is_typed(attribute) or texts_of(heading, {name: value})[name] != seen.get(name):
                 values[name] = value
         # What was there before is no error of this change: a unique value is taken by the row itself.
@@ -203,7 +201,7 @@ class Editing(Service):
             )
             who = f"{events[0].user} at {events[0].time:%H:%M:%S}" if noted_there else ""
             review = replace(review, other=who)
-        return replace(review, computed=self._computed(table & key_values))
+        return replace(review, computed=self._services.rewriting.computed(table & key_values))
 
     def _differences(
         self,
@@ -229,18 +227,9 @@ class Editing(Service):
                 mine = shown(value)
             if was == theirs == mine:
                 continue
-            text = self._draft_text(attribute, content[name]) if is_typed(attribute) else None
+            text = self.draft_text(attribute, content[name]) if is_typed(attribute) else None
             found.append(Difference(name, was, theirs, mine, text))
         return found
-
-    def _computed(self, rows: Any) -> dict[str, int]:
-        counts = rows.plan_delete("ignore").counts(rows.connection)
-        names = self._services.pipeline.names
-        return {
-            names.get(place, str(place.class_name)): number
-            for place, number in counts.items()
-            if place.tier in ("Imported", "Computed")
-        }
 
     # ------------------------------------------------------------------ saving
     def _save(
@@ -249,49 +238,32 @@ class Editing(Service):
         key: Mapping[str, str],
         draft: Draft,
         seen_text: str,
-        reason: str,
-        consequence: Consequence,
-        agreed: dict[str, int],
+        agreement: Agreement,
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
         seen = _load(seen_text)
         values, errors = self._checked(info, key, draft, seen)
         if errors or not values:
             return self._review(info, key, draft, seen_text)
-        rows = table & key_values
-        history = self._services.history
-        history.prepare([rows.name] if consequence == "keep" else rows.plan_delete("ignore").nodes)
 
-        def write() -> tuple[Seen, int]:
-            take_back()  # what an attempt before this one wrote
-            before = next(stored_rows(rows.connection, rows.name, rows.node), None)
-            if before is None or before != seen:
-                raise _ChangedMeanwhileError
-            table.update1({**key_values, **values})
-            after = next(stored_rows(rows.connection, rows.name, rows.node))
-            changed = [name for name in before if before[name] != after[name]]
-            change = Change(
-                rows.name,
-                "update",
-                {name: before[name] for name in changed},
-                {name: after[name] for name in changed},
-                key={name: before[name] for name in info.primary_key},
-                are_texts=True,
-            )
-            batch = history.note(change, reason)
-            n_computed = 0
-            if consequence != "keep":
-                n_computed = self._follow(
-                    rows, consequence, agreed, batch, say("{label} was changed", label=_label(info, key))
-                )
-            return {name: before[name] for name in changed}, n_computed
+        def check(found: Sequence[Seen]) -> None:
+            if list(found) != [seen]:
+                raise ChangedMeanwhileError
 
+        uploads = self._services.entering.uploads
         try:
-            uploads = self._services.entering.uploads
-            files = new_files({info.name: [draft]}, self._services.table, uploads, rows.connection.settings)
+            files = new_files({info.name: [draft]}, self._services.table, uploads, table.connection.settings)
             with stored_with_row(files) as take_back:
-                before, n_computed = rows.connection.retried(write)
-        except _ChangedMeanwhileError:
+                rewritten = self._services.rewriting.write(
+                    table,
+                    [key_values],
+                    check=check,
+                    values=lambda _row: values,
+                    agreement=agreement,
+                    what=f"{_label(info, key)} was changed",
+                    begin=take_back,  # what an attempt before this one wrote
+                )
+        except ChangedMeanwhileError:
             return self._changed_meanwhile(info, key, draft, seen, values)
         except ValueRefusedError as error:
             errors = {error.attribute: error.reason} if error.attribute in values else {}
@@ -299,13 +271,14 @@ class Editing(Service):
         except DataJointError as error:
             return Review(summary=str(error), seen=seen_text)
         for text in draft.values():
-            self._services.entering.uploads.drop(text)
+            uploads.drop(text)
+        before = rewritten.changes[0].before or {}
         texts = {
-            name: self._draft_text(info.attribute(name), value)
+            name: self.draft_text(info.attribute(name), value)
             for name, value in before.items()
             if is_typed(info.attribute(name)) and not isinstance(value, Digest)
         }
-        return Edited(_label(info, key), len(before), n_computed, texts)
+        return Edited(_label(info, key), len(before), rewritten.n_computed, texts)
 
     def _changed_meanwhile(
         self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen, values: Mapping[str, Any]
@@ -318,40 +291,8 @@ class Editing(Service):
             return Edited(_label(info, key), len(mine), 0, {})
         return self._review(info, key, draft, _dump(seen))
 
-    def _follow(
-        self, rows: Any, consequence: Consequence, agreed: Mapping[str, int], batch: str, reason: str
-    ) -> int:
-        """Flag or delete what was computed from a row; in the transaction that changes it."""
-        found = self._computed(rows)
-        if consequence == "delete" and found != agreed:
-            raise IntegrityError(
-                say(
-                    "Nothing was saved: meanwhile other rows were computed from this one. Look at the "
-                    "counts again."
-                )
-            )
-        history = self._services.history
-        plan = rows.plan_delete("ignore")
-        for place in [name for name in plan.nodes if name.tier in ("Imported", "Computed")]:
-            if consequence == "flag":
-                history.of(place).flag(
-                    place,
-                    plan.nodes[place],
-                    user=self._services.user,
-                    source="form",
-                    batch=batch,
-                    reason=reason,
-                )
-                continue
-            part = plan_deletion(rows.connection.catalog, place, plan.nodes[place])
-            counts = part.counts(rows.connection)
-            if counts:
-                table = FreeTable(rows.connection, place)
-                history.delete_planned(table, part, counts, reason=reason, batch=batch)
-        return sum(found.values())
 
-
-def _is_of_key(item: Any, info: TableInfo) -> bool:
+def is_of_key(item: Any, info: TableInfo) -> bool:
     """Return whether an item of a form fills nothing but the primary key."""
     names = item.attributes if isinstance(item, Picker) else (item.name,)
     return all(name in info.primary_key for name in names)

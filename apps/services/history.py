@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -106,10 +106,10 @@ class Happenings(Service):
             schema=place.schema,
         )
 
-    def note(self, change: Change, reason: str = "", batch: str = "") -> str:
-        """Note one row that a form has written, within the transaction; return the batch."""
-        history = self.of(change.table)
-        return history.note([change], user=self._services.user, source="form", reason=reason, batch=batch)
+    def note(self, changes: Sequence[Change], reason: str = "", batch: str = "") -> str:
+        """Note rows of one schema that a form has written, within the transaction; return the batch."""
+        history = self.of(changes[0].table)
+        return history.note(changes, user=self._services.user, source="form", reason=reason, batch=batch)
 
     def note_inserted(self, info: TableInfo, key: Mapping[str, Any]) -> None:
         """Note a row, and those of its parts, as they stand in the database now; within the transaction."""

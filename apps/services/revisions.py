@@ -1,20 +1,49 @@
-"""A row as it was seen, as it is, and as it is to be."""
+"""Rows as they were seen, as they are, and as they are to be."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from dj_panel.apps.grid import Form
 from dj_panel.apps.services.history import Shown, Value
 
-__all__ = ["Consequence", "Difference", "Edited", "Opened", "Review", "Seen"]
+__all__ = [
+    "Agreement",
+    "Consequence",
+    "Difference",
+    "Edited",
+    "Opened",
+    "Review",
+    "Seen",
+]
 
 Consequence = Literal["keep", "flag", "delete"]
 """What becomes of computed rows that used the old values."""
 
 Seen = dict[str, Value]
 """A row as somebody saw it: attribute → text, size and digest, or no value."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What somebody agreed to who changes rows.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    consequence
+        What becomes of computed rows: they stay, they stay and their history says what happened, or they are
+        deleted, so that they are computed again.
+    computed
+        How many computed rows of each table may be deleted.
+    """
+
+    reason: str = ""
+    consequence: Consequence = "keep"
+    computed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

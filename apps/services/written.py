@@ -1,4 +1,4 @@
-"""The rows that an import wrote, as a restriction of their table: which they are, the history knows."""
+"""The rows that an import wrote or that were changed together, as a restriction of their table, from the history."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ class Written:
         How many they are, as far as the history knows.
     is_cut
         Whether there are more.
+    are_changed
+        Whether they were there before, and were changed together.
     """
 
     batch: str
     condition: Condition
     n_rows: int
     is_cut: bool
+    are_changed: bool = False
 
 
 class WrittenRows(Service):
-    """Finds the rows that an import wrote."""
+    """Finds the rows that an import wrote, or that were changed together."""
 
     async def find(self, table: str, batch: str) -> Written:
         """Return the rows of a table that were written together and were not deleted since, the first `MAX_WRITTEN`."""
@@ -46,9 +49,12 @@ class WrittenRows(Service):
 
     def _find(self, info: TableInfo, batch: str) -> Written:
         table = self._services.pipeline[info.name]()
-        keys = History(table.connection, table.name.schema).written(batch, table.name, MAX_WRITTEN + 1)
+        history = History(table.connection, table.name.schema)
+        keys = history.written(batch, table.name, MAX_WRITTEN + 1)
+        changed = [] if keys else history.written(batch, table.name, MAX_WRITTEN + 1, "update")
+        keys = keys or changed
         is_cut = len(keys) > MAX_WRITTEN
         values = tuple(tuple(key[name] for name in info.primary_key) for key in keys[:MAX_WRITTEN])
         # A table without a key has one row, or none.
         chosen = OneOf(info.primary_key, values) if info.primary_key else Constant(value=bool(values))
-        return Written(batch, chosen, len(values), is_cut)
+        return Written(batch, chosen, len(values), is_cut, bool(changed))

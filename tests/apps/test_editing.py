@@ -16,7 +16,7 @@ import dj_panel as dj
 from dj_panel.apps.fields import EMPTY_TEXT
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.receipts import Receipt, Refused
-from dj_panel.apps.services.revisions import Edited, Opened, Review
+from dj_panel.apps.services.revisions import Agreement, Edited, Opened, Review
 from dj_panel.core.errors import AccessError, OneRowError
 from tests.entry_tables import HOSTILE, Lab, declare
 
@@ -54,7 +54,11 @@ class Edits(Lab):
     def save(self, opened: Opened, changes: dict[str, str], **options: Any) -> Any:
         return asyncio.run(
             self.services.editing.save(
-                opened.form.table, opened.key, {**opened.texts, **changes}, opened.seen, **options
+                opened.form.table,
+                opened.key,
+                {**opened.texts, **changes},
+                opened.seen,
+                Agreement(**options),
             )
         )
 

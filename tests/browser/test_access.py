@@ -31,6 +31,7 @@ PLACES = (
     "#/enter/lab_session.Session",
     "#/import/lab_subject.Subject",
     format_route(Route("edit", ("lab_session.Session",), SESSION)),
+    format_route(Route("edit-rows", ("lab_session.Session",), {"select": ",".join(SESSION.values())})),
     format_route(Route("delete", ("lab_session.Session",), SESSION)),
     "#/populate",
     "#/populate/lab_analysis.WindowTuning",

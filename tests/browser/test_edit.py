@@ -182,3 +182,88 @@ def test_computed_rows_say_why_nobody_changes_them(lab: Lab, leaving: list[Tab],
     lab.go(page, "edit", "Total", "?subject_id=M042&session=1")
     expect(page.get_by_role("main")).to_contain_text("made by the pipeline's code")
     expect(page.locator(".form")).to_have_count(0)
+
+
+def test_selected_rows_are_changed_together_once_they_are_as_they_were_shown_and_taken_back(
+    lab: Lab, leaving: list[Tab], page: Tab
+) -> None:
+    leaving.append(page)
+    lab.rows("Subject").insert(
+        {"subject_id": f"M04{i}", "species": "rat", "weight": 20 + i, "remarks": HOSTILE} for i in (3, 4, 5)
+    )
+
+    def weights() -> list[str]:
+        return [str(row["weight"]) for row in lab.rows("Subject").to_dicts("weight", order_by="KEY")]
+
+    lab.go(page, "table", query="")
+    page.get_by_role("gridcell", name="M042", exact=True).focus()
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="Edit selected…").press("Enter")
+    expect(page.get_by_role("heading", name="Edit 4 rows of Subject")).to_be_visible()
+    expect(page.locator(".form :focus")).to_have_count(1)
+    tick = page.get_by_role("checkbox", name="Change Weight")
+    expect(tick).not_to_be_checked()
+    review(page, "Weight", "heavy")
+    expect(page.locator(".field.wrong")).to_contain_text("is not a number")
+    expect(tick).to_be_checked()
+    page.get_by_role("checkbox", name="Change Remarks").check()
+    review(page, "Weight", "23")
+    panel = page.locator(".revision")
+    expect(panel.get_by_role("heading")).to_have_text("4 rows will change")
+    expect(panel.get_by_role("row", name=re.compile("^weight"))).to_contain_text("23.00")
+    expect(panel.get_by_role("row", name=re.compile("^remarks"))).to_contain_text(HOSTILE)
+
+    lab.rows("Subject").update1({"subject_id": "M044", "tag": "theirs"})
+    page.keyboard.press("Enter")
+    expect(panel.get_by_role("alert")).to_contain_text("1 row was changed by somebody else")
+    assert weights() == ["20.00", "23.00", "24.00", "25.00"]
+    assert_no_serious_fault(page, "many rows", RULES)
+    panel.get_by_label("Reason").fill(HOSTILE)
+    panel.get_by_role("button", name="Save changes").dblclick()
+    expect(page.get_by_text("Saved: 4 rows of Subject were changed.")).to_be_visible()
+    assert weights() == ["23.00"] * 4
+    lab.go(page, "record")
+    page.get_by_role("link", name="All rows of this change…").click()
+    expect(page.locator("q")).to_have_text(HOSTILE)
+    assert_no_serious_fault(page, "receipt", RULES)
+    page.get_by_role("button", name="Undo").dblclick()
+    expect(page.get_by_text("Taken back: 4 rows of Subject hold what they held before.")).to_be_visible()
+    assert weights() == ["20.00", "23.00", "24.00", "25.00"]
+    page.get_by_role("link", name="Look at the rows").click()
+    expect(page.get_by_text("Only the rows that were changed together are shown.")).to_be_visible()
+    assert "broken" not in page.title()
+
+
+@on_one_server
+def test_a_thousand_selected_rows_are_kept_through_pages_and_a_reload_and_more_are_too_many(
+    lab: Lab, leaving: list[Tab], page: Tab
+) -> None:
+    leaving.append(page)
+    lab.rows("Subject").insert({"subject_id": f"N{i:04}", "species": "rat"} for i in range(1000))
+    lab.go(page, "table", query="?size=250")
+    for number in range(1, 6):
+        page.get_by_label("Select the rows of this page").check()
+        chosen = page.get_by_role("group", name="Selected rows")
+        expect(chosen).to_contain_text(f"{min(number * 250, 1001):,} rows selected")
+        if number < 5:
+            page.get_by_role("button", name="Next page").click()
+            expect(page.get_by_label("Page", exact=True)).to_have_value(str(number + 1))
+            expect(page.get_by_role("grid")).to_have_attribute("aria-busy", "false")
+    chosen.get_by_role("button", name="Edit selected…").click()
+    expect(page.get_by_text("1,001 rows are selected, and at most 1,000 can be changed")).to_be_visible()
+    page.get_by_label("Select the rows of this page").uncheck()
+    chosen.get_by_role("button", name="Edit selected…").click()
+    expect(page.get_by_role("heading", name="Edit 1,000 rows of Subject")).to_be_visible()
+    expect(page.locator(".form :focus")).to_have_count(1)
+    page.get_by_label(re.compile("^Weight")).first.fill("31")
+    page.get_by_role("checkbox", name="Change Birth").check()
+    page.reload()
+    expect(page.locator(".restored")).to_contain_text("Restored what you had typed")
+    expect(page.get_by_role("checkbox", name="Change Birth")).to_be_checked()
+    page.get_by_role("checkbox", name="Change Birth").uncheck()
+    expect(page.get_by_label(re.compile("^Weight")).first).to_have_value("31")
+    page.get_by_role("button", name="Review changes").click()
+    expect(page.locator(".revision").get_by_role("heading")).to_have_text("1,000 rows will change")
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text("Saved: 1,000 rows of Subject were changed.")).to_be_visible()
+    assert len(lab.rows("Subject") & {"weight": 31}) == 1000
