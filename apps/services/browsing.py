@@ -25,7 +25,6 @@ from dj_panel.apps.services.rows import (
     child_values,
     key_text,
     key_words,
-    named_attribute,
     parent_address,
     parse_key,
 )
@@ -166,7 +165,7 @@ class Browsing(Service):
         """
         info = self._services.table(table)
         typed = parse_key(info, key)
-        wanted = named_attribute(info, attribute)
+        wanted = info.attribute(attribute)
         return await self._services.run(self._read_value, info, typed, wanted, folder)
 
     async def sampling_rate_hz(self, table: str, key: Mapping[str, str]) -> float | None:
@@ -191,7 +190,7 @@ class Browsing(Service):
         """Return the filters of a table, understood; raise `FilterError` for the first that is not."""
         found = {}
         for name, text in filters.items():
-            attribute = named_attribute(info, name)
+            attribute = info.attribute(name)
             try:
                 item = parse_filter(attribute, text)
             except FilterError as error:
@@ -206,7 +205,7 @@ class Browsing(Service):
         wrong = {}
         for name, text in filters.items():
             try:
-                parse_filter(named_attribute(info, name), text)
+                parse_filter(info.attribute(name), text)
             except (FilterError, UnknownAttributeError) as error:
                 wrong[name] = str(error)
         return wrong
@@ -216,7 +215,7 @@ class Browsing(Service):
         chosen: dict[str, bool] = {}
         for item in sort:
             name = item.removeprefix("-")
-            attribute = named_attribute(info, name)
+            attribute = info.attribute(name)
             if is_value(attribute):
                 raise UnknownAttributeError(
                     say(
@@ -290,9 +289,7 @@ class Browsing(Service):
     def value_code(self, table: str, key: Mapping[str, str], attribute: str) -> str:
         """Return Python that fetches a value."""
         info = self._services.table(table)
-        return value_code(
-            self._services.pipeline, table, parse_key(info, key), named_attribute(info, attribute)
-        )
+        return value_code(self._services.pipeline, table, parse_key(info, key), info.attribute(attribute))
 
     # ------------------------------------------------------------------ in a thread
     def _read_record(self, info: TableInfo, key: Mapping[str, Any]) -> Record:

@@ -26,7 +26,6 @@ __all__ = [
     "equal_text",
     "key_text",
     "key_words",
-    "named_attribute",
     "parent_address",
     "parse_key",
 ]
@@ -254,15 +253,6 @@ def child_values(link: Link, row: Mapping[str, Any]) -> dict[str, Any]:
 def child_filters(child: TableInfo, link: Link, row: Mapping[str, Any]) -> dict[str, str]:
     """Return the filters with which a child table shows the rows that belong to a row."""
     return {name: equal_text(child.attribute(name), value) for name, value in child_values(link, row).items()}
-
-
-def named_attribute(info: TableInfo, name: str) -> Attribute:
-    """Return an attribute; raise `UnknownAttributeError` if there is none."""
-    try:
-        return info.attribute(name)
-    except (KeyError, StopIteration):
-        available = [attribute.name for attribute in info.attributes]
-        raise UnknownAttributeError(name, available=available, where=info.name) from None
 
 
 def key_words(key: Mapping[str, Any]) -> str:
