@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from dj_panel.apps.fields import draft_text
 from dj_panel.apps.grid import describe_form
 from dj_panel.apps.pickers import Picker, key_label, picker_number
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.drafts import Draft
-from dj_panel.apps.services.history import Shown, Value, is_typed, shown
+from dj_panel.apps.services.history import Shown, is_typed, shown
+from dj_panel.apps.services.partediting import Compared, PartEditing, Parts
+from dj_panel.apps.services.partwriting import PartRefusedError, PartWriting
 from dj_panel.apps.services.receipts import corrections_needed
-from dj_panel.apps.services.revisions import Consequence, Difference, Edited, Opened, Review, Seen
+from dj_panel.apps.services.revisions import (
+    Consequence,
+    Difference,
+    Edited,
+    Opened,
+    Review,
+    Seen,
+)
 from dj_panel.apps.services.rows import parse_key
+from dj_panel.apps.services.seen import dump_seen, load_parts_seen, load_seen
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.storefiles import new_files, stored_with_row
 from dj_panel.apps.services.structure import TableInfo
@@ -28,15 +40,23 @@ from dj_panel.core.structure import Attribute
 from dj_panel.core.table import FreeTable
 from dj_panel.core.words import say
 
+if TYPE_CHECKING:
+    from dj_panel.apps.services import Services
+
 __all__ = ["Editing"]
 
 
 class _ChangedMeanwhileError(Exception):
-    """The row is not as it was seen."""
+    """The row, or one of its parts, is not as it was seen."""
 
 
 class Editing(Service):
     """What the page for changing a row asks."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._parts = PartEditing(services, self._checked, self._differences)
+        self._part_writing = PartWriting(services, self._parts.rows)
 
     async def open(self, table: str, key: Mapping[str, str]) -> Opened:
         """Return a row with its form.
@@ -50,7 +70,24 @@ class Editing(Service):
         """
         return await self._services.run(self._open, self._editable(table), key)
 
-    async def review(self, table: str, key: Mapping[str, str], draft: Draft, seen: str) -> Review:
+    async def parts_before(
+        self, table: str, key: Mapping[str, str], batch: str
+    ) -> tuple[dict[str, list[dict[str, str]]], list[str]]:
+        """Return the rows of a row's parts as they were before a change, as drafts, and what these do not bring back.
+
+        Parameters
+        ----------
+        table, key
+            The row.
+        batch
+            From :class:`Edited`.
+        """
+        info = self._editable(table)
+        return await self._services.run(self._parts.rows.before, info, parse_key(info, key), batch)
+
+    async def review(
+        self, table: str, key: Mapping[str, str], draft: Draft, seen: str, parts: Parts | None = None
+    ) -> Review:
         """Check a draft, and tell what saving it would change; nothing is written.
 
         Parameters
@@ -61,8 +98,10 @@ class Editing(Service):
             What the fields hold. What is empty becomes no value, or the default where there must be one.
         seen
             From :class:`Opened`, or of the last review.
+        parts
+            All rows of its parts, as drafts; those of a part that is not among them stay.
         """
-        return await self._services.run(self._review, self._editable(table), key, draft, seen)
+        return await self._services.run(self._review, self._editable(table), key, draft, seen, parts or {})
 
     async def save(
         self,
@@ -70,16 +109,17 @@ class Editing(Service):
         key: Mapping[str, str],
         draft: Draft,
         seen: str,
+        parts: Parts | None = None,
         *,
         reason: str = "",
         consequence: Consequence = "keep",
         computed: Mapping[str, int] | None = None,
     ) -> Edited | Review:
-        """Change a row, if it still is as it was seen.
+        """Change a row and those of its parts, in one transaction, if they still are as they were seen.
 
         Parameters
         ----------
-        table, key, draft, seen
+        table, key, draft, seen, parts
             As for :meth:`review`.
         reason
             Why.
@@ -96,7 +136,7 @@ class Editing(Service):
         """
         info = self._editable(table)
         outcome = await self._services.run(
-            self._save, info, key, draft, seen, reason, consequence, dict(computed or {})
+            self._save, info, key, draft, seen, parts or {}, reason, consequence, dict(computed or {})
         )
         if isinstance(outcome, Edited):
             self._services.watcher.poke()
@@ -134,13 +174,16 @@ class Editing(Service):
             for a in info.attributes
             if not is_typed(a) and row[a.name] is not None
         }
+        parts = self._parts.rows.open(info, values)
+        grids = tuple(grid for grid in form.grids if grid.table in parts.rows)
         return Opened(
-            replace(form, items=items, grids=(), counter="", blocker=""),
+            replace(form, items=items, grids=grids, counter="", blocker=""),
             {name: key[name] for name in info.primary_key},
             _label(info, key),
             {name: text for name, text in texts.items() if text},
-            _dump(noted(row)),
+            dump_seen(noted(row), parts.seen),
             files,
+            parts,
         )
 
     def _draft_text(self, attribute: Attribute, content: str | bytes | None) -> str:
@@ -182,18 +225,28 @@ class Editing(Service):
         touched = {name for group in groups if set(group) & set(values) for name in group}
         return values, errors | {n: text for n, text in checked.errors.items() if n in touched}
 
-    def _review(self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen_text: str) -> Review:
+    def _review(
+        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen_text: str, parts: Parts
+    ) -> Review:
         table, key_values = self._table(info, key)
-        seen = _load(seen_text)
+        seen, parts_seen = load_seen(seen_text), load_parts_seen(seen_text)
         content = self._contents(table & key_values)
         if content is None:
             return Review(summary=f"{_no_row(info, key)} {say('What you typed is kept here.')}")
         values, errors = self._checked(info, key, draft, seen)
-        if errors:
-            return Review(errors=errors, summary=corrections_needed(len(errors)), seen=seen_text)
+        compared = self._parts.compare(info, key_values, parts, parts_seen)
+        if errors or compared.is_refused:
+            return _refused(errors, compared, seen_text)
         differences = tuple(self._differences(info, draft, seen, content, values))
-        review = Review(differences, seen=_dump(noted(content)))
-        if not any(d.is_mine for d in differences) and not review.is_changed_meanwhile:
+        now = self._parts.rows.all_seen(info, key_values, list(parts_seen))
+        review = Review(
+            differences,
+            seen=dump_seen(noted(content), now),
+            part_differences=tuple(compared.differences),
+            notes=tuple(compared.notes),
+            is_deletion_needed=compared.is_deletion_needed,
+        )
+        if not review.has_changes and not review.is_changed_meanwhile:
             return replace(review, summary=say("Nothing is changed, so there is nothing to save."))
         if review.is_changed_meanwhile:
             events = self._services.history.of_row_now(info, key, 1)
@@ -249,23 +302,32 @@ class Editing(Service):
         key: Mapping[str, str],
         draft: Draft,
         seen_text: str,
+        parts: Parts,
         reason: str,
         consequence: Consequence,
         agreed: dict[str, int],
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
-        seen = _load(seen_text)
+        seen, parts_seen = load_seen(seen_text), load_parts_seen(seen_text)
         values, errors = self._checked(info, key, draft, seen)
-        if errors or not values:
-            return self._review(info, key, draft, seen_text)
+        compared = self._parts.compare(info, key_values, parts, parts_seen)
+        is_wrong = errors or compared.is_refused or (compared.is_deletion_needed and consequence != "delete")
+        if is_wrong or not (values or compared.has_writes):
+            return self._review(info, key, draft, seen_text, parts)
         rows = table & key_values
         history = self._services.history
         history.prepare([rows.name] if consequence == "keep" else rows.plan_delete("ignore").nodes)
 
-        def write() -> tuple[Seen, int]:
+        batch = secrets.token_hex(16)
+
+        def write() -> tuple[Seen, int, int]:
             take_back()  # what an attempt before this one wrote
             before = next(stored_rows(rows.connection, rows.name, rows.node), None)
-            if before is None or before != seen:
+            if (
+                before is None
+                or before != seen
+                or not self._part_writing.is_as_seen(info, key_values, parts_seen)
+            ):
                 raise _ChangedMeanwhileError
             table.update1({**key_values, **values})
             after = next(stored_rows(rows.connection, rows.name, rows.node))
@@ -278,45 +340,66 @@ class Editing(Service):
                 key={name: before[name] for name in info.primary_key},
                 are_texts=True,
             )
-            batch = history.note(change, reason)
+            if changed:
+                history.note(change, reason, batch)
             n_computed = 0
             if consequence != "keep":
                 n_computed = self._follow(
                     rows, consequence, agreed, batch, say("{label} was changed", label=_label(info, key))
                 )
-            return {name: before[name] for name in changed}, n_computed
+            # after the computed rows, which may depend on rows that are removed here
+            n_part_rows = self._part_writing.write(
+                info, key_values, compared, parts_seen, batch=batch, reason=reason
+            )
+            return {name: before[name] for name in changed}, n_computed, n_part_rows
 
         try:
             uploads = self._services.entering.uploads
-            files = new_files({info.name: [draft]}, self._services.table, uploads, rows.connection.settings)
+            sent = {info.name: [draft], **compared.drafts}
+            files = new_files(sent, self._services.table, uploads, rows.connection.settings)
             with stored_with_row(files) as take_back:
-                before, n_computed = rows.connection.retried(write)
+                before, n_computed, n_part_rows = rows.connection.retried(write)
         except _ChangedMeanwhileError:
-            return self._changed_meanwhile(info, key, draft, seen, values)
+            return self._changed_meanwhile(info, key, draft, seen_text, values, parts)
+        except PartRefusedError as refusal:
+            errors_there = {refusal.where: refusal.error.reason}
+            return Review(part_errors=errors_there, summary=str(refusal), seen=seen_text)
         except ValueRefusedError as error:
             errors = {error.attribute: error.reason} if error.attribute in values else {}
             return Review(errors=errors, summary=str(error), seen=seen_text)
         except DataJointError as error:
             return Review(summary=str(error), seen=seen_text)
-        for text in draft.values():
-            self._services.entering.uploads.drop(text)
+        for one in chain.from_iterable(sent.values()):
+            for text in one.values():
+                self._services.entering.uploads.drop(text)
         texts = {
             name: self._draft_text(info.attribute(name), value)
             for name, value in before.items()
             if is_typed(info.attribute(name)) and not isinstance(value, Digest)
         }
-        return Edited(_label(info, key), len(before), n_computed, texts)
+        is_kept = n_part_rows > 0 and history.of(rows.name).prepare()
+        return Edited(
+            _label(info, key), len(before), n_computed, texts, n_part_rows, batch if is_kept else ""
+        )
 
     def _changed_meanwhile(
-        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen, values: Mapping[str, Any]
+        self,
+        info: TableInfo,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen_text: str,
+        values: Mapping[str, Any],
+        parts: Parts,
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
+        seen = load_seen(seen_text)
+        compared = self._parts.compare(info, key_values, parts, load_parts_seen(seen_text))
         now = next(stored_rows(table.connection, table.name, (table & key_values).node), None)
         mine = texts_of(table.heading, values)
-        if now is not None and now == {**seen, **mine}:
+        if now is not None and now == {**seen, **mine} and compared.is_done:
             # The answer to an earlier attempt got lost: the row is as it was to be.
-            return Edited(_label(info, key), len(mine), 0, {})
-        return self._review(info, key, draft, _dump(seen))
+            return Edited(_label(info, key), len(mine), 0, {}, len(compared.differences))
+        return self._review(info, key, draft, seen_text, parts)
 
     def _follow(
         self, rows: Any, consequence: Consequence, agreed: Mapping[str, int], batch: str, reason: str
@@ -378,15 +461,17 @@ def _no_row(info: TableInfo, key: Mapping[str, str]) -> OneRowError:
     )
 
 
-def _dump(row: Mapping[str, Value]) -> str:
-    return json.dumps(
-        {n: [v.size, v.sha256] if isinstance(v, Digest) else v for n, v in row.items()}, ensure_ascii=False
+def _refused(errors: dict[str, str], compared: Compared, seen_text: str) -> Review:
+    number = len(errors) + len(compared.errors)
+    summary = (
+        corrections_needed(number)
+        if number
+        else say("Rows on which others depend cannot be removed. Nothing was saved.")
     )
-
-
-def _load(text: str) -> Seen:
-    try:
-        found = json.loads(text)
-        return {str(n): Digest(*v) if isinstance(v, list) else v for n, v in found.items()}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise OneRowError(say("The row that was read is not known any more. Load the page again.")) from error
+    return Review(
+        errors=errors,
+        summary=summary,
+        seen=seen_text,
+        part_errors=compared.errors,
+        blocked=tuple(compared.blocked),
+    )
