@@ -11,7 +11,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.structure import Attribute
 from dj_panel.core.words import say
 
-__all__ = ["BadMessageError", "SentFiles", "text_in", "texts_in"]
+__all__ = ["BadMessageError", "SentFiles", "part_errors_out", "parts_in", "text_in", "texts_in"]
 
 _MAX_PIECE_CHARS = 1_000_000
 _MAX_NAMES = 1000
@@ -35,6 +35,21 @@ def texts_in(value: Any) -> dict[str, str]:
     if not all(isinstance(name, str) and isinstance(text, str) for name, text in value.items()):
         raise BadMessageError("draft")
     return dict(value)
+
+
+def parts_in(value: Any) -> dict[str, list[dict[str, str]]]:
+    """Return the drafts of the rows of parts out of a message."""
+    if not isinstance(value, Mapping) or not all(isinstance(rows, list) for rows in value.values()):
+        raise BadMessageError("parts")
+    return {str(name): [texts_in(row) for row in rows] for name, rows in value.items()}
+
+
+def part_errors_out(errors: Mapping[tuple[str, int, str], str]) -> list[dict[str, Any]]:
+    """Return what is wrong with the rows of parts as the browser takes it."""
+    return [
+        {"part": part, "row": row, "attribute": attribute, "text": text}
+        for (part, row, attribute), text in errors.items()
+    ]
 
 
 class SentFiles:

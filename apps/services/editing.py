@@ -192,16 +192,19 @@ class Editing(Service):
 
     # ------------------------------------------------------------------ comparing
     def _checked(
-        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen
+        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen, rows: Any = None
     ) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the values that differ from what was seen, and what is wrong with them."""
+        """Return the values that differ from what was seen, and what is wrong with them.
+
+        Values that must be unique are looked for among ``rows``, or, if not given, in all of the table.
+        """
         others = [a for a in info.attributes if not a.in_key]
         names = {a.name for a in others}
         for name in draft:
             number = picker_number(name)
             if number is not None and number < len(info.parents):
                 names |= set(info.parents[number].foreign_key.attributes)
-        checked = self._services.entering.checked(info, {**draft, **key}, only=names)
+        checked = self._services.entering.checked(info, {**draft, **key}, only=names, rows=rows)
         heading = self._services.pipeline[info.name]().heading
         values: dict[str, Any] = {}
         errors = {n: text for n, text in checked.errors.items() if n not in checked.values}
@@ -273,7 +276,9 @@ class Editing(Service):
             name = attribute.name
             was, theirs = shown(seen.get(name)), shown(now.get(name))
             mine = was
-            if name in values and not is_typed(attribute):
+            if name in values and not is_typed(attribute) and not draft.get(name):
+                mine = shown(None)  # a row of a part has lost its file
+            elif name in values and not is_typed(attribute):
                 file = self._services.entering.uploads.name(draft[name]) or draft[name]
                 mine = Shown(say("the file {file}", file=file), is_words=True)
             elif name in values:

@@ -27,7 +27,7 @@ __all__ = ["Compared", "PartDraft", "PartEditing", "Parts"]
 Parts = Mapping[str, Sequence[Draft]]
 """A part's name → all its rows under the master, as drafts."""
 
-Checked = Callable[[TableInfo, Mapping[str, str], Draft, Seen], tuple[dict[str, Any], dict[str, str]]]
+Checked = Callable[[TableInfo, Mapping[str, str], Draft, Seen, Any], tuple[dict[str, Any], dict[str, str]]]
 Differences = Callable[[TableInfo, Draft, Seen, Content, Mapping[str, Any]], list[Difference]]
 
 
@@ -184,6 +184,7 @@ class PartEditing(Service):
                 found.added.append(row)
             elif row is None and before is not None:
                 removed[name] = before
+        self._check_unique(part, was, mine, found)
         self._note_moved(part, was, mine, found)
 
     def _read(
@@ -219,7 +220,8 @@ class PartEditing(Service):
         part = row.part
         given = {n: value for n, value in row.key.items() if n in part.given}
         whole = {**row.draft, **key_texts(part.info, given)}
-        checked = self._services.entering.checked(part.info, whole, given=part.given)
+        others = self.rows.of_others(part, row.key)
+        checked = self._services.entering.checked(part.info, whole, given=part.given, rows=others)
         row.values = {**checked.values, **given}
         for name, text in checked.errors.items():
             if name not in part.given:
@@ -236,7 +238,8 @@ class PartEditing(Service):
             typed = {n: text for n, text in row.draft.items() if text and n != ORIGIN}
             if all(typed.get(n) == texts.get(n) for n in typed.keys() | texts.keys() if n not in part.own):
                 return
-        values, errors = self._checked(part.info, key_texts(part.info, row.key), row.draft, before)
+        others = self.rows.of_others(part, row.key)
+        values, errors = self._checked(part.info, key_texts(part.info, row.key), row.draft, before, others)
         # A file stays with its row; a row that another one has become has none of its files.
         for attribute in part.others if not is_as_it_was else ():
             empty = attribute.name
@@ -249,6 +252,32 @@ class PartEditing(Service):
         row.values = values
         for attribute_name, text in errors.items():
             found.errors[part.name, row.number, attribute_name] = text
+
+    def _check_unique(
+        self, part: Part, was: Mapping[str, Seen], mine: Mapping[str, PartDraft], found: Compared
+    ) -> None:
+        """Find values that must be unique and that two of these rows are to have."""
+        links = [link.foreign_key.attributes for link in part.info.parents if link.foreign_key.unique]
+        texts = {
+            name: {**texts_of(self._heading(part), row.key), **(self._mine_texts(row, was.get(name)) or {})}
+            for name, row in mine.items()
+        }
+        for names in dict.fromkeys([*part.info.unique, *links]):
+            owners: dict[tuple[Any, ...], list[str]] = {}
+            for name, row_texts in texts.items():
+                values = tuple(row_texts.get(n) for n in names)
+                if None not in values and set(names) != set(part.info.primary_key):
+                    owners.setdefault(values, []).append(name)
+            for values, (first, *others) in owners.items():
+                for name in others:
+                    is_changed = bool(set(names) & set(mine[name].values))
+                    row, owner = (name, first) if is_changed else (first, name)
+                    found.errors[part.name, mine[row].number, names[-1]] = say(
+                        "{text} is taken by {label} {owner}; it must be unique.",
+                        text=", ".join(map(str, values)),
+                        label=part.label,
+                        owner=part.words(_own_texts(part, mine[owner].key)),
+                    )
 
     def _moved_text(self, row: PartDraft, name: str) -> str:
         """Return what a row lacks that had a file before its key was changed."""
@@ -409,6 +438,6 @@ def _row_shown(part: Part, texts: Mapping[str, Any] | None) -> Shown:
     values = [
         f"{a.name}: {value.text if isinstance(value, Shown) else shown(value).text}"
         for a in part.others
-        if (value := texts.get(a.name)) is not None
+        if (value := texts.get(a.name)) is not None and (value != "" or a.nullable)
     ]
     return Shown(", ".join(values)) if values else Shown(say("a row"), is_words=True)

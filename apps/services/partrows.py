@@ -104,6 +104,10 @@ class PartRows(Service):
         """Return the query of the rows under a master."""
         return self._services.pipeline[part.name]() & part.given_values(key)
 
+    def of_others(self, part: Part, key: Mapping[str, Any]) -> Any:
+        """Return the query of the rows of all other masters; ``key`` is that of a row under ours."""
+        return self._services.pipeline[part.name]() - {name: key[name] for name in part.given}
+
     def chosen(self, part: Part, rows: Sequence[Seen]) -> Any:
         """Return the query of rows that were seen."""
         columns = {name: part.info.attribute(name).column_type for name in part.info.primary_key}
