@@ -61,7 +61,8 @@ class EditForm extends EntryForm {
       this.showRestored(oldest.draft)
     } else {
       this.put({texts: this.model.prefill, parts: this.edit.prefill_parts ?? this.edit.parts})
-      this.banner.replaceChildren(...this.edit.lost.map((text) => make("span", {}, text)))
+      this.banner.replaceChildren(make("div", {}, ...this.edit.lost.map(({text, link, href}) =>
+        make("p", {}, `${text} `, href ? make("a", {href}, link) : ""))))
       this.banner.hidden = this.edit.lost.length === 0
     }
     this.focusWhenShown()

@@ -24,6 +24,7 @@ from dj_panel.apps.services.revisions import (
     Difference,
     Edited,
     LargePart,
+    Lost,
     Opened,
     Review,
 )
@@ -96,7 +97,7 @@ class EditPage(EntryPage):
         return pn.Column(_heading(info, opened.key), self._component, sizing_mode="stretch_width", margin=0)
 
     def _about(
-        self, opened: Opened, parts: Mapping[str, list[dict[str, str]]], lost: list[str]
+        self, opened: Opened, parts: Mapping[str, list[dict[str, str]]], lost: list[Lost]
     ) -> dict[str, Any]:
         """Return what the form begins with, as the browser takes it."""
         return {
@@ -108,7 +109,7 @@ class EditPage(EntryPage):
             "parts": opened.parts.rows,
             "part_files": opened.parts.files,
             "prefill_parts": dict(parts) or None,
-            "lost": lost,
+            "lost": [_lost(one) for one in lost],
             "large": [_large(part) for part in opened.parts.large],
         }
 
@@ -216,6 +217,13 @@ def _saved(edited: Edited) -> str:
 def _difference(found: Difference) -> dict[str, Any]:
     facts = {"is_theirs": found.is_theirs, "is_mine": found.is_mine, "is_conflict": found.is_conflict}
     return asdict(found) | facts
+
+
+def _lost(lost: Lost) -> dict[str, str]:
+    if not lost.key:
+        return {"text": lost.text, "link": "", "href": ""}
+    href = format_route(record_route(lost.table, lost.key))
+    return {"text": lost.text, "link": say("Its own page can put it back whole."), "href": href}
 
 
 def _large(part: LargePart) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dj_panel.apps.services.revisions import (
     Consequence,
     Difference,
     Edited,
+    Lost,
     Opened,
     Review,
     Seen,
@@ -72,7 +73,7 @@ class Editing(Service):
 
     async def parts_before(
         self, table: str, key: Mapping[str, str], batch: str
-    ) -> tuple[dict[str, list[dict[str, str]]], list[str]]:
+    ) -> tuple[dict[str, list[dict[str, str]]], list[Lost]]:
         """Return the rows of a row's parts as they were before a change, as drafts, and what these do not bring back.
 
         Parameters
@@ -241,10 +242,9 @@ class Editing(Service):
         if errors or compared.is_refused:
             return _refused(errors, compared, seen_text)
         differences = tuple(self._differences(info, draft, seen, content, values))
-        now = self._parts.rows.all_seen(info, key_values, list(parts_seen))
         review = Review(
             differences,
-            seen=dump_seen(noted(content), now),
+            seen=dump_seen(noted(content), {**parts_seen, **compared.now}),
             part_differences=tuple(compared.differences),
             notes=tuple(compared.notes),
             is_deletion_needed=compared.is_deletion_needed,
@@ -403,7 +403,7 @@ class Editing(Service):
         mine = texts_of(table.heading, values)
         if now is not None and now == {**seen, **mine} and compared.is_done:
             # The answer to an earlier attempt got lost: the row is as it was to be.
-            return Edited(_label(info, key), len(mine), 0, {}, len(compared.differences))
+            return Edited(_label(info, key), len(mine), 0, {}, compared.n_rows)
         return self._review(info, key, draft, seen_text, parts)
 
     def _follow(

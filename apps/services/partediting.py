@@ -69,6 +69,8 @@ class Compared:
     ----------
     differences, errors, blocked, notes, is_deletion_needed
         As of a :class:`~dj_panel.apps.services.revisions.Review`.
+    now
+        The rows as they are.
     removed, changed, added
         What is to be written: part → the rows to remove, by their ids; the rows to change, and to add.
     """
@@ -78,6 +80,7 @@ class Compared:
     blocked: list[Blocked] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     is_deletion_needed: bool = False
+    now: PartsSeen = field(default_factory=dict)
     removed: dict[str, dict[str, Seen]] = field(default_factory=dict)
     changed: list[PartDraft] = field(default_factory=list)
     added: list[PartDraft] = field(default_factory=list)
@@ -96,6 +99,11 @@ class Compared:
     def is_done(self) -> bool:
         """Whether the database has all of it already."""
         return all(difference.theirs == difference.mine for difference in self.differences)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows differ."""
+        return len({(difference.part, difference.row_id) for difference in self.differences})
 
     @property
     def drafts(self) -> dict[str, list[Draft]]:
@@ -156,6 +164,7 @@ class PartEditing(Service):
     ) -> None:
         contents = self.rows.contents(part, key)
         now = {name: noted(content) for name, content in contents.items()}
+        found.now[part.name] = now
         mine = self._read(part, key, drafts, found)
         removed = found.removed.setdefault(part.name, {})
         for name in dict.fromkeys([*was, *now, *mine]):

@@ -12,7 +12,7 @@ from dj_panel.apps.grid import given_by_master
 from dj_panel.apps.pickers import key_label
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.history import draft_of, is_typed
-from dj_panel.apps.services.revisions import ORIGIN, LargePart, OpenedParts, PartsSeen, Seen
+from dj_panel.apps.services.revisions import ORIGIN, LargePart, Lost, OpenedParts, Seen
 from dj_panel.apps.services.rows import equal_text
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
@@ -96,7 +96,10 @@ class PartRows(Service):
         found = []
         for part in self._services.tables():
             given = given_by_master(part) if part.master == info.name else {}
-            if part.master == info.name and set(given.values()) >= set(info.primary_key):
+            is_told_apart = set(given.values()) >= set(info.primary_key) and set(given) <= set(
+                part.primary_key
+            )
+            if part.master == info.name and is_told_apart:
                 found.append(Part(part, given))
         return found
 
@@ -145,10 +148,6 @@ class PartRows(Service):
         """Return the same as somebody sees it."""
         return {name: noted(row) for name, row in self.contents(part, key, locks=locks).items()}
 
-    def all_seen(self, info: TableInfo, key: Mapping[str, Any], parts: Sequence[str]) -> PartsSeen:
-        """Return the rows of some parts as they are."""
-        return {part.name: self.seen(part, key) for part in self.parts(info) if part.name in parts}
-
     def open(self, info: TableInfo, key: Mapping[str, Any]) -> OpenedParts:
         """Return the rows with which the grids of a form begin."""
         opened = OpenedParts()
@@ -179,7 +178,7 @@ class PartRows(Service):
     # ------------------------------------------------------------------ as they were before
     def before(
         self, info: TableInfo, key: Mapping[str, Any], batch: str
-    ) -> tuple[dict[str, list[dict[str, str]]], list[str]]:
+    ) -> tuple[dict[str, list[dict[str, str]]], list[Lost]]:
         """Return drafts that undo what was done to the rows of parts together, and what they do not bring back.
 
         Parameters
@@ -198,14 +197,12 @@ class PartRows(Service):
             if part is None or part.name not in drafts or not _is_of(part, key, entry.key):
                 continue
             rows, name = drafts[part.name], row_id(part, entry.key)
-            before = {n: v for n, v in (entry.before or {}).items() if n not in part.given}
-            unknown = [n for n, value in before.items() if isinstance(value, Digest)]
+            before = entry.before or {}
+            own = [a for a in part.info.attributes if a.name in before and a.name not in part.given]
+            typed = [a for a in own if is_typed(a) and not isinstance(before[a.name], Digest)]
+            unknown = [a.name for a in own if a not in typed and before[a.name] is not None]
             custom = self._services.entering.custom
-            texts = {
-                a.name: draft_of(a, _text(before[a.name]), custom)
-                for a in part.info.attributes
-                if a.name in before and a.name not in unknown and is_typed(a)
-            }
+            texts = {a.name: draft_of(a, _text(before[a.name]), custom) for a in typed}
             if entry.action == "insert":
                 rows.pop(name, None)
             elif entry.action == "delete":
@@ -213,18 +210,20 @@ class PartRows(Service):
             elif name in rows:
                 rows[name] = {n: text for n, text in {**rows[name], **texts}.items() if text}
             if unknown and entry.action != "insert":
-                row = f"{part.label} {part.words(entry.key)}".strip()
-                lost.append(
-                    say_many(
-                        "{row}: the old value of {names} is not brought back by this form.",
-                        "{row}: the old values of {names} are not brought back by this form.",
-                        len(unknown),
-                        row=row,
-                        names=", ".join(unknown),
-                    )
-                )
+                key_there = dict(entry.key) if entry.action == "delete" else {}
+                lost.append(Lost(_lost_text(part, entry.key, unknown), part.name, key_there))
         changed = {name: list(rows.values()) for name, rows in drafts.items()}
         return changed, lost
+
+
+def _lost_text(part: Part, key: Mapping[str, str], names: Sequence[str]) -> str:
+    return say_many(
+        "{row}: the old value of {names} is not brought back by this form.",
+        "{row}: the old values of {names} are not brought back by this form.",
+        len(names),
+        row=f"{part.label} {part.words(key)}".strip(),
+        names=", ".join(names),
+    )
 
 
 def _is_of(part: Part, key: Mapping[str, Any], texts: Mapping[str, str]) -> bool:

@@ -15,6 +15,7 @@ __all__ = [
     "Difference",
     "Edited",
     "LargePart",
+    "Lost",
     "Opened",
     "OpenedParts",
     "PartDifference",
@@ -54,6 +55,23 @@ class LargePart:
     label: str
     n_shown: int
     filters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What the form does not bring back of a part's row.
+
+    Parameters
+    ----------
+    text
+        In one sentence.
+    table, key
+        The row, where it was removed: its own page puts it back whole. Else the key is empty.
+    """
+
+    text: str
+    table: str
+    key: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,9 @@ def test_all_that_was_saved_is_noted_under_one_name_and_undone_by_the_form(lab: 
     assert [event.action for event in events] == ["update", "update", "delete", "insert"]
     assert lab.history("Run.Trial", trial="3") == []
     parts, lost = asyncio.run(lab.services.editing.parts_before(lab.name("Run"), KEY, edited.batch))
-    assert lost == ["Trial 2: the old value of trace is not brought back by this form."]
+    (missing,) = lost
+    assert missing.text == "Trial 2: the old value of trace is not brought back by this form."
+    assert missing.key == {**KEY, "trial": "2"}
     undone = lab.save(lab.open(), edited.before, Trial=parts[lab.name("Run.Trial")])
     assert (undone.n_changed, undone.n_part_rows) == (1, 3)
     assert lab.trials() == {1: 0.5, 2: 1.0, 3: 1.5}
@@ -190,6 +192,20 @@ def test_a_file_stays_with_its_row_and_is_missed_by_a_row_that_takes_its_key(lab
     assert outcome.part_errors == {(lab.name("Run.Image"), 0, "pixels"): "Needs a value."}
     assert lab.save(opened, Image=[second]).n_part_rows == 1
     assert lab.rows("Run.Image").to_arrays("image").tolist() == [2]
+
+
+def test_a_file_in_a_row_of_a_part_is_replaced_by_another(lab: Runs) -> None:
+    opened = lab.open()
+    one, two, three = trials(opened)
+    uploads, numbers = lab.services.entering.uploads, b"5\n6\n"
+    reference = uploads.begin("new.csv", len(numbers))
+    uploads.add(reference, 0, numbers)
+    rows = [one, {**two, "trace": reference}, three]
+    assert shown(lab.review(opened, Trial=rows))["2", "trace"][2] == "the file new.csv"
+    assert lab.save(opened, Trial=rows).n_part_rows == 1
+    found = (lab.rows("Run.Trial") & KEY).to_arrays("trace", order_by="trial")
+    assert [np.asarray(array).ravel().tolist() for array in found] == [[0], [5, 6], [0, 1, 2]]
+    assert uploads.name(reference) == ""
 
 
 def test_somebody_elses_change_to_a_row_of_a_part_is_shown_and_never_overwritten(lab: Runs) -> None:
