@@ -199,7 +199,7 @@ class EntryForm extends Messages {
     const isFree = active === null || active === document.body || active.id === "heading"
     if (document.body.classList.contains("waiting")) stayed = 0
     else if (!isFree && active.shadowRoot === null) return
-    else if (this.controls.some((control) => control.hasFocus)) stayed += 1
+    else if (this.root.contains(this.root.getRootNode().activeElement)) stayed += 1
     else if (isFree || stayed === 0) this.focusFirst()
     else return
     requestAnimationFrame(() => this.focusWhenShown(tries + 1, stayed))

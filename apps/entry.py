@@ -14,7 +14,15 @@ from panel.custom import JSComponent
 from panel.viewable import Viewable
 
 from dj_panel.apps.assets import asset, script
-from dj_panel.apps.formmessages import BadMessageError, SentFiles, bytes_in, text_in, texts_in
+from dj_panel.apps.formmessages import (
+    BadMessageError,
+    SentFiles,
+    bytes_in,
+    part_errors_out,
+    parts_in,
+    text_in,
+    texts_in,
+)
 from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
@@ -255,14 +263,11 @@ class EntryPage(Page):
         return {"text": await entering.next_free(form.table, name, texts_in(data.get("fixed")))}
 
     async def _save(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        parts = data.get("parts")
-        if not isinstance(parts, Mapping) or not all(isinstance(rows, list) for rows in parts.values()):
-            raise BadMessageError("parts")
         form = self._form_of(data)
         outcome = await self.visit.services.entering.save(
             form.table,
             texts_in(data.get("draft")),
-            {str(name): [texts_in(row) for row in rows] for name, rows in parts.items()},
+            parts_in(data.get("parts")),
             text_in(data.get("token")),
             is_resent=data.get("is_resent") is True,
             ticked=texts_in(data.get("ticked", {})),
@@ -347,10 +352,7 @@ class EntryPage(Page):
     def _refusal(self, table: str, refused: Refused) -> dict[str, Any]:
         return {
             "errors": refused.errors,
-            "part_errors": [
-                {"part": part, "row": row, "attribute": attribute, "text": text}
-                for (part, row, attribute), text in refused.part_errors.items()
-            ],
+            "part_errors": part_errors_out(refused.part_errors),
             "summary": refused.summary,
             "duplicate": self._duplicate(table, refused.duplicate),
             "doubts": refused.doubts,

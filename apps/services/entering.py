@@ -205,13 +205,13 @@ class Entering(Service):
         """Return where in its store a file of this name can go that was sent for a ``<filepath@>`` attribute."""
         return await self._services.run(free_path, table, attribute, name, self._settings)
 
-    def checked(self, info: TableInfo, draft: Draft, **options: Any) -> CheckedRow:
-        """Check a draft, in a thread of the pool; options are those of `check_row`."""
+    def checked(self, info: TableInfo, draft: Draft, *, rows: Any = None, **options: Any) -> CheckedRow:
+        """Check a draft, in a thread of the pool; options are those of `check_row`, by default with all rows."""
         return check_row(
             info,
             draft,
             parents=self._parents,
-            rows=self._rows(info.name),
+            rows=self._rows(info.name) if rows is None else rows,
             uploads=self.uploads,
             custom=self.custom,
             **options,

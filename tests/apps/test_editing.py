@@ -58,7 +58,7 @@ class Edits(Lab):
                 opened.key,
                 {**opened.texts, **changes},
                 opened.seen,
-                Agreement(**options),
+                agreement=Agreement(**options),
             )
         )
 
