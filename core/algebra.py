@@ -8,7 +8,7 @@ Source: DataJoint 2.3, `reference/specs/query-algebra` and `reference/specs/prim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -31,12 +31,14 @@ __all__ = [
     "Node",
     "OneOf",
     "Ordering",
+    "PassedOver",
     "Project",
     "Relation",
     "Restrict",
     "TextCondition",
     "TextMatch",
     "UnionOf",
+    "source_tables",
 ]
 
 
@@ -51,6 +53,13 @@ class Constant(Condition):
     """Every row, or none."""
 
     value: bool
+
+
+@dataclass(frozen=True)
+class PassedOver(Condition):
+    """Every row: what remains of a dict's attributes that only related tables have, for those who must not pass."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -389,3 +398,17 @@ def require_attributes(heading: Heading, names: Iterable[str], where: str = "") 
     for name in names:
         if name not in heading:
             raise UnknownAttributeError(name, available=heading.names, where=where)
+
+
+def source_tables(node: Node) -> Iterator[TableName]:
+    """Yield the tables whose rows a query is made of; not those that its conditions ask."""
+    if isinstance(node, Relation):
+        yield node.name
+    elif isinstance(node, Project | Distinct | Limit | Restrict):
+        yield from source_tables(node.source)
+    elif isinstance(node, Group):
+        yield from source_tables(node.source)
+        yield from source_tables(node.group)
+    elif isinstance(node, Join | UnionOf):
+        yield from source_tables(node.a)
+        yield from source_tables(node.b)

@@ -1,15 +1,16 @@
 """What users restrict by (text, dicts, lists, tables, …) → conditions of the algebra.
 
 Source: DataJoint 2.3, `reference/operators/restrict`. Stricter on purpose: an unknown name in a dict is an
-error, unless some other table of the pipeline has an attribute of that name. So a key of a downstream table
-still restricts its ancestors, and a misspelled name no longer selects every row.
+error, unless a table has it that foreign keys connect with the restricted one. So a key of a downstream table
+still restricts its ancestors, and a misspelled name no longer selects every row. What is passed over stays in the
+query, for to delete nothing may be passed over.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +25,7 @@ from dj_panel.core.algebra import (
     Node,
     OneOf,
     Ordering,
+    PassedOver,
     TextCondition,
     TextMatch,
     matched_attributes,
@@ -33,6 +35,8 @@ from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.lazy import np
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
+
+IsPassed = Callable[[str, Collection[str]], bool]
 
 _SCALARS = (
     str, bytes, int, float, Decimal, dt.date, dt.timedelta, uuid.UUID, type(None),
@@ -87,7 +91,7 @@ def make_condition(
     heading: Heading,
     *,
     semantic_check: bool = True,
-    is_known: Callable[[str], bool] = lambda name: False,
+    is_passed: IsPassed = lambda name, given: False,
     where: str = "",
 ) -> Condition:
     """Return the condition that a restriction means.
@@ -101,8 +105,9 @@ def make_condition(
         What is restricted.
     semantic_check
         Whether a table must agree in the origin of the shared attributes too.
-    is_known
-        Tells whether a name that this heading lacks is an attribute elsewhere in the pipeline.
+    is_passed
+        Tells whether a name in a dict that this heading lacks is passed over, because a related table has it; it
+        is called with the name and all names of the dict.
     where
         The name of what is restricted, for messages.
 
@@ -126,10 +131,10 @@ def make_condition(
         if isinstance(item, (bool, np.bool_)):
             return Constant(bool(item))
         if isinstance(item, Mapping):
-            return _from_mapping(item, heading, is_known, where)
+            return _from_mapping(item, heading, is_passed, where)
         if isinstance(item, np.void) and item.dtype.names:
             pairs = {name: item[name].item() for name in item.dtype.names}
-            return _from_mapping(pairs, heading, is_known, where)
+            return _from_mapping(pairs, heading, is_passed, where)
         if isinstance(item, IsDistinctSet):
             return Constant(value=True)
         if isinstance(item, HasNode):
@@ -177,14 +182,14 @@ def _from_text(text: str, heading: Heading, where: str) -> Condition:
     return TextCondition(text)
 
 
-def _from_mapping(
-    mapping: Mapping[Any, Any], heading: Heading, is_known: Callable[[str], bool], where: str
-) -> Condition:
+def _from_mapping(mapping: Mapping[Any, Any], heading: Heading, is_passed: IsPassed, where: str) -> Condition:
     conditions: list[Condition] = []
+    passed: list[str] = []
     for key, value in mapping.items():
         name, dot, rest = str(key).partition(".")
         if name not in heading:
-            if is_known(name):
+            if is_passed(name, [str(other) for other in mapping]):
+                passed.append(name)
                 continue
             raise UnknownAttributeError(name, available=heading.names, where=where)
         if dot:
@@ -198,6 +203,8 @@ def _from_mapping(
                 f"'{name}' is compared with a query; restrict by the query itself instead."
             )
         conditions.append(Comparison(name, value.item() if isinstance(value, np.generic) else value))
+    if passed:
+        conditions.append(PassedOver(tuple(passed)))
     return AllOf(tuple(conditions))
 
 
@@ -260,9 +267,17 @@ def _from_keys(
     if not is_plain or not all(issubclass(kind, (*_SCALARS, np.generic)) for kind in types):
         return [convert(dict(zip(names, key, strict=True))) for key in keys]
     used = [str(names[position]) for position in known]
+    passed = tuple(str(name) for name in names if str(name) not in heading)
     if len(used) < len(names) or any(issubclass(kind, np.generic) for kind in types):
         columns = [tuple(v.item() if isinstance(v, np.generic) else v for v in column) for column in columns]
         keys = list(zip(*columns, strict=True))
+    if passed:
+        return [AllOf((AnyOf(tuple(_from_values_of(used, keys, types))), PassedOver(passed)))]
+    return _from_values_of(used, keys, types)
+
+
+def _from_values_of(used: list[str], keys: list[tuple[Any, ...]], types: set[type]) -> list[Condition]:
+    """Return conditions of which one holds where the attributes have the values of one of the keys."""
     if type(None) not in types:
         return [OneOf(tuple(used), tuple(keys))]
     gaps: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}

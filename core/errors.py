@@ -158,7 +158,38 @@ class MissingTableError(DataJointError, LookupError):
 
 
 class QueryError(DataJointError):
-    """The root of what the database says about a query."""
+    """The root of what the database says about a query.
+
+    Parameters
+    ----------
+    message
+        What is wrong, in a sentence.
+    table
+        Full name of the table.
+    attributes
+        The attributes that it is about.
+    value
+        The value that is in the way; of several attributes, a dict.
+    remedy
+        What to do, in a sentence, with which the text of the error ends.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *more: object,
+        table: str = "",
+        attributes: tuple[str, ...] = (),
+        value: Any = None,
+        remedy: str = "",
+    ) -> None:
+        self.table, self.attributes, self.value, self.remedy = table, attributes, value, remedy
+        super().__init__(f"{message} {remedy}".strip(), *more)
+
+    @property
+    def attribute(self) -> str:
+        """The names of the attributes, with commas between."""
+        return ", ".join(self.attributes)
 
 
 class QuerySyntaxError(QueryError, ValueError):
@@ -180,15 +211,10 @@ class DuplicateError(QueryError, ValueError):
     ----------
     message
         The sentence to show.
-    table
-        Full name of the table.
-    attributes
-        The attributes of the key that is taken, where the server told.
+    **facts
+        ``table``, the ``attributes`` of the key that is taken, its ``value`` and the ``remedy``, as of
+        :class:`QueryError`.
     """
-
-    def __init__(self, message: str, *, table: str = "", attributes: tuple[str, ...] = ()) -> None:
-        self.table, self.attributes = table, attributes
-        super().__init__(message)
 
 
 class IntegrityError(QueryError, ValueError):
@@ -198,19 +224,16 @@ class IntegrityError(QueryError, ValueError):
     ----------
     message
         The sentence to show.
-    table
-        Full name of the child table.
-    attributes
-        The child's attributes of the foreign key.
     parent
         Full name of the parent table.
+    **facts
+        ``table``, the child; the child's ``attributes`` of the foreign key; the ``value`` that the parent does not
+        have; the ``remedy``; as of :class:`QueryError`.
     """
 
-    def __init__(
-        self, message: str, *, table: str = "", attributes: tuple[str, ...] = (), parent: str = ""
-    ) -> None:
-        self.table, self.attributes, self.parent = table, attributes, parent
-        super().__init__(message)
+    def __init__(self, message: str = "", *more: object, parent: str = "", **facts: Any) -> None:
+        self.parent = parent
+        super().__init__(message, *more, **facts)
 
 
 class OneRowError(QueryError, LookupError):
@@ -228,13 +251,22 @@ class UnknownAttributeError(QueryError, KeyError):
         The names there are.
     where
         What was searched, for example the table's name.
+    remedy
+        What else to do than to correct the name.
     """
 
-    def __init__(self, name: str, *, available: Iterable[str] | None = None, where: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        *more: object,
+        available: Iterable[str] | None = None,
+        where: str = "",
+        remedy: str = "",
+    ) -> None:
         self.name = name
         self.available = tuple(available or ())
         if available is None:
-            super().__init__(name)
+            super().__init__(name, *more, table=where, remedy=remedy)
             return
         no = (
             say("There is no attribute '{name}' in {where}.", name=name, where=where)
@@ -242,7 +274,8 @@ class UnknownAttributeError(QueryError, KeyError):
             else say("There is no attribute '{name}'.", name=name)
         )
         listed = say(" It has: {names}.", names=", ".join(self.available))
-        super().__init__(no + did_you_mean(name, self.available) + listed)
+        advice = f"{did_you_mean(name, self.available)}{listed} {remedy}".strip()
+        super().__init__(no, *more, table=where, attributes=(name,), remedy=advice)
 
     def __str__(self) -> str:
         # KeyError would show its message in quotes.
@@ -264,12 +297,31 @@ class ValueRefusedError(QueryError, ValueError):
         Where the value was going.
     value
         The value.
+    remedy
+        What to do, in a sentence, if the reason does not say it.
     """
 
-    def __init__(self, reason: str, *, attribute: str = "", table: str = "", value: Any = None) -> None:
-        self.reason, self.attribute, self.table, self.value = reason, attribute, table, value
+    def __init__(
+        self,
+        reason: str = "",
+        *more: object,
+        attribute: str = "",
+        table: str = "",
+        value: Any = None,
+        remedy: str = "",
+    ) -> None:
+        self.reason = reason
         place = f"{table}.{attribute}" if table and attribute else attribute or table
-        super().__init__(f"{place}: {shown(value)} {reason}" if place else f"{shown(value)} {reason}")
+        subject = f"{shown(value)} " if place or value is not None else ""
+        text = f"{place}: {subject}{reason}" if place else f"{subject}{reason}"
+        super().__init__(
+            f"{text}." if remedy else text,
+            *more,
+            table=table,
+            attributes=(attribute,) if attribute else (),
+            value=value,
+            remedy=remedy,
+        )
 
 
 class CodecError(DataJointError, ValueError):

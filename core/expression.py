@@ -5,7 +5,7 @@ Source: DataJoint 2.3, `reference/operators`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from dj_panel.core.algebra import (
@@ -22,6 +22,7 @@ from dj_panel.core.algebra import (
     Restrict,
     UnionOf,
     matched_attributes,
+    source_tables,
 )
 from dj_panel.core.conditions import HasNode, Not, make_condition
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
@@ -105,14 +106,19 @@ class QueryExpression(Results):
         return self._restricted(Restrict(self.node, condition))
 
     def _condition(self, restriction: Any, semantic_check: bool) -> Condition:
-        is_strict = self.connection.settings.refuse_unknown_attributes
         return make_condition(
             restriction,
             self.heading,
             semantic_check=semantic_check,
-            is_known=self.connection.catalog.knows_attribute if is_strict else lambda name: True,
+            is_passed=self._is_passed,
             where=self._label,
         )
+
+    def _is_passed(self, name: str, given: Collection[str]) -> bool:
+        """Tell whether a name that the heading lacks may stand in a dict nevertheless."""
+        if not self.connection.settings.refuse_unknown_attributes:
+            return True
+        return self.connection.catalog.relatives_have(source_tables(self.node), name, given)
 
     @property
     def _label(self) -> str:

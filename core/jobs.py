@@ -21,6 +21,7 @@ from dj_panel.core.conditions import AndList
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
+from dj_panel.core.deletion import refuse_passed_over
 from dj_panel.core.dialect import Statement
 from dj_panel.core.errors import MakeError, MissingTableError, ReservationLostError
 from dj_panel.core.expression import QueryExpression
@@ -446,11 +447,13 @@ class Job(Table):
     def retry(self, restriction: Any = True) -> int:
         """Make failed jobs pending again and return how many there were."""
         failed = self.errors & restriction
+        refuse_passed_over(failed.node)
         return self._set_pending(failed, self.connection.settings.jobs.default_priority)
 
     # ------------------------------------------------------------------ removing
     def delete(self, *args: Any, **options: Any) -> int:
         """Remove these jobs without asking."""
+        refuse_passed_over(self.node)
         return self._delete()
 
     def drop(self, *args: Any, **options: Any) -> None:

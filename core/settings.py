@@ -165,7 +165,7 @@ class Settings(param.Parameterized):
     ignore_config_file = param.Boolean(False, doc="Read neither datajoint.json nor .secrets/.")
     download_path = param.String(".", doc="Folder that attachments are written to when fetched.")
     refuse_unknown_attributes = param.Boolean(
-        True, doc="Refuse to restrict by a dict that names an attribute there is not; else pass over it."
+        True, doc="Refuse a dict that names an attribute there is not; else pass over it, but not to delete."
     )
     query_cache = param.Parameter(None, doc="Kept so that DataJoint's files load.")
     stores = param.Dict({}, doc="Object stores by name; 'default' names one of them.")

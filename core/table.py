@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from dj_panel.core.algebra import Relation
 from dj_panel.core.connection import Connection
 from dj_panel.core.defaults import conn
-from dj_panel.core.deletion import Deletion, plan_deletion
+from dj_panel.core.deletion import Deletion, plan_deletion, refuse_passed_over
 from dj_panel.core.describe import describe
 from dj_panel.core.encoder import RowEncoder
 from dj_panel.core.errors import IntegrityError, MissingTableError, QuerySyntaxError
@@ -368,6 +368,7 @@ class Table(QueryExpression):
     def delete_quick(self, get_count: bool = False) -> int | None:
         """Delete these rows of this table alone, without asking; rows that depend on them make it fail."""
         node = self.node
+        refuse_passed_over(node)
         relation = Relation(self._name, self.structure.heading)
         try:
             result = self.connection.run(delete_statement(node, relation, self.connection.dialect))

@@ -17,6 +17,7 @@ from dj_panel.core.algebra import (
     Negation,
     OneOf,
     Ordering,
+    PassedOver,
     TextCondition,
     TextMatch,
 )
@@ -67,6 +68,8 @@ class ConditionRenderer(ABC):
         """Return a condition as SQL that can stand between ANDs."""
         if isinstance(condition, Constant):
             return TRUE if condition.value else FALSE
+        if isinstance(condition, PassedOver):
+            return TRUE
         if isinstance(condition, Comparison):
             return self.comparison(condition, columns, heading)
         if isinstance(condition, OneOf):
@@ -78,7 +81,8 @@ class ConditionRenderer(ABC):
         if isinstance(condition, TextCondition):
             return parenthesized(self.text(condition.text, columns, heading))
         if isinstance(condition, AllOf):
-            parts = [self.condition(c, columns, heading) for c in condition.conditions]
+            telling = [c for c in condition.conditions if not isinstance(c, PassedOver)]
+            parts = [self.condition(c, columns, heading) for c in telling]
             return parenthesized(joined(parts, " AND ")) if parts else TRUE
         if isinstance(condition, AnyOf):
             parts = [self.condition(c, columns, heading) for c in condition.conditions]
