@@ -30,6 +30,7 @@ from dj_panel.core.algebra import (
     require_attributes,
 )
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.lazy import np
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
@@ -182,13 +183,13 @@ def _from_mapping(
 ) -> Condition:
     conditions: list[Condition] = []
     for key, value in mapping.items():
-        name, dot, rest = str(key).partition(".")
+        name, dot, _ = str(key).partition(".")
         if name not in heading:
             if is_known(name):
                 continue
             raise UnknownAttributeError(name, available=heading.names, where=where)
         if dot:
-            conditions.append(Comparison(name, value, "$." + rest.partition(":")[0]))
+            conditions.append(_at_place(str(key), value, heading))
             continue
         if isinstance(value, (list, tuple, set, frozenset)) and not heading[name].json:
             conditions.append(_from_values(name, value))
@@ -199,6 +200,21 @@ def _from_mapping(
             )
         conditions.append(Comparison(name, value.item() if isinstance(value, np.generic) else value))
     return AllOf(tuple(conditions))
+
+
+def _at_place(key: str, value: Any, heading: Heading) -> Condition:
+    """Return the condition that what stands at a place inside a JSON attribute equals a value."""
+    place = json_place(key, heading)
+    if place is None:
+        raise QuerySyntaxError(f"'{key}' is neither an attribute nor a place inside one.")
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, (bool, *_SCALARS)) or isinstance(value, bytes):
+        raise QuerySyntaxError(
+            f"'{key}' is compared with a {type(value).__name__}. A place inside JSON is compared with a single number,"
+            f" text, Boolean or None: restrict by places inside it, such as {{'{key}.name': 1}}, or by a list of such"
+            " dicts for one of several values."
+        )
+    return Comparison(place.attribute, value, place)
 
 
 def _from_values(name: str, values: Iterable[Any]) -> Condition:

@@ -26,6 +26,7 @@ from dj_panel.core.algebra import (
 from dj_panel.core.conditions import HasNode, Not, make_condition
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.fetch import parse_order
+from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.render import select_statement
 from dj_panel.core.results import Results
 from dj_panel.core.sqltext import parse_text
@@ -144,7 +145,8 @@ class QueryExpression(Results):
             Names to keep; ``...`` keeps all; ``"-name"`` drops one.
         **named
             ``new="old"`` renames, ``new="(old)"`` repeats under a second name, and any other text is an
-            expression to compute: ``age="datediff(session_date, birth)"``.
+            expression to compute: ``age="datediff(session_date, birth)"``, or a place inside a json attribute,
+            perhaps with its type: ``n="meta.channels:unsigned"``.
         """
         return self._derived(self._projected(attributes, named))
 
@@ -185,6 +187,9 @@ class QueryExpression(Results):
                 continue
             if source.startswith("(") and source[1:-1].strip() in heading:
                 computed.append((new, source[1:-1].strip(), source[1:-1].strip()))
+                continue
+            if json_place(source, expressions_over) is not None:
+                computed.append((new, source, None))
                 continue
             template = parse_text(source, "mysql")
             for name in template.attributes:

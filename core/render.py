@@ -202,12 +202,14 @@ class _Renderer(ConditionRenderer):
         joined.columns = {name: every[name] for name in node.heading.names}
         return joined
 
-    def plain(self, select: _Select, node: Node) -> _Select:
-        """Return a SELECT whose columns are all columns of its source.
+    def plain(self, select: _Select, node: Node, names: Iterable[str] | None = None) -> _Select:
+        """Return a SELECT whose columns, or the named ones, are columns of its source.
 
-        In a left join those are empty where there is no partner; an expression over them need not be.
+        In a left join those are empty where there is no partner; an expression over them need not be. And MariaDB
+        does not see of every expression that it is what rows are grouped by.
         """
-        if all(_PLAIN_COLUMN.fullmatch(column.sql) for column in select.columns.values()):
+        wanted = select.columns if names is None else names
+        if all(_PLAIN_COLUMN.fullmatch(select.columns[name].sql) for name in wanted):
             return select
         return self.wrapped(select, node, is_apart=True)
 
@@ -229,6 +231,7 @@ class _Renderer(ConditionRenderer):
 
     def group(self, node: Group) -> _Select:
         a = self.flat(self.node(node.source), node.source)
+        a = self.plain(a, node.source, [old for _, old in node.kept])
         b = self.flat(self.node(node.group), node.group)
         if node.keep_all:
             b = self.plain(b, node.group)
@@ -247,6 +250,8 @@ class _Renderer(ConditionRenderer):
 
     def distinct(self, node: Distinct) -> _Select:
         select = self.flat(self.node(node.source), node.source)
+        if node.computed:
+            select = self.plain(select, node.source, node.attributes)
         columns = {name: select.columns[name] for name in node.attributes}
         if node.computed:
             select.group = list(columns.values())

@@ -68,12 +68,13 @@ _WORDS = frozenset(
     """.split()  # noqa: SIM905 - a list of words
 )
 _PHRASES = ("ORDER BY", "SIGNED INTEGER", "UNSIGNED INTEGER")
+_OF_QUERIES = re.compile(r"\b(?:select|exists|union|over|collate)\b", re.IGNORECASE)
 
 
 class _Reading(MySQL):
     """MySQL's dialect as users write it."""
 
-    class Tokenizer(MySQL.Tokenizer):  # type: ignore[valid-type,misc]
+    class Tokenizer(MySQL.Tokenizer):
         KEYWORDS: ClassVar = {
             word: token
             for word, token in MySQL.Tokenizer.KEYWORDS.items()
@@ -84,7 +85,7 @@ class _Reading(MySQL):
         FUNCTIONS: ClassVar = {name: MySQL.Parser.FUNCTIONS[name] for name in _WITH_SYNTAX}
         FUNCTION_PARSERS: ClassVar = {name: MySQL.Parser.FUNCTION_PARSERS[name] for name in _PARSED_SPECIALLY}
         NO_PAREN_FUNCTION_PARSERS: ClassVar = {"CASE": MySQL.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
-        STATEMENT_PARSERS: ClassVar = {}
+        STATEMENT_PARSERS: ClassVar[dict[Any, Any]] = {}
 
 
 class _WritingMySQL(MySQL):
@@ -209,6 +210,8 @@ def _parse(text: str) -> exp.Expr:
         trees = sqlglot.parse(text, read=_Reading)
     except (SqlglotError, RecursionError) as error:
         reason = (str(error).splitlines() or ["it is too deeply nested"])[0]
+        if query := _OF_QUERIES.search(text):
+            reason = f"it holds {query[0].upper()}, which may not be used here"
         raise QuerySyntaxError(
             f"{shown(text)} cannot be read as a condition or expression: {reason}"
         ) from error
