@@ -312,7 +312,7 @@ class UnionOf(Node):
 
 @dataclass(frozen=True)
 class Limit(Node):
-    """Some rows in an order: ``order`` lists ``(attribute, descending)``."""
+    """Some rows in an order: ``order`` lists ``(attribute or expression, descending)``."""
 
     source: Node
     limit: int | None

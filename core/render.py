@@ -26,7 +26,7 @@ from dj_panel.core.algebra import (
     UnionOf,
 )
 from dj_panel.core.dialect.protocol import Dialect, Statement
-from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.structure import Heading
 from dj_panel.core.where import TRUE, ConditionRenderer, joined, parenthesized
 
@@ -74,7 +74,7 @@ def select_statement(
     attributes
         What to select, in order; the whole heading if not given.
     order
-        Pairs ``(attribute, descending)``.
+        Pairs ``(attribute or expression, descending)``.
     limit, offset
         How many rows, and how many to pass over first.
     """
@@ -288,16 +288,19 @@ class _Renderer(ConditionRenderer):
         limit: int | None,
         offset: int,
     ) -> _Select:
-        if select.limit is not None or select.offset:
+        by_expression = any(name not in heading for name, _ in order)
+        if select.limit is not None or select.offset or (by_expression and not select.is_flat):
             inner = self.finish(select, heading.names)
             alias = self.alias()
             columns = {n: Statement(f"{alias}.{self.dialect.quote(n)}") for n in heading.names}
             select = _Select(columns, Statement(f"({inner.sql}) AS {alias}", inner.parameters))
         for name, descending in order:
-            if name not in select.columns:
-                raise UnknownAttributeError(name, available=heading.names)
-            column = select.columns[name]
-            sql = self.dialect.order_expression(column.sql, heading[name].column_type)
+            if name in select.columns:
+                column = select.columns[name]
+                sql = self.dialect.order_expression(column.sql, heading[name].column_type)
+            else:
+                column = parenthesized(self.text(name, select.columns, heading))
+                sql = column.sql
             select.order.append(Statement(f"{sql} DESC" if descending else sql, column.parameters))
         select.limit, select.offset = limit, offset
         return select
