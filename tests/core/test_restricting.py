@@ -159,7 +159,7 @@ def test_rows_are_sorted_by_expressions(table: Any) -> None:
     assert ordered("-a", dj.U("a") & table) == [3, 2, 1, 0]
     assert ordered("-m, a", dj.U("a").aggr(table, m="max(n)"))[-2:] == [1, 3]
     assert rows(table & dj.Top(1, "-a")) == [3]
-    for wrong in ("count(a)", "1", "'a'", "a b", "sleep(1)", "a; drop table x", "(select 1)", "a,"):
+    for wrong in ("count(a)", "'a'", "a b", "sleep(1)", "a; drop table x", "(select 1)", "a,"):
         with pytest.raises(QuerySyntaxError):
             ordered(wrong)
     with pytest.raises(UnknownAttributeError, match="Did you mean 'word'"):
