@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from dj_panel.core.errors import LineageError, QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.jsonplaces import JsonPlace, json_place
 from dj_panel.core.structure import Attribute, Heading, TableName
 
 __all__ = [
@@ -64,11 +65,11 @@ class PassedOver(Condition):
 
 @dataclass(frozen=True)
 class Comparison(Condition):
-    """An attribute equals a value; ``None`` means that it is empty. ``path`` reaches into a JSON document."""
+    """An attribute equals a value; ``None`` means that it is empty. ``place`` is one inside its JSON document."""
 
     attribute: str
     value: Any
-    path: str | None = None
+    place: JsonPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class Project(Node):
     def _heading(self) -> Heading:
         source = self.source.heading
         attributes = [replace(source[old], name=new) for new, old in self.kept]
-        attributes += [_computed(source, name, like) for name, _, like in self.computed]
+        attributes += [_computed(source, name, text, like) for name, text, like in self.computed]
         return _ordered(attributes)
 
     @property
@@ -260,7 +261,7 @@ class Group(Node):
         source = self.source.heading
         both = Heading((*source.attributes.values(), *_others(self.group.heading, source)))
         attributes = [replace(source[old], name=new) for new, old in self.kept]
-        attributes += [_computed(both, name, like) for name, _, like in self.computed]
+        attributes += [_computed(both, name, text, like) for name, text, like in self.computed]
         return _ordered(attributes)
 
     @property
@@ -280,7 +281,7 @@ class Distinct(Node):
     def _heading(self) -> Heading:
         source = self.source.heading
         key = [replace(source[name], in_key=True) for name in self.attributes]
-        rest = [_computed(source, name, like) for name, _, like in self.computed]
+        rest = [_computed(source, name, text, like) for name, text, like in self.computed]
         return _ordered((*key, *rest))
 
     @property
@@ -320,7 +321,7 @@ class UnionOf(Node):
 
 @dataclass(frozen=True)
 class Limit(Node):
-    """Some rows in an order: ``order`` lists ``(attribute, descending)``."""
+    """Some rows in an order: ``order`` lists ``(attribute or expression, descending)``."""
 
     source: Node
     limit: int | None
@@ -332,7 +333,7 @@ class Limit(Node):
         return self.source.heading
 
 
-def _computed(source: Heading, name: str, like: str | None) -> Attribute:
+def _computed(source: Heading, name: str, text: str, like: str | None) -> Attribute:
     if like is not None and like in source:
         return replace(
             source[like],
@@ -343,7 +344,8 @@ def _computed(source: Heading, name: str, like: str | None) -> Attribute:
             lineage=None,
             autoincrement=False,
         )
-    return Attribute(name, "computed", nullable=True)
+    place = json_place(text, source)
+    return Attribute(name, "computed", place.column_type.text if place else "", nullable=True)
 
 
 def _others(group: Heading, source: Heading) -> Iterable[Attribute]:

@@ -24,9 +24,10 @@ from dj_panel.core.algebra import (
     matched_attributes,
     source_tables,
 )
-from dj_panel.core.conditions import HasNode, Not, make_condition
+from dj_panel.core.conditions import AndList, HasNode, Not, make_condition
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
-from dj_panel.core.fetch import parse_order
+from dj_panel.core.fetch import parse_order, require_counts
+from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.render import select_statement
 from dj_panel.core.results import Results
 from dj_panel.core.sqltext import parse_text
@@ -45,13 +46,19 @@ class Top:
     limit
         How many rows; ``None`` for all.
     order_by
-        As for fetching; by the primary key if not given.
+        As for fetching; by the primary key if not given. ``None`` keeps the order of a ``Top`` before it.
     offset
         How many rows to pass over first.
+
+    Raises
+    ------
+    QuerySyntaxError
+        If limit or offset is not a whole number from 0 on.
     """
 
     def __init__(self, limit: int | None = 1, order_by: Any = "KEY", offset: int = 0) -> None:
-        self.limit, self.order_by, self.offset = limit, order_by, offset
+        self.limit, self.order_by, self.offset = limit, order_by, offset or 0
+        require_counts(limit, self.offset)
 
 
 class QueryExpression(Results):
@@ -93,8 +100,12 @@ class QueryExpression(Results):
     def restrict(self: Query, restriction: Any, semantic_check: bool = True) -> Query:
         """Return the rows for which the restriction holds; see :func:`~dj_panel.core.conditions.make_condition`."""
         if isinstance(restriction, Top):
-            order = parse_order(restriction.order_by, self.heading)
-            return self._restricted(Limit(self.node, restriction.limit, order, restriction.offset))
+            return self._restricted(self._top(restriction))
+        if isinstance(restriction, AndList) and any(isinstance(item, Top) for item in restriction):
+            query = self
+            for item in restriction:
+                query = query.restrict(item, semantic_check)
+            return query
         if isinstance(restriction, U):
             missing = [name for name in restriction.primary_key if name not in self.heading]
             if missing:
@@ -104,6 +115,13 @@ class QueryExpression(Results):
         if condition == Constant(value=True) or condition == AllOf(()):
             return self
         return self._restricted(Restrict(self.node, condition))
+
+    def _top(self, top: Top) -> Limit:
+        if top.order_by is None and isinstance(self.node, Limit):
+            order = self.node.order
+        else:
+            order = parse_order("KEY" if top.order_by is None else top.order_by, self.heading)
+        return Limit(self.node, top.limit, order, top.offset)
 
     def _condition(self, restriction: Any, semantic_check: bool) -> Condition:
         return make_condition(
@@ -150,7 +168,8 @@ class QueryExpression(Results):
             Names to keep; ``...`` keeps all; ``"-name"`` drops one.
         **named
             ``new="old"`` renames, ``new="(old)"`` repeats under a second name, and any other text is an
-            expression to compute: ``age="datediff(session_date, birth)"``.
+            expression to compute: ``age="datediff(session_date, birth)"``, or a place inside a json attribute,
+            perhaps with its type: ``n="meta.channels:unsigned"``.
         """
         return self._derived(self._projected(attributes, named))
 
@@ -190,7 +209,11 @@ class QueryExpression(Results):
                     kept.append((new, source))
                 continue
             if source.startswith("(") and source[1:-1].strip() in heading:
-                computed.append((new, source[1:-1].strip(), source[1:-1].strip()))
+                # Of an attribute of the key it is part of the key too, as in DataJoint.
+                kept.append((new, source[1:-1].strip()))
+                continue
+            if json_place(source, expressions_over) is not None:
+                computed.append((new, source, None))
                 continue
             template = parse_text(source, "mysql")
             for name in template.attributes:

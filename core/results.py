@@ -16,7 +16,7 @@ from dj_panel.core.connection import Connection
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.protocol import Statement
 from dj_panel.core.errors import OneRowError, QuerySyntaxError
-from dj_panel.core.fetch import Decoder, dicts_of, parse_order
+from dj_panel.core.fetch import Decoder, dicts_of, parse_order, require_counts
 from dj_panel.core.frames import (
     array_of,
     arrow_reader,
@@ -99,6 +99,7 @@ class Results:
         """Return the query's statement for some attributes (all if none is named), and what decodes its rows."""
         names = [self.heading[n].name for n in attributes] or list(self.heading.names)
         dialect = self.connection.dialect
+        require_counts(limit, offset)
         order = parse_order(order_by, self.heading)
         statement = select_statement(self.node, dialect, names, order, limit, offset or 0)
         return Decoder(self.heading, names, dialect, self.connection.settings, squeeze=squeeze), statement
@@ -118,7 +119,7 @@ class Results:
         *attributes
             Which attributes; all if none is named.
         order_by
-            ``"a"``, ``"a DESC"``, ``"KEY"``, or a list of such; without it the order is the server's.
+            ``"a"``, ``"a DESC"``, ``"KEY"``, ``"abs(a)"``, or a list of such; without it the order is the server's.
         limit, offset
             How many rows, and how many to pass over first.
         squeeze

@@ -56,12 +56,36 @@ _AGGREGATES = ("std", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_sam
 _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
 
 
+# The words that mean something in an expression. All others are names here: those that begin statements, those
+# of other servers, and those that MySQL keeps for clauses which cannot stand in an expression.
+_WORDS = frozenset(
+    """
+    and or xor not is in from for null true false like rlike regexp between escape case when then else end div mod binary
+    interval distinct as asc desc separator using current_date current_time current_timestamp localtime
+    localtimestamp
+    char character nchar decimal dec numeric signed unsigned integer int float double real date time datetime
+    timestamp year json
+    """.split()  # noqa: SIM905 - a list of words
+)
+_PHRASES = ("ORDER BY", "SIGNED INTEGER", "UNSIGNED INTEGER")
+_OF_QUERIES = re.compile(r"\b(?:select|exists|union|over|collate)\b", re.IGNORECASE)
+
+
 class _Reading(MySQL):
     """MySQL's dialect as users write it."""
+
+    class Tokenizer(MySQL.Tokenizer):
+        KEYWORDS: ClassVar = {
+            word: token
+            for word, token in MySQL.Tokenizer.KEYWORDS.items()
+            if not re.match(r"[A-Z_]", word) or word.lower() in _WORDS or word in _PHRASES
+        }
 
     class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
         FUNCTIONS: ClassVar = {name: MySQL.Parser.FUNCTIONS[name] for name in _WITH_SYNTAX}
         FUNCTION_PARSERS: ClassVar = {name: MySQL.Parser.FUNCTION_PARSERS[name] for name in _PARSED_SPECIALLY}
+        NO_PAREN_FUNCTION_PARSERS: ClassVar = {"CASE": MySQL.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        STATEMENT_PARSERS: ClassVar[dict[Any, Any]] = {}
 
 
 class _WritingMySQL(MySQL):
@@ -182,12 +206,12 @@ def read_text(text: str, dialect: str) -> Template:
 
 
 def _parse(text: str) -> exp.Expr:
-    # A statement may begin with REPLACE, so at the beginning the function needs parentheses around it.
-    read = f"({text}\n)" if re.match(r"\s*replace\s*\(", text, re.IGNORECASE) else text
     try:
-        trees = sqlglot.parse(read, read=_Reading)
+        trees = sqlglot.parse(text, read=_Reading)
     except (SqlglotError, RecursionError) as error:
         reason = (str(error).splitlines() or ["it is too deeply nested"])[0]
+        if query := _OF_QUERIES.search(text):
+            reason = f"it holds {query[0].upper()}, which may not be used here"
         raise QuerySyntaxError(
             f"{shown(text)} cannot be read as a condition or expression: {reason}"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from dj_panel.core.algebra import (
@@ -24,6 +25,7 @@ from dj_panel.core.algebra import (
 from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType, TextType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.jsonplaces import JsonPlace, json_place
 from dj_panel.core.sqltext import Slot, parse_text
 from dj_panel.core.structure import Heading
 
@@ -101,13 +103,8 @@ class ConditionRenderer(ABC):
     ) -> Statement:
         """Return the condition that an attribute, or a place in its document, equals a value."""
         column = columns[condition.attribute]
-        if condition.path is not None:
-            found = self.dialect.json_value(column.sql, condition.path)
-            text = condition.value if isinstance(condition.value, str) else _json_scalar(condition.value)
-            if condition.value is None:
-                return Statement(f"{found.sql} IS NULL", column.parameters + found.parameters)
-            mark = self.dialect.placeholder
-            return Statement(f"{found.sql} = {mark}", (*column.parameters, *found.parameters, text))
+        if condition.place is not None:
+            return self.at_place(condition.place, condition.value, column)
         if condition.value is None:
             return Statement(f"{column.sql} IS NULL", column.parameters)
         column_type = heading[condition.attribute].column_type
@@ -115,6 +112,25 @@ class ConditionRenderer(ABC):
         if not fits:
             return FALSE
         return Statement(f"{column.sql} = {self.dialect.compared(column_type)}", (*column.parameters, value))
+
+    def at_place(self, place: JsonPlace, value: Any, column: Statement) -> Statement:
+        """Return the condition that what stands at a place inside a JSON document equals a value."""
+        mark = self.dialect.placeholder
+        if value is None:
+            found = self.dialect.json_scalar(column, place.path, place.column_type)
+            return Statement(f"{found.sql} IS NULL", found.parameters)
+        if place.type:
+            found = self.dialect.json_scalar(column, place.path, place.column_type)
+            fits, value = self.bound(value, place.column_type)
+            return Statement(f"{found.sql} = {mark}", (*found.parameters, value)) if fits else FALSE
+        if isinstance(value, bool):
+            found, value = self.dialect.json_text(column, place.path), "true" if value else "false"
+        elif isinstance(value, (int, float, Decimal)) and -(2**53) < value < 2**53:
+            # Numbers are equal however they are written: 1 and 1.0.
+            found, value = self.dialect.json_number(column, place.path), float(value)
+        else:
+            found, value = self.dialect.json_scalar(column, place.path, place.column_type), str(value)
+        return Statement(f"{found.sql} = {mark}", (*found.parameters, value))
 
     def ordering(self, condition: Ordering, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return the condition that an attribute comes before or after a value."""
@@ -183,6 +199,9 @@ class ConditionRenderer(ABC):
 
     def text(self, text: str, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return a user's expression, with the columns and the bound words in its slots."""
+        place = json_place(text, heading)
+        if place is not None:
+            return self.dialect.json_scalar(columns[place.attribute], place.path, place.column_type)
         template = parse_text(text, self.dialect.name)
         sql: list[str] = []
         parameters: list[Any] = []
@@ -242,9 +261,3 @@ def _is_moment(text: str | None) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _json_scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

@@ -22,6 +22,7 @@ from pymysql.constants import CLIENT, CR
 from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, FloatType
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.mysql_inserts import packed_inserts
+from dj_panel.core.dialect.mysql_json import json_number, json_scalar
 from dj_panel.core.dialect.mysql_packets import row_batches
 from dj_panel.core.dialect.mysql_structure import MySQLStructure
 from dj_panel.core.dialect.protocol import (
@@ -305,10 +306,15 @@ class MySQL(MySQLStructure):
             return sql  # converting what is text already takes a third of the time of a search
         return f"HEX({sql})" if kind == "uuid" else f"CONVERT({sql} USING utf8mb4)"
 
-    def json_value(self, sql: str, path: str) -> Statement:
-        # JSON's null would become the word null; as plain text, the word itself still stands in quotes.
-        found = f"NULLIF(CONCAT(JSON_EXTRACT({sql}, %s)), 'null')"
-        return Statement(f"JSON_UNQUOTE({found})", (_quoted_path(path),))
+    def json_scalar(self, column: Statement, path: str, kind: ColumnType) -> Statement:
+        return json_scalar(self.json_text(column, path), kind)
+
+    def json_number(self, column: Statement, path: str) -> Statement:
+        return json_number(self.json_text(column, path))
+
+    def json_text(self, column: Statement, path: str) -> Statement:
+        # As plain text: MySQL's own JSON values compare by rules that MariaDB does not have.
+        return Statement(f"CONCAT(JSON_EXTRACT({column.sql}, %s))", (*column.parameters, _quoted_path(path)))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]

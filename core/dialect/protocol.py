@@ -245,8 +245,16 @@ class Dialect(ABC):
         return Statement(f"{found} = 1" if at_start else f"{found} > 0", (*column.parameters, text))
 
     @abstractmethod
-    def json_value(self, sql: str, path: str) -> Statement:
-        """Return the expression for the scalar at a path of a JSON column, as text."""
+    def json_scalar(self, column: Statement, path: str, kind: ColumnType) -> Statement:
+        """Return the expression for the scalar at a path of a JSON column, in a type; text if that is text."""
+
+    @abstractmethod
+    def json_number(self, column: Statement, path: str) -> Statement:
+        """Return the expression for the number at a path of a JSON column, as a double; a text may hold it too."""
+
+    @abstractmethod
+    def json_text(self, column: Statement, path: str) -> Statement:
+        """Return the expression for the JSON text at a path of a JSON column: a word in quotes, ``true``."""
 
     @abstractmethod
     def insert(

@@ -213,8 +213,14 @@ class SQLite(SQLiteStructure):
             (*column.parameters * 3, glob if at_start else f"*{glob}", *exact.parameters),
         )
 
-    def json_value(self, sql: str, path: str) -> Statement:
-        return Statement(f"json_value({sql}, ?)", (path,))
+    def json_scalar(self, column: Statement, path: str, kind: ColumnType) -> Statement:
+        return Statement(f"json_scalar({column.sql}, ?, ?)", (*column.parameters, path, kind.text))
+
+    def json_number(self, column: Statement, path: str) -> Statement:
+        return Statement(f"json_number({column.sql}, ?)", (*column.parameters, path))
+
+    def json_text(self, column: Statement, path: str) -> Statement:
+        return Statement(f"json_text({column.sql}, ?)", (*column.parameters, path))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]

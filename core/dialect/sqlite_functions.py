@@ -12,27 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from dj_panel.core.dialect.sqlite_json import JSON_FUNCTIONS
+
 __all__ = ["register_functions"]
-
-
-def json_value(document: str, path: str) -> str | None:
-    """Return the scalar at a path of a JSON document as text: ``JSON_VALUE`` of MySQL."""
-    value: Any = json.loads(document)
-    steps = re.findall(r"\.(?:\"((?:[^\"\\]|\\.)*)\"|([^.\[\]\"]+))|\[(\d+)\]", path)
-    if (
-        "$" + "".join(m[0] for m in re.finditer(r"\.(?:\"(?:[^\"\\]|\\.)*\"|[^.\[\]\"]+)|\[\d+\]", path))
-        != path
-    ):
-        return None
-    for quoted, plain, position in steps:
-        if position:
-            value = value[int(position)] if isinstance(value, list) and int(position) < len(value) else None
-        else:
-            name = json.loads(f'"{quoted}"') if quoted else plain
-            value = value.get(name) if isinstance(value, dict) else None
-    if value is None:
-        return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class _Moments:
@@ -272,9 +254,8 @@ _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "byte_length": (1, lambda value: len(value if isinstance(value, bytes) else str(value).encode())),
     "truncate": (2, _truncate),
     "mod": (2, _modulo),
-    "json_value": (2, json_value),
     "from_hex": (1, bytes.fromhex),
-    "json_length": (1, lambda text: len(d) if isinstance(d := json.loads(text), (list, dict)) else 1),
+    **JSON_FUNCTIONS,
 }
 # These take NULL as a value among others.
 _LENIENT: dict[str, Callable[..., Any]] = {"concat_ws": _concat_ws, "field": _field}

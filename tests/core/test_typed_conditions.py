@@ -127,7 +127,7 @@ def test_a_dict_may_name_what_related_tables_have_and_nothing_else(
     backend: Backend, connection: dj.Connection
 ) -> None:
     lab = fill_lab(declare_lab(dj.Schema(backend.prefix + "lab", connection=connection)))
-    Session = lab.Session  # noqa: N806 - as the definition names it
+    Session = lab.Session  # noqa: F841, N806 - as the definition names it
     below = dj.Schema(backend.prefix + "below", connection=connection)
 
     @below
