@@ -5,7 +5,8 @@ Source: DataJoint 2.3, `reference/operators`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dj_panel.core.algebra import (
@@ -23,7 +24,7 @@ from dj_panel.core.algebra import (
     UnionOf,
     matched_attributes,
 )
-from dj_panel.core.conditions import HasNode, Not, make_condition
+from dj_panel.core.conditions import AndList, HasNode, Not, make_condition
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.fetch import parse_order
 from dj_panel.core.render import select_statement
@@ -31,11 +32,12 @@ from dj_panel.core.results import Results
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
 
-__all__ = ["QueryExpression", "Top", "U"]
+__all__ = ["AndList", "Not", "QueryExpression", "Top", "U"]
 
 Query = TypeVar("Query", bound="QueryExpression")
 
 
+@dataclass
 class Top:
     """The first rows in an order: ``query & dj.Top(5, "age DESC")``.
 
@@ -49,8 +51,9 @@ class Top:
         How many rows to pass over first.
     """
 
-    def __init__(self, limit: int | None = 1, order_by: Any = "KEY", offset: int = 0) -> None:
-        self.limit, self.order_by, self.offset = limit, order_by, offset
+    limit: int | None = 1
+    order_by: Any = "KEY"
+    offset: int = 0
 
 
 class QueryExpression(Results):
@@ -84,9 +87,16 @@ class QueryExpression(Results):
         copy._node = node
         return copy
 
-    def make_sql(self) -> str:
-        """Return the SQL of the query, with the driver's placeholders for its values."""
-        return select_statement(self.node, self.connection.dialect).sql
+    def make_sql(self, fields: Iterable[str] | None = None) -> str:
+        """Return the SQL of the query, with the driver's placeholders for its values.
+
+        Parameters
+        ----------
+        fields
+            Which attributes; all if not given.
+        """
+        names = [self.heading[name].name for name in fields or ()]
+        return select_statement(self.node, self.connection.dialect, names or None).sql
 
     # ------------------------------------------------------------------ restriction
     def restrict(self: Query, restriction: Any, semantic_check: bool = True) -> Query:
@@ -103,6 +113,10 @@ class QueryExpression(Results):
         if condition == Constant(value=True) or condition == AllOf(()):
             return self
         return self._restricted(Restrict(self.node, condition))
+
+    def restrict_in_place(self, restriction: Any) -> None:
+        """Restrict this query itself, as DataJoint can; :meth:`restrict` leaves it as it is."""
+        self.__dict__.update(self.restrict(restriction).__dict__)
 
     def _condition(self, restriction: Any, semantic_check: bool) -> Condition:
         is_strict = self.connection.settings.refuse_unknown_attributes
@@ -195,7 +209,9 @@ class QueryExpression(Results):
         kept.sort(key=lambda pair: heading.names.index(pair[1]))
         return kept, computed
 
-    def join(self, other: Any, semantic_check: bool = True, left: bool = False) -> QueryExpression:
+    def join(
+        self, other: Any, semantic_check: bool = True, left: bool = False, allow_nullable_pk: bool = False
+    ) -> QueryExpression:
         """Return pairs of rows that agree in all shared attributes.
 
         Parameters
@@ -206,12 +222,15 @@ class QueryExpression(Results):
             Whether shared attributes must also have the same origin.
         left
             Whether to keep rows without a partner; the other's key must then be among our attributes.
+        allow_nullable_pk
+            Whether, of a left join, it need not: the key is then that of both, and the other's part of it is empty
+            where there is no partner.
         """
         if isinstance(other, U):
             raise QuerySyntaxError("dj.U cannot be joined; restrict by it, or use table.proj().")
         node = _node_of(other)
         matched = matched_attributes(self.heading, node.heading, semantic_check=semantic_check, action="join")
-        if left and not set(node.heading.primary_key) <= set(self.heading.names):
+        if left and not allow_nullable_pk and not set(node.heading.primary_key) <= set(self.heading.names):
             raise QuerySyntaxError(
                 "A left join needs all of the other's primary key among our attributes; missing here: "
                 + ", ".join(n for n in node.heading.primary_key if n not in self.heading)
