@@ -132,7 +132,7 @@ class MySQLStructure(Dialect):
         if is_inherited:
             # Columns of foreign keys take over the comment but not the marker, except where the type
             # could not be told from the column (observed with DataJoint 2.3.5).
-            kept = attribute.type == "uuid"
+            kept = attribute.type == "uuid" and attribute.uuid
         # The marker is read up to its second colon, so a type that holds one cannot be marked.
         return (
             f":{attribute.type}:{attribute.comment}"
