@@ -23,7 +23,6 @@ from dj_panel.core.errors import (
     QuerySyntaxError,
     did_you_mean,
 )
-from dj_panel.core.expression import QueryExpression
 from dj_panel.core.jobs import Job, create_table
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.references import declared_structure, names_of_module

@@ -22,6 +22,12 @@ PAIRS: dict[str, tuple[Any, Any]] = {
         for name in datajoint.__all__
         if callable(getattr(datajoint, name))
     },
+    **{
+        f"{module}.{name}": (each, getattr(getattr(dj_panel, module), name, None))
+        for module in ("deploy", "migrate")
+        for name, each in vars(getattr(datajoint, module)).items()
+        if inspect.isfunction(each) and each.__module__ == f"datajoint.{module}" and not name.startswith("_")
+    },
     "QueryExpression": (datajoint.expression.QueryExpression, QueryExpression),
     "Heading": (datajoint.heading.Heading, structure.Heading),
     "Attribute": (datajoint.heading.Attribute, structure.Attribute),
@@ -40,7 +46,7 @@ SPECIAL = {
 _SQL = "how DataJoint puts its SQL together; here a query is a value, which `render` turns into SQL"
 _TYPES = "DataJoint keeps the database's type beside the definition's; here `type` is the definition's, `sql_type` the other"
 _MADE = "made by the library alone"
-_PYDANTIC = "how pydantic is told to check settings"
+PYDANTIC = "how pydantic is told to check settings"
 _GARBAGE = "a step of `scan` and `collect`"
 
 # A member of any class, or "Class.member" → why it is missing here, or takes other arguments.
@@ -70,7 +76,7 @@ EXCEPTIONS = {
         ["delete_schema_path", "hash_references", "list_hash_paths", "list_schema_paths", "schema_references"],
         _GARBAGE,
     ),
-    **dict.fromkeys(["convert_path", "model_config", "model_post_init", "set_logger_level"], _PYDANTIC),
+    **dict.fromkeys(["convert_path", "model_config", "model_post_init", "set_logger_level"], PYDANTIC),
 }  # fmt: skip
 
 
@@ -120,6 +126,8 @@ def difference(theirs: Callable[..., Any], ours: Callable[..., Any]) -> str:
             return f"{parameter.name} can be passed in one way only"
         if parameter.default is not parameter.empty and mine.default is mine.empty:
             return f"{parameter.name} must be given"
+        if parameter.default is not parameter.empty and mine.default != parameter.default:
+            return f"{parameter.name} has another default"
     names = {p.name for p in expected}
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     extra = [p for p in found if p.name not in {*names, "self", "cls"} and p.kind not in variable]
@@ -160,9 +168,14 @@ def test_every_exception_is_one() -> None:
     assert set(EXCEPTIONS) - found == set()
 
 
-def test_every_setting_of_datajoint_is_one() -> None:
-    theirs = []
+def settings_of_datajoint() -> list[str]:
+    """Return the dotted names of DataJoint's settings."""
+    names = []
     for name, field in Config.model_fields.items():
         group = getattr(field.annotation, "model_fields", None)
-        theirs += [f"{name}.{each}" for each in group] if group and name != "stores" else [name]
-    assert set(theirs) - set(setting_names()) == set()
+        names += [f"{name}.{each}" for each in group] if group and name != "stores" else [name]
+    return names
+
+
+def test_every_setting_of_datajoint_is_one() -> None:
+    assert set(settings_of_datajoint()) - set(setting_names()) == set()
