@@ -225,7 +225,7 @@ class Join(Node):
         attributes = []
         for name in unique:
             attribute = replace(every[name], in_key=name in key)
-            if self.left and name not in a and name not in key:
+            if self.left and name not in a:
                 attribute = replace(attribute, nullable=True, default=None)
             attributes.append(attribute)
         return Heading(tuple(attributes))

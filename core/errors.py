@@ -348,6 +348,10 @@ class MissingObjectError(StoreError, FileNotFoundError):
     """An object that a row refers to is not in its store."""
 
 
+# DataJoint's names for the same.
+MissingExternalFile, BucketInaccessible = MissingObjectError, StoreError
+
+
 class CorruptObjectError(StoreError):
     """An object's bytes are not those that were stored."""
 

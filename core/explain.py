@@ -236,7 +236,7 @@ class Explainer:
         if not key or any(n not in source.heading for n in key):
             return []
         whole = _relation(self._connection.catalog, self._table.name)
-        return self._query(Restrict(source, KeyMatch(whole, key))).to_dicts(*key, limit=1)
+        return self._query(Restrict(source, KeyMatch(whole, key))).to_dicts(attributes=key, limit=1)
 
     def parentless_row(self, source: Node) -> list[dict[str, Any]]:
         """Return a row of a query whose parent is missing, if there is one."""
@@ -246,7 +246,7 @@ class Explainer:
             pairs = tuple(zip(fk.attributes, fk.parent_attributes, strict=True))
             match = KeyMatch(Project(_relation(self._connection.catalog, fk.parent), pairs), fk.attributes)
             lacking = self._query(Restrict(source, Negation(match)))
-            found = lacking.to_dicts(*fk.attributes)
+            found = lacking.to_dicts(attributes=fk.attributes)
             complete = [row for row in found if not any(is_missing(v) for v in row.values())]
             if complete:
                 return complete[:1]
@@ -330,17 +330,17 @@ def _near_values(table: QueryExpression, name: str, value: Any) -> list[Any]:
     after = table & Ordering(name, ">", value)
     if not isinstance(value, str):
         around = [
-            *(row[name] for row in before.to_dicts(name, order_by=f"{name} DESC", limit=1)),
-            *(row[name] for row in after.to_dicts(name, order_by=name, limit=1)),
+            *(row[name] for row in before.to_dicts(attributes=name, order_by=f"{name} DESC", limit=1)),
+            *(row[name] for row in after.to_dicts(attributes=name, order_by=name, limit=1)),
         ]
         return list(dict.fromkeys(around))
     # What is alike from its first letters on stands near in order; what differs there may be anywhere.
     candidates = {
         str(row[name])
         for rows in (
-            table.to_dicts(name, limit=_NEAR),
-            before.to_dicts(name, order_by=f"{name} DESC", limit=_NEAR),
-            after.to_dicts(name, order_by=name, limit=_NEAR),
+            table.to_dicts(attributes=name, limit=_NEAR),
+            before.to_dicts(attributes=name, order_by=f"{name} DESC", limit=_NEAR),
+            after.to_dicts(attributes=name, order_by=name, limit=_NEAR),
         )
         for row in rows
     }

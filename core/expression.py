@@ -5,7 +5,8 @@ Source: DataJoint 2.3, `reference/operators`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dj_panel.core.algebra import (
@@ -33,11 +34,12 @@ from dj_panel.core.results import Results
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Heading
 
-__all__ = ["QueryExpression", "Top", "U"]
+__all__ = ["AndList", "Not", "QueryExpression", "Top", "U"]
 
 Query = TypeVar("Query", bound="QueryExpression")
 
 
+@dataclass
 class Top:
     """The first rows in an order: ``query & dj.Top(5, "age DESC")``.
 
@@ -56,9 +58,13 @@ class Top:
         If limit or offset is not a whole number from 0 on.
     """
 
-    def __init__(self, limit: int | None = 1, order_by: Any = "KEY", offset: int = 0) -> None:
-        self.limit, self.order_by, self.offset = limit, order_by, offset or 0
-        require_counts(limit, self.offset)
+    limit: int | None = 1
+    order_by: Any = "KEY"
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.offset = self.offset or 0
+        require_counts(self.limit, self.offset)
 
 
 class QueryExpression(Results):
@@ -92,9 +98,16 @@ class QueryExpression(Results):
         copy._node = node
         return copy
 
-    def make_sql(self) -> str:
-        """Return the SQL of the query, with the driver's placeholders for its values."""
-        return select_statement(self.node, self.connection.dialect).sql
+    def make_sql(self, fields: Iterable[str] | None = None) -> str:
+        """Return the SQL of the query, with the driver's placeholders for its values.
+
+        Parameters
+        ----------
+        fields
+            Which attributes; all if not given.
+        """
+        names = [self.heading[name].name for name in fields or ()]
+        return select_statement(self.node, self.connection.dialect, names or None).sql
 
     # ------------------------------------------------------------------ restriction
     def restrict(self: Query, restriction: Any, semantic_check: bool = True) -> Query:
@@ -122,6 +135,10 @@ class QueryExpression(Results):
         else:
             order = parse_order("KEY" if top.order_by is None else top.order_by, self.heading)
         return Limit(self.node, top.limit, order, top.offset)
+
+    def restrict_in_place(self, restriction: Any) -> None:
+        """Restrict this query itself, as DataJoint can; :meth:`restrict` leaves it as it is."""
+        self.__dict__.update(self.restrict(restriction).__dict__)
 
     def _condition(self, restriction: Any, semantic_check: bool) -> Condition:
         return make_condition(
@@ -224,7 +241,9 @@ class QueryExpression(Results):
         kept.sort(key=lambda pair: heading.names.index(pair[1]))
         return kept, computed
 
-    def join(self, other: Any, semantic_check: bool = True, left: bool = False) -> QueryExpression:
+    def join(
+        self, other: Any, semantic_check: bool = True, left: bool = False, allow_nullable_pk: bool = False
+    ) -> QueryExpression:
         """Return pairs of rows that agree in all shared attributes.
 
         Parameters
@@ -235,12 +254,15 @@ class QueryExpression(Results):
             Whether shared attributes must also have the same origin.
         left
             Whether to keep rows without a partner; the other's key must then be among our attributes.
+        allow_nullable_pk
+            Whether, of a left join, it need not: the key is then that of both, and the other's part of it is empty
+            where there is no partner.
         """
         if isinstance(other, U):
             raise QuerySyntaxError("dj.U cannot be joined; restrict by it, or use table.proj().")
         node = _node_of(other)
         matched = matched_attributes(self.heading, node.heading, semantic_check=semantic_check, action="join")
-        if left and not set(node.heading.primary_key) <= set(self.heading.names):
+        if left and not allow_nullable_pk and not set(node.heading.primary_key) <= set(self.heading.names):
             raise QuerySyntaxError(
                 "A left join needs all of the other's primary key among our attributes; missing here: "
                 + ", ".join(n for n in node.heading.primary_key if n not in self.heading)

@@ -411,7 +411,9 @@ class History:
         last, is_more = "", self.is_there
         while is_more and len(keys) < limit:
             rows = entries & written & Ordering("entry_id", ">", last)
-            found = rows.to_dicts("entry_id", "entry_row", "entry_key", order_by="entry_id", limit=_PAGE)
+            found = rows.to_dicts(
+                attributes=["entry_id", "entry_row", "entry_key"], order_by="entry_id", limit=_PAGE
+            )
             gone = self._last_deletions([row["entry_row"] for row in found])
             keys += [
                 {name: heading[name].column_type.parse(text) for name, text in row["entry_key"].items()}

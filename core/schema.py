@@ -23,7 +23,6 @@ from dj_panel.core.errors import (
     QuerySyntaxError,
     did_you_mean,
 )
-from dj_panel.core.expression import QueryExpression
 from dj_panel.core.jobs import Job, create_table
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.references import declared_structure, names_of_module
@@ -250,12 +249,15 @@ class Schema:
         create_table(connection, structure, inherited)
 
     def _fill(self, cls: type[UserTable]) -> None:
-        contents = inspect.getattr_static(cls, "contents", ())
+        contents = inspect.getattr_static(cls, "contents", None)
         if isinstance(contents, property):
-            contents = contents.fget(cls()) if contents.fget else ()
-        if not contents:
+            contents = contents.fget(cls()) if contents.fget else None
+        if contents is None:
             return
-        rows = list(contents) if not isinstance(contents, QueryExpression) else contents
+        # An array or a data frame has a length, and no truth of its own.
+        rows = contents if hasattr(contents, "__len__") else list(contents)
+        if not len(rows):
+            return
         table = cls()
         if len(rows) > len(table):
             table.insert(
@@ -272,8 +274,8 @@ class Schema:
         order = self.connection.catalog.graph.order
         return [name.table for name in order if name.schema == self.name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.list_tables())
+    def __iter__(self) -> Iterator[FreeTable]:
+        return (self.get_table(name) for name in self.list_tables())
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self.list_tables() or self._find(name) is not None)
@@ -301,13 +303,16 @@ class Schema:
         Parameters
         ----------
         into
-            Where to put them, for example ``globals()``; where a name is taken, nothing is replaced.
+            Where to put them; the caller's namespace if not given. Where a name is taken, nothing is replaced.
 
         Returns
         -------
         dict
             All of the schema's classes by name, masters before their parts.
         """
+        frame = inspect.currentframe()
+        if into is None and frame is not None and frame.f_back is not None:
+            into = frame.f_back.f_locals
         made: dict[str, type[UserTable]] = dict(self._classes)
         for table in self.list_tables():
             name = TableName(self.name, table)

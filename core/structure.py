@@ -6,12 +6,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
-from dj_panel.core.columntypes import ColumnType, EnumType
+from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType
 from dj_panel.core.coretypes import parse_type
 from dj_panel.core.errors import UnknownAttributeError
+from dj_panel.core.lazy import np
 
-__all__ = ["Attribute", "ForeignKey", "Heading", "Index", "Lineage", "TableName", "TableStructure", "Tier"]
+__all__ = [
+    "SQL_TYPES",
+    "Attribute",
+    "ForeignKey",
+    "Heading",
+    "Index",
+    "Lineage",
+    "TableName",
+    "TableStructure",
+    "Tier",
+]
+
+SQL_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
+        "float32": "float", "float64": "double", "bool": "tinyint",
+        "uuid": "binary(16)", "bytes": "longblob", "json": "json",
+    }
+)  # fmt: skip
+"""What MySQL calls DataJoint's core types, as far as it calls them otherwise."""
 
 Lineage = tuple[str, str, str]
 """Where an attribute was first defined: ``(schema, table, attribute)``."""
@@ -165,6 +186,22 @@ class Attribute:
 
     # The names under which DataJoint offers the same facts.
     @property
+    def sql_type(self) -> str:
+        """What MySQL calls the type of the column."""
+        stored = self.stored_type or self.type
+        return SQL_TYPES.get(stored.lower(), stored)
+
+    @property
+    def dtype(self) -> Any:
+        """The type of an array of its values; of objects where they may be empty."""
+        column = self.column_type
+        if self.codec is None and column.kind == "float":
+            return np.float64
+        if self.codec is None and column.kind in ("integer", "boolean") and not self.nullable:
+            return np.uint64 if isinstance(column, IntegerType) and column.high >= 2**63 else np.int64
+        return object
+
+    @property
     def is_blob(self) -> bool:
         """Whether the column itself holds bytes."""
         return self.column_type.kind == "bytes"
@@ -260,6 +297,25 @@ class Heading:
     def non_blobs(self) -> list[str]:
         """The names of attributes whose values are short enough to print."""
         return [n for n, a in self.attributes.items() if a.codec is None and not a.is_blob and not a.json]
+
+    @property
+    def blobs(self) -> list[str]:
+        """The names of attributes whose columns hold bytes."""
+        return [n for n, a in self.attributes.items() if a.is_blob]
+
+    @property
+    def has_autoincrement(self) -> bool:
+        """Whether the server numbers new rows."""
+        return any(a.autoincrement for a in self.attributes.values())
+
+    @property
+    def as_dtype(self) -> np.dtype[Any]:
+        """The type of a structured array of such rows."""
+        return np.dtype([(n, a.dtype) for n, a in self.attributes.items()])
+
+    def determines(self, other: Heading) -> bool:
+        """Tell whether a row of this heading determines one of another, whose primary key it has."""
+        return set(other.primary_key) <= set(self.names)
 
     @property
     def lineage(self) -> Mapping[str, Lineage | None]:

@@ -32,6 +32,7 @@ _OF_INSTANCES = frozenset(
         "table_name",
         "full_table_name",
         "database",
+        "class_name",
         "is_declared",
         "describe",
         "parents",
@@ -75,6 +76,7 @@ _OF_INSTANCES = frozenset(
         "progress",
         "jobs",
         "make_sql",
+        "to_arrow_batches",
         "preview",
     ]
 )
@@ -279,12 +281,17 @@ class Part(UserTable):
         """The master's class."""
         return type(self)._master
 
-    def delete(
-        self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce"
-    ) -> int:
-        """Delete part rows; their master must go too unless ``part_integrity`` says otherwise."""
-        number: int = super().delete(transaction, prompt, part_integrity)
+    def delete(self, part_integrity: str = "enforce", **options: Any) -> int:  # type: ignore[override]
+        """Delete part rows; their master must go too unless ``part_integrity`` says otherwise.
+
+        Parameters as for :meth:`Table.delete <dj_panel.core.table.Table.delete>`, in DataJoint's order for parts.
+        """
+        number: int = super().delete(part_integrity=part_integrity, **options)
         return number
+
+    def drop(self, part_integrity: str = "enforce", prompt: bool | None = None) -> None:  # type: ignore[override]
+        """Drop the part; its master must go too unless ``part_integrity="ignore"``."""
+        super().drop(prompt, part_integrity)
 
 
 def parts_of(cls: type[Any]) -> list[Any]:

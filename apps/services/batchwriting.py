@@ -111,7 +111,7 @@ def remove_rows(
 
 def _check_unchanged(info: TableInfo, there: Any, block: list[Values]) -> None:
     plain = [a for a in info.attributes if a.codec is None]
-    found = {_place(info, row): row for row in there.to_dicts(*(a.name for a in plain))}
+    found = {_place(info, row): row for row in there.to_dicts(attributes=(a.name for a in plain))}
     gone, changed = [], []
     for row in block:
         key = key_values(info, row) or {}

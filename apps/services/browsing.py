@@ -297,7 +297,7 @@ class Browsing(Service):
         found = self.pages.fetch(info, query, (), 2, full=True)
         if len(found) != 1:
             raise _no_row(info, key)
-        raw = query.to_dicts(*_linking(info), limit=1)[0]
+        raw = query.to_dicts(attributes=_linking(info), limit=1)[0]
         parts = {}
         for name in info.parts:
             part = self._services.table(name)
@@ -311,7 +311,7 @@ class Browsing(Service):
     def _read_relatives(
         self, info: TableInfo, key: Mapping[str, Any]
     ) -> tuple[tuple[tuple[Link, Address | None], ...], tuple[Children, ...]]:
-        found = self.pages.query(info, _matching(key)).to_dicts(*_linking(info), limit=1)
+        found = self.pages.query(info, _matching(key)).to_dicts(attributes=_linking(info), limit=1)
         if not found:
             raise _no_row(info, key)
         return self._parents(info, found[0]), tuple(self._children(info, found[0]))

@@ -203,7 +203,7 @@ class Exports(Service):
             if file_format == "parquet" and not any(_is_inline(a) or a.codec is not None for a in shown):
                 names = [aliases.get(attribute.name, attribute.name) for attribute in shown]
                 asked = query.proj(*names, *self._sorted(order_by))
-                with asked.to_arrow_batches(*names, order_by=order_by) as reader:
+                with asked.to_arrow_batches(attributes=names, order_by=order_by) as reader:
                     yield from parquet_pieces(*named_batches(reader, [a.name for a in shown]))
                 return
             with closing(self._rows(info, query, order_by, shown, aliases)) as rows:

@@ -222,7 +222,7 @@ class Parents:
         names = [a.name for a in self._attributes] + self._detail
         # What is dated is looked for from its latest row.
         order = [f"{n} DESC" for n in self._parent.primary_key] if counts else "KEY"
-        rows: list[dict[str, Any]] = query.to_dicts(*names, order_by=order, limit=N_CHOICES)
+        rows: list[dict[str, Any]] = query.to_dicts(attributes=names, order_by=order, limit=N_CHOICES)
         return rows
 
     def _choice(self, row: Mapping[str, Any], *, is_recent: bool = False) -> Choice:
@@ -339,7 +339,7 @@ class Parents:
 
     def _fetch_many(self, query: Any) -> list[dict[str, Any]]:
         names = [a.name for a in self._attributes] + self._detail
-        rows: list[dict[str, Any]] = query.to_dicts(*names, order_by="KEY", limit=500)
+        rows: list[dict[str, Any]] = query.to_dicts(attributes=names, order_by="KEY", limit=500)
         return rows
 
 

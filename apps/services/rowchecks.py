@@ -274,7 +274,7 @@ class RowChecker:
         found = {}
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             there = self._table() & keys[start : start + _KEYS_PER_QUERY]
-            for row in there.to_dicts(*names):
+            for row in there.to_dicts(attributes=names):
                 key = {a.name: a.column_type.check(row[a.name]) for a in self._info.attributes if a.in_key}
                 found[self._mark(self._key, key) or b""] = row
         return found

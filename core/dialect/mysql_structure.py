@@ -29,17 +29,12 @@ from dj_panel.core.dialect.protocol import (
     TableFacts,
 )
 from dj_panel.core.errors import DefinitionError
-from dj_panel.core.structure import Attribute, TableName, TableStructure
+from dj_panel.core.structure import SQL_TYPES, Attribute, TableName, TableStructure
 
 __all__ = ["MySQLStructure"]
 
 logger = logging.getLogger("dj_panel")
 
-_SQL_TYPES = {
-    "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
-    "float32": "float", "float64": "double", "bool": "tinyint",
-    "uuid": "binary(16)", "bytes": "longblob", "json": "json",
-}  # fmt: skip
 _SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
 
@@ -118,7 +113,7 @@ class MySQLStructure(Dialect):
         comment = self.marked_comment(
             attribute,
             is_inherited=table.foreign_key_of(attribute.name) is not None
-            or (is_copied and attribute.type.lower() in _SQL_TYPES),
+            or (is_copied and attribute.type.lower() in SQL_TYPES),
         )
         return f"{self.quote(attribute.name)} {sql_type} {rule}" + (
             f" COMMENT {self.literal(comment)}" if comment else ""
@@ -129,7 +124,7 @@ class MySQLStructure(Dialect):
         text = attribute.stored_type or attribute.type
         if attribute.choices:
             return f"enum({','.join(map(self.literal, attribute.choices))})"
-        return _SQL_TYPES.get(text.lower(), text).replace("%", "%%")
+        return SQL_TYPES.get(text.lower(), text).replace("%", "%%")
 
     def marked_comment(self, attribute: Attribute, *, is_inherited: bool) -> str:
         """Return the column's comment with DataJoint's type marker where it keeps one."""
@@ -137,7 +132,7 @@ class MySQLStructure(Dialect):
         if is_inherited:
             # Columns of foreign keys take over the comment but not the marker, except where the type
             # could not be told from the column (observed with DataJoint 2.3.5).
-            kept = attribute.type == "uuid"
+            kept = attribute.type == "uuid" and attribute.uuid
         # The marker is read up to its second colon, so a type that holds one cannot be marked.
         return (
             f":{attribute.type}:{attribute.comment}"

@@ -51,7 +51,7 @@ class Runs(Lab):
         return asyncio.run(self.services.history.of_row(self.name(table), {**KEY, **key}))
 
     def trials(self) -> dict[int, Any]:
-        rows = (self.rows("Run.Trial") & KEY).to_dicts("trial", "outcome", order_by="trial")
+        rows = (self.rows("Run.Trial") & KEY).to_dicts(attributes=["trial", "outcome"], order_by="trial")
         return {row["trial"]: row["outcome"] for row in rows}
 
 

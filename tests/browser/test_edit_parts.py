@@ -37,7 +37,7 @@ class Runs(Lab):
         return tab
 
     def trials(self) -> dict[int, float]:
-        rows = (self.rows("Run.Trial") & KEY).to_dicts("trial", "outcome", order_by="trial")
+        rows = (self.rows("Run.Trial") & KEY).to_dicts(attributes=["trial", "outcome"], order_by="trial")
         return {row["trial"]: row["outcome"] for row in rows}
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import dj_panel as dj
@@ -157,8 +162,8 @@ def test_foreign_keys_of_every_form(schema: dj.Schema) -> None:
     assert Pair.primary_key == ["subject", "other"]
     assert Pair.heading["other"].type == "varchar(12)"
     assert Pair.heading["other"].lineage == (schema.name, "subject", "subject")
-    assert len(Pair.parents()) == 4
-    assert len(Pair.parents(primary=True)) == 1
+    assert len(Pair.parents()) == 5
+    assert len(Pair.parents(primary=True)) == 2
     described = parse_definition(Pair.describe())
     assert [str(line.reference) for line in described.foreign_keys] == [
         "Subject",
@@ -530,3 +535,29 @@ def test_a_table_that_another_program_declared_meanwhile_is_used_as_it_is(
 
     assert Probe.heading["site"].type == "varchar(8)"
     assert Probe.fetch1() == {"probe": 1, "site": "CA1"}
+
+
+CONTENTS: dict[str, Callable[[], Any]] = {
+    "structured array": lambda: np.array([("mouse", 4), ("fly", 6)], dtype=[("animal", "U10"), ("legs", "i4")]),
+    "array of numbers": lambda: np.array([["mouse", 4], ["fly", 6]], dtype=object),
+    "data frame": lambda: pd.DataFrame({"animal": ["mouse", "fly"], "legs": [4, 6]}),
+    "data frame with its key as index": lambda: pd.DataFrame(
+        {"animal": ["mouse", "fly"], "legs": [4, 6]}).set_index("animal"),
+    "polars": lambda: pl.DataFrame({"animal": ["mouse", "fly"], "legs": [4, 6]}),
+    "Arrow": lambda: pa.table({"animal": ["mouse", "fly"], "legs": [4, 6]}),
+    "iterator": lambda: iter([("mouse", 4), ("fly", 6)]),
+    "property": lambda: property(lambda self: pd.DataFrame({"animal": ["mouse", "fly"], "legs": [4, 6]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", CONTENTS)
+def test_lookup_contents_may_be_in_any_form_that_is_inserted(schema: dj.Schema, form: str) -> None:
+    body = {"definition": "animal : varchar(10)\n---\nlegs : int8", "contents": CONTENTS[form]()}
+    table: Any = schema(type("Animal", (dj.Lookup,), body))
+    assert table.to_dicts("legs") == [{"animal": "mouse", "legs": 4}, {"animal": "fly", "legs": 6}]
+
+
+@pytest.mark.parametrize("contents", [None, (), [], np.empty(0, dtype=[("animal", "U10")]), pd.DataFrame()])
+def test_lookup_contents_may_be_nothing(schema: dj.Schema, contents: Any) -> None:
+    body = {"definition": "animal : varchar(10)", "contents": contents}
+    assert len(schema(type("Animal", (dj.Lookup,), body))()) == 0

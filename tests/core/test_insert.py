@@ -71,7 +71,7 @@ def test_rows_are_inserted_from(lab: Any, tmp_path: Path, form: str) -> None:
     lab.Subject.insert1({"subject": "M1", "species": "mouse"})
     rows = [{"subject": "M1", "session": i, "session_date": f"2026-01-0{i}"} for i in (1, 2, 3)]
     lab.Session.insert(FORMS[form](rows, tmp_path))
-    found = lab.Session.to_dicts("subject", "session", "session_date", order_by="session")
+    found = lab.Session.to_dicts(attributes=["subject", "session", "session_date"], order_by="session")
     assert [{**row, "session_date": str(row["session_date"])} for row in found] == rows
 
 

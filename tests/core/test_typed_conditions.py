@@ -108,7 +108,7 @@ def test_what_is_sorted_by_twice_is_sorted_as_it_was_named_first(things: Any) ->
 
 def test_a_stream_gives_what_fetching_gives_and_can_be_left(things: Any) -> None:
     assert list(things.stream(order_by="KEY")) == things.to_dicts(order_by="KEY")
-    rows = things.stream("word", order_by="id DESC")
+    rows = things.stream(attributes="word", order_by="id DESC")
     assert next(rows) == {"word": None}
     rows.close()
     assert len(things) == 6

@@ -218,7 +218,10 @@ def test_delete_safety_a_name_that_only_other_tables_have_deletes_nothing(
 def test_delete_safety_top_deletes_as_many_rows_as_it_says(lab: Any) -> None:
     assert (lab.Session & dj.Top(2, "KEY")).delete() == 2
     assert counts(lab) == (2, 4, 8, 4, 12)
-    assert lab.Session.to_dicts("subject", "session", order_by="KEY")[0] == {"subject": "M1", "session": 3}
+    assert lab.Session.to_dicts(attributes=["subject", "session"], order_by="KEY")[0] == {
+        "subject": "M1",
+        "session": 3,
+    }
 
 
 def test_delete_safety_no_lock_is_held_while_the_question_stands(

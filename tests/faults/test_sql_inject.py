@@ -131,7 +131,7 @@ def names(lab: Lab) -> dict[str, Callable[[str], Any]]:
         "order": lambda x: t.to_dicts(order_by=x),
         "descending order": lambda x: t.to_dicts(order_by=f"{x} DESC"),
         "order of a top": lambda x: t & dj.Top(1, order_by=x),
-        "fetched": lambda x: t.to_dicts(x),
+        "fetched": lambda x: t.to_dicts(attributes=x),
         "fetched array": lambda x: t.to_arrays("id", x),
         "fetched one": lambda x: (t & "id = 1").fetch1(x),
         "projected": lambda x: t.proj(x),
