@@ -114,8 +114,7 @@ def _own_attribute(line: AttributeLine, name: TableName) -> Attribute:
     if kind.startswith("<"):
         codec, at, store = kind[1:-1].partition("@")
         stored = resolve_dtype(codec, store if at else None)
-    autoincrement = "auto_increment" in kind.lower()
-    if autoincrement:
+    if line.is_numbered:
         stored = kind = kind.lower().replace("auto_increment", "").strip()
     elif is_core_type(kind) and not kind.lower().startswith("enum"):
         stored = kind.lower()
@@ -127,7 +126,7 @@ def _own_attribute(line: AttributeLine, name: TableName) -> Attribute:
         nullable=line.nullable,
         default=line.default,
         comment=line.comment,
-        autoincrement=autoincrement,
+        autoincrement=line.is_numbered,
     )
 
 

@@ -108,9 +108,11 @@ class MySQLStructure(Dialect):
         elif is_server_value(attribute.default):
             rule = f"NOT NULL DEFAULT {attribute.default.upper()}"
         else:
-            default = attribute.default
-            if attribute.column_type.kind == "boolean":
-                default = str(attribute.column_type.check(default))
+            default, column = attribute.default, attribute.column_type
+            if column.kind == "boolean":
+                default = str(column.check(default))
+            elif column.kind in ("date", "datetime", "time"):
+                default = column.format(column.check(default))  # "2026-W01-3" says nothing to a server
             rule = f"NOT NULL DEFAULT {self.literal(default)}"
         # A queue repeats its table's key, which is made of foreign keys, as that table's columns show it; what
         # those do not show, their being an int8 for example, is not marked there either.

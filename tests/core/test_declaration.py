@@ -356,7 +356,7 @@ def test_a_waiting_schema_declares_when_it_is_activated(schema: dj.Schema) -> No
         ("id : int32\n---\nx : enum(M, F)", 3, 5, "in quotes"),
         ("id : int32\n---\nx : datetime(9)", 3, 5, "at most 6"),
         ("id : int32\n---\nx = 'a' : <blob>", 3, None, "only possible default is null"),
-        ("id : int32\n---\nx = '12345678123456781234567812345678' : uuid", 3, 6, "only null"),
+        ("id : int32\n---\nx = '12345678123456781234567812345678' : uuid", 3, 6, "only possible default is null"),
         ("id : int32\n---\nx : <bl ob>", 3, 5, "not a codec"),
         ("id = null : int32", 1, 1, "cannot be null"),
         ("id : <blob>", 1, 6, "primary key"),

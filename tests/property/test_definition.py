@@ -110,7 +110,8 @@ def definitions(draw: st.DrawFn, references: bool = True) -> Definition:
             path = ".".join(
                 draw(st.lists(st.sampled_from(["Subject", "lab", "Trial", "master"]), min_size=1, max_size=3))
             )
-            renamed = draw(st.dictionaries(NAMES, NAMES, max_size=2))
+            old_names = draw(st.lists(NAMES, max_size=2, unique=True))
+            renamed = dict(zip(draw(st.lists(NAMES, max_size=2, unique=True)), old_names, strict=False))
             options = (not in_key and draw(st.booleans()), draw(st.booleans()))
             lines.append(ForeignKeyLine(Reference(path, tuple(renamed.items())), in_key, *options))
     plain = [
