@@ -72,26 +72,30 @@ def definition_text(cls: type[Any]) -> str | None:
 
 
 def _parent(line: ForeignKeyLine, context: Mapping[str, Any], cls: type[Table]) -> TableStructure:
-    first, *rest = line.reference.path.split(".")
+    path = line.reference.path
+    first, *rest = path.split(".")
     if first not in context:
         tables = [n for n, v in context.items() if isinstance(v, type) and issubclass(v, Table)]
-        raise DefinitionError(
-            f"{cls.__name__} refers to {line.reference.path}, and there is no '{first}' here."
-            f"{did_you_mean(first, tables)} Import or define it before the class."
+        raise line.error(
+            f"{cls.__name__} refers to {path}, and there is no '{first}' here.{did_you_mean(first, tables)} Import or"
+            " define it before the class",
+            first,
+            "->",
         )
     parent = context[first]
     for attribute in rest:
         if not hasattr(parent, attribute):
-            raise DefinitionError(
-                f"{cls.__name__} refers to {line.reference.path}, and '{first}' has no '{attribute}'."
+            near = did_you_mean(attribute, [n for n, v in vars(parent).items() if isinstance(v, type)])
+            raise line.error(
+                f"{cls.__name__} refers to {path}, and '{first}' has no '{attribute}'.{near}", path
             )
         parent = getattr(parent, attribute)
     cycle = _cycle_of_classes([cls, parent], context)
     if cycle:
-        raise cycle_error([each.__name__ for each in cycle])
+        raise line.put(cycle_error([each.__name__ for each in cycle]), path)
     parent = instance_of(parent)
     if not isinstance(parent, Table) or parent._node is not None:
-        raise DefinitionError(f"{cls.__name__} refers to {line.reference.path}, which is not a table.")
+        raise line.error(f"{cls.__name__} refers to {path}, which is not a table", path)
     return parent.structure
 
 
