@@ -204,6 +204,8 @@ def parse_definition(text: str) -> Definition:
             if line.name in seen:
                 raise at.error(f"The attribute '{line.name}' was already defined in line {seen[line.name]}")
             seen[line.name] = number
+        elif isinstance(line, IndexLine) and line in lines:
+            raise at.error("The definition has this index already; remove the line")
         lines.append(line)
     key_lines = [line for line in lines if not isinstance(line, IndexLine) and line.in_key]
     for line in lines:
@@ -314,6 +316,8 @@ def _split_columns(text: str, at: Place) -> tuple[str, ...]:
                 " inside a json attribute as document.path:type",
                 column,
             )
+        if columns.count(column) > 1:
+            raise at.error(f"The index names {column} twice", column, "(")
     return tuple(columns)
 
 
@@ -444,7 +448,8 @@ def _check_type(type_text: str, name: str, in_key: bool, default: str | None, at
             check_written_type(type_text)
         except ValueError as problem:
             raise error(f"The type of '{name}': {problem}") from problem
-        if in_key and parse_type(type_text).kind in ("bytes", "json"):
+        column = parse_type(type_text)
+        if in_key and (column.kind in ("bytes", "json") or column.name.endswith("text")):
             raise error(f"'{name}' has the type {type_text}, which cannot be part of the primary key")
     if default is not None and (problem_text := _problem_of_default(type_text, default)):
         raise at.error(
