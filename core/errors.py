@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 from dj_panel.core.words import say
 
@@ -97,7 +97,20 @@ def shown(value: Any, limit: int = 60) -> str:
 
 
 class DataJointError(Exception):
-    """The root of every error that this library raises on purpose."""
+    """The root of every error that this library raises on purpose.
+
+    An error about a definition knows where: ``line`` and ``column``, both counted from 1, and the line's ``text``.
+    """
+
+    line: int | None = None
+    column: int | None = None
+    text: str = ""
+
+    def at(self, line: int, column: int, text: str) -> Self:
+        """Return the error with the place in a definition that it is about, which its message names too."""
+        self.line, self.column, self.text = line, column, text
+        self.args = (f"{self} (line {line}, column {column}: {text.strip()!r})", *self.args[1:])
+        return self
 
     def suggest(self, *args: object) -> DataJointError:
         """Return an error of the same class with more arguments, as DataJoint's own root offers."""
@@ -105,24 +118,7 @@ class DataJointError(Exception):
 
 
 class DefinitionError(DataJointError, ValueError):
-    """A table definition that cannot be read.
-
-    Parameters
-    ----------
-    message
-        What is wrong, and what to write instead.
-    line, column
-        Where, both counted from 1; ``None`` where the whole definition is meant.
-    text
-        The offending line.
-    """
-
-    def __init__(
-        self, message: str, *, line: int | None = None, column: int | None = None, text: str = ""
-    ) -> None:
-        self.line, self.column, self.text = line, column, text
-        where = "" if line is None else f" (line {line}, column {column or 1}: {text.strip()!r})"
-        super().__init__(message + where)
+    """A table definition that cannot be read; ``line`` is ``None`` where the whole of it is meant."""
 
 
 class SettingsError(DataJointError, ValueError):

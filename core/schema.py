@@ -18,9 +18,12 @@ from dj_panel.core.connection import Connection
 from dj_panel.core.defaults import conn
 from dj_panel.core.describe import describe
 from dj_panel.core.errors import (
+    AccessError,
     DefinitionError,
     MissingTableError,
+    QueryError,
     QuerySyntaxError,
+    QueryTimeoutError,
     did_you_mean,
 )
 from dj_panel.core.jobs import Job, create_table
@@ -240,13 +243,18 @@ class Schema:
         connection = self.connection
         if connection.in_transaction:
             raise DefinitionError(f"{cls.__name__} cannot be declared inside a transaction. Commit it first.")
-        structure = declared_structure(cls, name, context, connection)
+        structure = declared_structure(cls, name, context, connection, to_be_made=True)
         inherited = {
             ours: connection.catalog.character_set(fk.parent, theirs, seen_from=name.schema)
             for fk in structure.foreign_keys
             for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True)
         }
-        create_table(connection, structure, inherited)
+        try:
+            create_table(connection, structure, inherited)
+        except QueryError as error:
+            if isinstance(error, (AccessError, QueryTimeoutError)):
+                raise
+            raise DefinitionError(f"{name}: the server refuses this table: {error}") from error
 
     def _fill(self, cls: type[UserTable]) -> None:
         contents = inspect.getattr_static(cls, "contents", None)

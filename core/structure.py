@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType
-from dj_panel.core.coretypes import parse_type
+from dj_panel.core.coretypes import is_core_type, parse_type
 from dj_panel.core.errors import UnknownAttributeError
 from dj_panel.core.lazy import np
 
@@ -173,6 +173,15 @@ class Attribute:
     def is_hidden(self) -> bool:
         """Whether it belongs to the framework: such names begin with an underscore."""
         return self.name.startswith("_")
+
+    @property
+    def marked_comment(self) -> str:
+        """The comment with the mark by which DataJoint knows a core type or a codec.
+
+        The mark is read up to its second colon, so a type that holds one cannot be marked.
+        """
+        is_marked = (self.type.startswith("<") or is_core_type(self.type)) and ":" not in self.type
+        return f":{self.type}:{self.comment}" if is_marked else self.comment
 
     @property
     def column_type(self) -> ColumnType:

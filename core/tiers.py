@@ -166,9 +166,8 @@ class DefinedTable(Table):
         if connection.in_transaction:
             raise DefinitionError(f"{cls.__name__} cannot be altered inside a transaction. Commit it first.")
         names = {**names_of_module(cls), **cls._context, **(context or {})}
-        plan = plan_alter(
-            connection, declared_structure(cls, self.name, names, connection), allow_loss=allow_loss
-        )
+        wanted = declared_structure(cls, self.name, names, connection, to_be_made=True)
+        plan = plan_alter(connection, wanted, allow_loss=allow_loss)
         if not plan.differences:
             return ""
         plan.check()

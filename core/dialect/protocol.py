@@ -136,6 +136,8 @@ class Dialect(ABC):
     """Whether ``on_duplicate="skip"`` also skips rows that break another unique index."""
     creates_at_once: ClassVar[bool]
     """Whether a new table is there for everybody at once, and ends whatever transaction is open."""
+    has_narrow_catalog: ClassVar[bool] = False
+    """Whether comments, defaults and choices of columns keep no character beyond U+FFFF."""
     lock_clause: ClassVar[str]
     """What a SELECT ends with to lock its rows until the transaction ends, where transactions do not wait anyway."""
 
@@ -305,6 +307,10 @@ class Dialect(ABC):
     @abstractmethod
     def table_exists(self, name: TableName) -> Statement:
         """Return the query that gives a row if there is such a table."""
+
+    def character_set(self, query: Query, schema: str) -> str:
+        """Return the character set that new text columns of a schema have; empty if it is UTF-8 for good."""
+        return ""
 
     def was_there(self, query: Query) -> bool:
         """Tell whether the statement just run, which warned, left a table alone because there was one already."""
