@@ -107,7 +107,8 @@ class _Copy:
             sql = f"SELECT {rows}.*, {dialect.placeholder} FROM ({select.sql}) AS {rows}"
             select = Statement(sql, (provenance.record(self._connection), *select.parameters))
             names.append(provenance.ATTRIBUTE)
-        sql = dialect.insert(self._table.name, names, select.sql, on_duplicate, self._key)
+        in_key = [a.name for a in self._table.heading.all_attributes if a.in_key]
+        sql = dialect.insert(self._table.name, names, select.sql, on_duplicate, in_key)
         try:
             self._connection.query(sql, select.parameters)
         except DuplicateError as error:

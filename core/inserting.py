@@ -292,6 +292,8 @@ class Inserter:
         if not all(n in block.columns for n in key):
             return block
         node = self._matching([{n: row[n] for n in key} for row in block.rows()])
+        if not key:  # of the one row that there may be
+            return _chosen(block, [] if QueryExpression(self._connection, node) else [0])
         statement = select_statement(node, self._connection.dialect, key)
         locking = Statement(statement.sql + " FOR UPDATE", statement.parameters)
         taken = {tuple(row) for row in self._connection.run(locking)}

@@ -341,8 +341,9 @@ class TableStructure:
     @cached_property
     def unique_keys(self) -> tuple[tuple[str, ...], ...]:
         """The attributes that no two rows have the same values of, beside the primary key; expressions left out."""
-        indexed = [i.columns for i in self.indexes if i.unique and not i.expressions]
-        return tuple(dict.fromkeys([*indexed, *(fk.attributes for fk in self.foreign_keys if fk.unique)]))
+        found = [i.columns for i in self.indexes if i.unique and not i.expressions]
+        found += [fk.attributes for fk in self.foreign_keys if fk.unique]
+        return tuple(dict.fromkeys(c for c in found if all(name in self.heading for name in c)))
 
     @property
     def has_unique(self) -> bool:

@@ -134,8 +134,7 @@ class Validator:
         self._encoder = RowEncoder(table, connection.dialect, connection.settings)
         self._problems: list[Problem] = []
         key = tuple(table.heading.primary_key)
-        unique = [columns for columns in table.unique_keys if all(c in self._attributes for c in columns)]
-        self._unique = [columns for columns in dict.fromkeys([key, *unique]) if columns]
+        self._unique = [columns for columns in dict.fromkeys([key, *table.unique_keys]) if columns]
         self._matched = {n for columns in self._unique for n in columns}
         self._matched |= {n for fk in table.foreign_keys for n in fk.attributes}
         self._seen: dict[Key, dict[Key, list[int]]] = {columns: {} for columns in self._unique}

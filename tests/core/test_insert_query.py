@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -282,3 +283,55 @@ def test_a_query_with_replace_names_what_depends_on_its_rows(schema: dj.Schema) 
     with pytest.raises(dj.errors.IntegrityError, match=r"1 row of .*Child depends on .*update1"):
         Parent.insert(Source, replace=True)
     assert Parent.fetch1("name") == "a"
+
+
+@pytest.mark.parametrize("unique", ["", "unique index (x)"])
+def test_the_one_row_of_a_table_is_skipped_replaced_or_refused(schema: dj.Schema, unique: str) -> None:
+    @schema
+    class One(dj.Manual):
+        definition = f"---\nx : int32\n{unique}"
+
+    @schema
+    class Source(dj.Manual):
+        definition = "id : int32\n---\nx : int32"
+
+    Source.insert([(1, 5), (2, 6)])
+    query = Source & "id = 1"
+    for rows in ([{"x": 5}], query):
+        One.insert(rows, skip_duplicates=True, ignore_extra_fields=True)
+        assert One.to_dicts() == [{"x": 5}]
+        One.insert([{"x": 7}], skip_duplicates=True)
+        One.insert(Source, skip_duplicates=True, ignore_extra_fields=True)
+        assert One.to_dicts() == [{"x": 5}]
+        with pytest.raises(dj.errors.DuplicateError, match="one row at most"):
+            One.insert(rows, ignore_extra_fields=True)
+        One.insert([{"x": 8}], replace=True)
+        assert One.to_dicts() == [{"x": 8}]
+        One.insert(Source & "id = 2", replace=True, ignore_extra_fields=True)
+        assert One.to_dicts() == [{"x": 6}]
+        One.delete_quick()
+
+
+def test_programs_that_copy_the_same_rows_at_once_skip_each_others(
+    schema: dj.Schema, backend: Backend
+) -> None:
+    @schema
+    class Source(dj.Manual):
+        definition = "id : int32\n---\nname : varchar(8)"
+
+    @schema
+    class Target(dj.Manual):
+        definition = "id : int32\n---\nname : varchar(8)\nunique index (name)"
+
+    Source.insert((i, f"n{i}") for i in range(500))
+    connection = backend.connect()
+
+    def copy(part: int) -> None:
+        source, target = (dj.FreeTable(connection, t.full_table_name) for t in (Source, Target))
+        for start in range(0, 500, 50):
+            target.insert(source & f"id < {start + 50 + part}", skip_duplicates=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(copy, range(4)))
+    assert len(Target) == 500
+    connection.close()
