@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dj_panel.core.columntypes import ColumnType
 from dj_panel.core.dialect.columns import Batch, batches_of_rows
-from dj_panel.core.errors import DataJointError
+from dj_panel.core.errors import DataJointError, MissingAttributeError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
-from dj_panel.core.words import marked
+from dj_panel.core.words import marked, say
 
 __all__ = ["AlterScript", "Alteration", "ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
@@ -413,3 +413,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 def json_text(value: Any) -> str:
     """Return the JSON text that we store: UTF-8, no NaN."""
     return _ENCODER.encode(value)
+
+
+def needs_value(name: str) -> MissingAttributeError:
+    """Return the error for a column that the server wants a value for."""
+    return MissingAttributeError(
+        say("The attribute '{name}' needs a value.", name=name),
+        attributes=(name,),
+        remedy=say("Give it one."),
+    )
