@@ -495,9 +495,7 @@ class FreeTable(Table):
         if name is None:
             connection, name = conn(), str(connection)
         if not isinstance(connection, Connection):
-            raise QuerySyntaxError(
-                "FreeTable() takes a connection and the name of a table, or the name alone."
-            )
+            raise QuerySyntaxError("FreeTable() takes a connection and a table's name, or the name alone.")
         if isinstance(name, str):
             schema, _, table = name.replace("`", "").replace('"', "").partition(".")
             name = TableName(schema, table)

@@ -64,6 +64,8 @@ class ColumnFacts(NamedTuple):
     autoincrement: bool
     character_set: str | None
     collation: str | None
+    is_own: bool = False
+    """Whether the type is the server's own, and merely has the name of one of DataJoint's."""
 
 
 class TableFacts(NamedTuple):
