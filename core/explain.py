@@ -182,7 +182,7 @@ class Explainer:
         there = {
             key_text(found, key)
             for start in range(0, len(keys), _CHUNK)
-            for found in (self._whole(self._table.name) & keys[start : start + _CHUNK]).to_dicts(*key)
+            for found in (self._whole(self._table.name) & keys[start : start + _CHUNK]).to_dicts(attributes=key)
         }
         return [row for row in rows if key_text(self._values(row, key), key) not in there]
 
@@ -195,7 +195,7 @@ class Explainer:
         whole = self._whole(self._table.name)
         for start in range(0, len(wanted), _CHUNK):
             matching = whole & wanted[start : start + _CHUNK]
-            for found in matching.to_dicts(*dict.fromkeys((*columns, *key))):
+            for found in matching.to_dicts(attributes=dict.fromkeys((*columns, *key))):
                 if key_text(found, key) in replaced:
                     continue
                 return DuplicateError(

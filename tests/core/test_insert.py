@@ -500,7 +500,7 @@ def test_a_unique_value_that_two_of_the_rows_have_is_named(schema: dj.Schema, ba
         with pytest.raises(dj.errors.DuplicateError, match=r"lower\(tag\)"):
             Box.insert(tags[1:], **options)
     Box.insert([{"box": 1, "tag": "a"}], replace=True)
-    assert Box.to_dicts("box", "tag") == [{"box": 1, "tag": "a"}]
+    assert Box.to_dicts(attributes=["box", "tag"]) == [{"box": 1, "tag": "a"}]
 
 
 def test_the_missing_parent_of_a_composite_key_is_named(filled: Any) -> None:
