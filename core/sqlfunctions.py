@@ -44,7 +44,7 @@ ONLY_ON_SERVERS: dict[str, str] = {
     **_named("bigint", "bit_count crc32 json_contains_path json_valid period_diff weekofyear yearweek"),
     **_named("double", "cot"),
     **_named("date", "from_days makedate"),
-    **_named("?", "addtime from_unixtime json_objectagg maketime sec_to_time subtime timestamp unhex"),
+    **_named("?", "addtime from_unixtime maketime sec_to_time subtime timestamp unhex"),
 }  # fmt: skip
 
 SYNONYMS = {

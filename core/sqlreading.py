@@ -172,6 +172,8 @@ def _check(node: exp.Expr, text: str) -> None:
     elif isinstance(node, (exp.Interval, exp.TimestampDiff)):
         if str(node.args.get("unit")).upper() not in _UNITS:
             raise QuerySyntaxError(f"{shown(text)}: a length of time has a unit, one of {', '.join(_UNITS)}.")
+    elif isinstance(node, exp.Cast) and node.args["to"].this.name == "JSON":
+        raise QuerySyntaxError(f"{shown(text)}: a cast to JSON may not be used here: MariaDB has none.")
     elif isinstance(node, exp.Star):
         if not isinstance(node.parent, exp.Count):
             raise QuerySyntaxError(f"{shown(text)}: * stands only in COUNT(*).")

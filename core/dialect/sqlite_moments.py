@@ -89,7 +89,7 @@ def _time_to_sec(text: str) -> int:
 def _week(text: str, mode: int = 0) -> int:
     """Return the week as MySQL's mode 0 counts it: the first Sunday begins week 1."""
     if mode:
-        raise ValueError("only mode 0 is known here")
+        raise RuntimeError("only mode 0 is known here")
     return int(_moment(text).strftime("%U"))
 
 

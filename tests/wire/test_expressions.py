@@ -260,6 +260,13 @@ u = x'12345678123456781234567812345678'
 true
 null
 n > 1.5
+dayname(d) = 'friday'
+'a' = 'A'
+'a' regexp 'A'
+'a' like 'A'
+instr('abc', 'C')
+concat(s, 'x') = 'XX'
+upper('é') = 'É'
 dc > n
 d > '2020-01-31 10:00:00'
 ts = '2020-01-31 12:00:00'
@@ -344,6 +351,11 @@ DIFFERENT = {
     "std(n)": "MariaDB shows four more digits than the attribute has",
     "variance(dc)": "the same",
     "bo = 'true'": "the word is no number; here it is true",
+    "dayname(d) = 'friday'": "capitals and small letters of what is in no column are the same there",
+    "'a' = 'A'": "the same",
+    "'a' like 'A'": "the same",
+    "'a' regexp 'A'": "the same",
+    "instr('abc', 'C')": "the same",
     "min(u)": "there the bytes, here the UUID",
     "round(n*13,-1)": "a decimal there",
 }
