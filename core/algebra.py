@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from dj_panel.core.errors import LineageError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.jsonplaces import JsonPlace, json_place
+from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Attribute, Heading, TableName
 
 __all__ = [
@@ -345,7 +346,8 @@ def _computed(source: Heading, name: str, text: str, like: str | None) -> Attrib
             autoincrement=False,
         )
     place = json_place(text, source)
-    return Attribute(name, "computed", place.column_type.text if place else "", nullable=True)
+    kind = place.column_type.text if place else read_over(text, "mysql", source).type
+    return Attribute(name, "computed", kind, nullable=True)
 
 
 def _others(group: Heading, source: Heading) -> Iterable[Attribute]:

@@ -182,7 +182,9 @@ class Explainer:
         there = {
             key_text(found, key)
             for start in range(0, len(keys), _CHUNK)
-            for found in (self._whole(self._table.name) & keys[start : start + _CHUNK]).to_dicts(attributes=key)
+            for found in (self._whole(self._table.name) & keys[start : start + _CHUNK]).to_dicts(
+                attributes=key
+            )
         }
         return [row for row in rows if key_text(self._values(row, key), key) not in there]
 
@@ -327,7 +329,9 @@ class Explainer:
         every = [c for c in (key, *self._table.unique_keys) if c and all(n in source.heading for n in c)]
         for columns in every:
             names = dict.fromkeys((*columns, *(n for n in key if n in source.heading)))
-            found = self._query(Restrict(source, KeyMatch(whole, columns))).to_dicts(attributes=names, limit=1)
+            found = self._query(Restrict(source, KeyMatch(whole, columns))).to_dicts(
+                attributes=names, limit=1
+            )
             if found:
                 return found
         for columns in every:

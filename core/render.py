@@ -27,6 +27,8 @@ from dj_panel.core.algebra import (
 )
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError
+from dj_panel.core.jsonplaces import json_place
+from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Heading
 from dj_panel.core.where import TRUE, ConditionRenderer, joined, parenthesized
 
@@ -246,6 +248,12 @@ class _Renderer(ConditionRenderer):
         select.group = list(select.columns.values()) or [TRUE]
         for name, text, _ in node.computed:
             select.columns[name] = self.text(text, available, heading)
+            # What stands outside the aggregates belongs to the source's row, of which there is one for each group.
+            place = json_place(text, heading)
+            outside = (place.attribute,) if place else read_over(text, self.dialect.name, heading).outside
+            for used in outside:
+                if available[used] not in select.group:
+                    select.group.append(available[used])
         return select
 
     def distinct(self, node: Distinct) -> _Select:

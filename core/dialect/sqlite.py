@@ -133,6 +133,12 @@ class SQLite(SQLiteStructure):
             return QuerySyntaxError(text)
         if "readonly" in text or "unable to open" in text:
             return AccessError(say("The database file cannot be written: {text}.", text=text))
+        if "user-defined function raised exception" in text or text == "integer overflow":
+            return QueryError(
+                say(
+                    "A value of a row is none that a function of the query can work with on the embedded database."
+                )
+            )
         if text == "interrupted":
             return QueryTimeoutError(say(TOO_SLOW))
         if "closed database" in text:
