@@ -103,7 +103,7 @@ export function render({model}) {
   }
 
   function edit(r, c, text = null, caret = null) {
-    if (editing || !view().is_editable) return
+    if (editing || !view().is_editable || view().rows[r].kind === "imported") return
     const cell = cellAt(r, c)
     const {position, cells} = view().rows[r]
     const {place: column, attribute} = view().columns[c]

@@ -92,10 +92,11 @@ def _recent_item(info: TableInfo, batch: Batch) -> str:
     return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
 
 
-def past_html(info: TableInfo, past: PastImport, batch_id: str, problem: str) -> str:
-    """Return what is shown of an import that only the history knows."""
+def past_html(info: TableInfo, past: Sequence[PastImport], problem: str) -> str:
+    """Return what is shown of the writings of a file that only the history knows."""
+    receipts = "".join(_receipt(info, one.receipt, one.token) for one in past)
     return (
-        f'<div class="stack">{heading_html(info)}{_problem(problem)}{_receipt(info, past.receipt, batch_id)}'
+        f'<div class="stack">{heading_html(info)}{_problem(problem)}{receipts}'
         f'<p class="muted">{say("The file and its rows are not on the server any more.")}</p></div>'
     )
 
@@ -114,7 +115,7 @@ def batch_html(info: TableInfo, batch: Batch, chosen: RowClass | None) -> str:
     """
     return (
         f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_problem(batch.problem)}'
-        f"{_progress(batch)}{_receipt(info, batch.receipt, batch.id) if batch.receipt else ''}"
+        f"{_progress(batch)}{_receipts(info, batch)}"
         f"{_questions(batch)}{_missing(info, batch)}{_reading_card(info, batch)}"
         f"{_rows_line(batch, chosen)}</div>"
     )
@@ -162,7 +163,13 @@ def _progress(batch: Batch) -> str:
     )
 
 
-def _receipt(info: TableInfo, receipt: ImportReceipt, batch_id: str) -> str:
+def _receipts(info: TableInfo, batch: Batch) -> str:
+    return "".join(
+        _receipt(info, receipt, batch.token(number)) for number, receipt in enumerate(batch.receipts)
+    )
+
+
+def _receipt(info: TableInfo, receipt: ImportReceipt, token: str) -> str:
     rows = say_many("{n} row", "{n} rows", receipt.n_rows)
     table = link(info.name, Route("table", (info.name,)))
     if receipt.is_undone:
@@ -172,23 +179,24 @@ def _receipt(info: TableInfo, receipt: ImportReceipt, batch_id: str) -> str:
         time = f"{receipt.saved_at:%H:%M:%S}"
         words = say("Imported {rows} into {table} at {time}.", rows=rows, table=table, time=time)
         if receipt.n_left_out:
-            words += f" {say('{n} others were left out.', n=receipt.n_left_out)}"
+            left = say_many("{n} other was left out.", "{n} others were left out.", receipt.n_left_out)
+            words += f" {left}"
         if receipt.is_traced:
             shown = say_many("Look at the row", "Look at the rows", receipt.n_rows)
             if receipt.n_rows > MAX_WRITTEN:
                 shown = say("Look at the first {n} of these rows", n=MAX_WRITTEN)
-            words += f" {link(shown, Route('table', (info.name,), {'batch': batch_id}))}"
-        undo = button(say("Undo import"), "undo", label=say("Undo import of {rows}", rows=rows))
+            words += f" {link(shown, Route('table', (info.name,), {'batch': token}))}"
+        undo = button(say("Undo import"), "undo", token, label=say("Undo import of {rows}", rows=rows))
         state = "done"
     return (
-        f'<div class="notice-box dj-state-{state}" data-key="receipt" role="status">{icon(state)}'
+        f'<div class="notice-box dj-state-{state}" data-key="receipt-{escape(token)}" role="status">{icon(state)}'
         f"<div>{words}</div>{undo}</div>"
     )
 
 
 # ---------------------------------------------------------------------------------------------- reading
 def _questions(batch: Batch) -> str:
-    if batch.stage in ("writing", "written", "undoing") or not batch.classes:
+    if batch.stage in ("writing", "written", "undoing") or batch.has_written or not batch.classes:
         return ""
     boxes = ""
     if batch.number_forms.has_signs and not batch.notation.decimal:
@@ -249,7 +257,7 @@ def _missing(info: TableInfo, batch: Batch) -> str:
 
 
 def _reading_card(info: TableInfo, batch: Batch) -> str:
-    if (batch.receipt is not None and not batch.receipt.is_undone) or not (batch.columns or batch.problem):
+    if batch.has_written or not (batch.columns or batch.problem):
         return ""
     is_open = (
         not batch.classes or bool(missing(info, batch.mapped)) or not all(m.is_sure for m in batch.matches)
@@ -380,20 +388,24 @@ def _actions(batch: Batch) -> str:
     if batch.stage == "written" or (batch.is_busy and batch.stage in _DOING):
         return ""
     n_new, n_same = batch.count(RowClass.NEW), batch.count(RowClass.IDENTICAL)
-    n_bad = batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT)
-    if n_bad:
-        why = say("{n} rows need a correction first, or import only the valid ones.", n=n_bad)
+    n_bad = batch.n_bad
+    if n_bad and n_new:
+        why = say_many(
+            "{n} row needs a correction first, or import only the valid ones.",
+            "{n} rows need a correction first, or import only the valid ones.",
+            n_bad,
+        )
+    elif n_bad:
+        why = say_many("{n} row needs a correction first.", "{n} rows need a correction first.", n_bad)
     elif not n_new:
         why = say("All rows are in the table already.") if n_same else say("There are no new rows.")
     else:
         why = ""
-    made = button(
-        say_many("Import {n} row", "Import {n} rows", n_new),
-        "import",
-        kind="primary",
-        key="import",
-        why_not=why,
-    )
+    n_all = n_new + n_bad
+    every = say_many("Import {n} row", "Import {n} rows", n_all)
+    if n_bad and n_all > 1:
+        every = say_many("Import all {n} row", "Import all {n} rows", n_all)
+    made = button(every, "import", kind="primary", key="import", why_not=why) if n_all else ""
     if n_bad and n_new:
         made += button(
             say_many("Import only the {n} valid row", "Import only the {n} valid rows", n_new),
@@ -401,6 +413,7 @@ def _actions(batch: Batch) -> str:
             key="import-valid",
         )
     if n_bad:
-        made += button(say("Download {n} rejected rows", n=n_bad), "rejected", key="rejected")
+        rejected = say_many("Download {n} rejected row", "Download {n} rejected rows", n_bad)
+        made += button(rejected, "rejected", key="rejected")
     made += button(say("Check again"), "check", kind="quiet", key="check")
     return made + (f'<span class="small muted">{escape(why)}</span>' if why else "")

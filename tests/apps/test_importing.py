@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import dj_panel as dj
+from dj_panel.apps.import_html import batch_html
 from dj_panel.apps.services import Services, reading
 from dj_panel.apps.services import importing as importing_module
 from dj_panel.apps.services.batches import Batch, RowClass
@@ -183,7 +184,7 @@ def test_bad_cells_are_corrected_in_place_then_all_is_written_once_and_taken_bac
     lab.edit(batch, 2, 0, "A0")
     assert "same key" in batch.messages(2)["subject_id"]
     lab.edit(batch, 2, 0, "B")
-    with pytest.raises(UnreadableFileError, match="1 rows cannot be imported yet"):
+    with pytest.raises(UnreadableFileError, match="1 row cannot be imported yet"):
         lab.write(batch)
     lab.edit(batch, 2, 1, "rat")
     lab.do(asyncio.wait_for(_twice(lab, batch), None))
@@ -195,6 +196,63 @@ def test_bad_cells_are_corrected_in_place_then_all_is_written_once_and_taken_bac
     lab.undo(batch)
     assert batch.problem == ""
     assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["M042", "M043"]
+
+
+def test_rows_left_out_are_corrected_and_written_afterwards_and_each_writing_is_taken_back_by_itself(
+    lab: Lab, services: Services
+) -> None:
+    batch = lab.open("Subject", "subject_id,species,weight\nA,rat,1\nB,cow,2\nC,rat,heavy\nD,rat,4\n")
+    lab.write(batch, only_valid=True)
+    assert kinds(batch) == ["imported", "invalid", "invalid", "imported"]
+    assert sum(1 for _ in rejected_lines(batch)) == 3
+    with pytest.raises(UnreadableFileError, match="in the table already"):
+        lab.edit(batch, 0, 2, "9")
+    with pytest.raises(UnreadableFileError, match="cannot be read otherwise"):
+        lab.do(lab.importing.set_notation(batch, decimal=","))
+    lab.edit(batch, 1, 0, "A")  # the key of a row that is written
+    assert "same key" in batch.messages(1)["subject_id"]
+    lab.edit(batch, 1, 0, "B")
+    lab.edit(batch, 1, 1, "rat")
+    lab.do(lab.importing.check(batch))
+    assert kinds(lab.done(batch)) == ["imported", "new", "invalid", "imported"]
+    lab.write(batch, only_valid=True)
+    lab.edit(batch, 2, 2, "3")
+    lab.write(batch)
+    assert (batch.stage, [receipt.n_rows for receipt in batch.receipts]) == ("written", [2, 1, 1])
+    lab.do(lab.importing.undo(batch, 1))
+    assert kinds(batch) == ["imported", "new", "imported", "imported"]
+    assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["A", "C", "D", "M042", "M043"]
+    lab.write(batch)
+    assert [receipt.is_undone for receipt in batch.receipts] == [False, False, False]
+    lab.undo(batch)
+    assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["B", "C", "M042", "M043"]
+    lab.do(lab.importing.drop(batch))  # a new server knows the history alone
+    table = lab.name("Subject")
+    past = lab.do(services.past_imports.all(batch.id, table, "ana"))
+    assert [(one.receipt.n_rows, one.receipt.is_undone) for one in past] == [
+        (2, True),
+        (1, False),
+        (1, False),
+    ]
+    lab.do(services.past_imports.undo(past[2].token, table, "ana"))
+    assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["B", "M042", "M043"]
+
+
+@on_one_server
+def test_the_buttons_offer_what_can_be_done_and_say_why_not_all_can(lab: Lab) -> None:
+    info = lab.services.table(lab.name("Subject"))
+    none_valid = batch_html(info, lab.open("Subject", "subject_id,species\nA,cow\n"), None)
+    assert "1 row needs a correction first.<" in none_valid
+    assert "valid" not in none_valid.split('data-key="actions"')[1]
+    batch = lab.open("Subject", "subject_id,species\nA,rat\nB,cow\n")
+    shown = batch_html(info, batch, None)
+    assert ">Import all 2 rows<" in shown
+    assert ">Import only the 1 valid row<" in shown
+    lab.write(batch, only_valid=True)
+    shown = batch_html(info, batch, None)
+    assert "1 other was left out" in shown
+    assert ">Download 1 rejected row<" in shown
+    assert ">Undo import<" in shown
 
 
 def test_what_is_held_of_an_import_and_of_its_undoing_does_not_grow_with_the_rows(lab: Lab) -> None:
