@@ -20,6 +20,7 @@ from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass, Stage
 from dj_panel.apps.services.batchreading import guess_notation, read_batch
 from dj_panel.apps.services.batchwriting import batch_rows, is_traced, remove_rows, write_rows
 from dj_panel.apps.services.mapping import Match, importable, missing
+from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import (
     DELIMITERS,
     ENCODINGS,
@@ -29,7 +30,7 @@ from dj_panel.apps.services.reading import (
 )
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, CancelledError, RowChecker
 from dj_panel.apps.services.service import Service
-from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.errors import (
     AccessError,
     DataJointError,
@@ -260,12 +261,16 @@ class Importing(Service):
             return
         batch.stage, batch.n_done, batch.n_total = "checking", 0, batch.count(RowClass.UNCHECKED)
         custom = self._services.entering.custom
-        batch.checker = RowChecker(info, self._services.pipeline[batch.table], batch, custom)
+        table = self._services.pipeline[batch.table]
+        batch.checker = RowChecker(info, table, batch, custom, self._parents)
         positions = batch.positions(RowClass.UNCHECKED)
         while block := list(islice(positions, BLOCK_ROWS)):
             batch.checker.check(block)
             self._advance(batch, len(block))
         batch.stage = "checked"
+
+    def _parents(self, link: Link) -> Parents:
+        return Parents(link, self._services.table(link.table), self._services.pipeline[link.table]())
 
     async def edit(self, batch: Batch, position: int, column: int, text: str) -> None:
         """Change a cell and check its row again, and those that it was, or now is, in the way of."""

@@ -13,16 +13,19 @@ from hashlib import blake2b
 from typing import Any
 
 from dj_panel.apps.fields import complaint, describe_field, format_value, parse_text
+from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.batches import Batch, RowClass, cell_text
 from dj_panel.apps.services.comparison import agrees
 from dj_panel.apps.services.drafts import key_values
 from dj_panel.apps.services.notation import plain_number, plain_time
+from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import Cell
-from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.typed import Custom
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.validation import Problem
 from dj_panel.core.words import say
 
 __all__ = ["BLOCK_ROWS", "CancelledError", "RowChecker"]
@@ -31,6 +34,8 @@ BLOCK_ROWS = 2000
 _MAX_KNOWN_TEXTS = 10_000
 _KEYS_PER_QUERY = 1000
 _MAX_SHOWN = 120
+_MAX_ASKED = 50
+"""Of so many keys that no parent has, those that come near are looked for."""
 Values = dict[str, Any]
 
 
@@ -97,11 +102,22 @@ class RowChecker:
         The import.
     custom
         By which clock the lab means its times.
+    parents
+        Gives the rows that a foreign key may refer to.
     """
 
-    def __init__(self, info: TableInfo, table: Callable[[], Any], batch: Batch, custom: Custom) -> None:
+    def __init__(
+        self,
+        info: TableInfo,
+        table: Callable[[], Any],
+        batch: Batch,
+        custom: Custom,
+        parents: Callable[[Link], Parents],
+    ) -> None:
         self._info = info
         self._table = table
+        self._parents = parents
+        self._unknown: dict[tuple[str, ...], str] = {}
         self._batch = batch
         self._columns = [
             (column, info.attribute(name), CellReader(info.attribute(name), batch, custom))
@@ -262,10 +278,34 @@ class RowChecker:
             if problem.kind == "taken" and problem.attribute == key:
                 taken.append(position)
             elif problem.kind != "repeated":  # told by _repeated, of all blocks and with the file's numbers
-                names = (problem.attribute or "").split(", ")
+                names = tuple((problem.attribute or "").split(", "))
                 name = next((n for n in reversed(names) if n in self._mapped), "")
-                errors[position].setdefault(name, _sentence(problem.message))
+                if name not in errors[position]:
+                    errors[position][name] = self._words(problem, names)
         return taken
+
+    def _words(self, problem: Problem, names: tuple[str, ...]) -> str:
+        """Return what a form would say of a problem."""
+        links = [link for link in self._info.parents if link.foreign_key.attributes == names]
+        if problem.kind not in ("parent", "taken") or (problem.kind == "parent" and not links):
+            return _sentence(problem.message)
+        values = problem.value if isinstance(problem.value, dict) else {names[0]: problem.value}
+        texts = {n: format_value(self._info.attribute(n), value) for n, value in values.items()}
+        text = key_label(texts, names)
+        if problem.kind == "taken":
+            label = self._info.label
+            return say(
+                "{text} is taken by another row of {label}; it must be unique.", text=text, label=label
+            )
+        link = next((one for one in links[1:] if not self._parents(one).has(values)), links[0])
+        place = (link.table, *texts.values())
+        if place not in self._unknown:
+            parents = self._parents(link)
+            if len(self._unknown) < _MAX_ASKED:
+                self._unknown[place] = parents.unknown(text, {n: texts[n] for n in names[:-1]})
+            else:  # of very many, looking for what comes near would take longer than all other checks
+                return parents.missing(text)
+        return self._unknown[place]
 
     def _there(self, rows: Sequence[Values]) -> dict[bytes, dict[str, Any]]:
         """Return the rows of the table that have these rows' keys."""

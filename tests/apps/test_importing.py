@@ -26,6 +26,7 @@ from dj_panel.apps.services.batches import Batch, RowClass
 from dj_panel.apps.services.batchwriting import write_rows
 from dj_panel.apps.services.importing import Importing
 from dj_panel.apps.services.mapping import REASON_HEADER, matches, missing
+from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import UnreadableFileError, detect, read_rows
 from dj_panel.apps.services.rejects import rejected_lines
 from dj_panel.apps.services.templates import csv_template, xlsx_template
@@ -121,7 +122,7 @@ def test_every_row_has_its_class_and_every_bad_cell_its_message(lab: Lab) -> Non
     assert kinds(batch) == ["new", "identical", "conflict", "invalid", "invalid", "invalid"]
     assert batch.messages(2) == {"species": "In the database: rat"}
     assert set(batch.messages(3)) == {"species", "weight", "birth", "sex"}
-    assert "Species has no row with species='dog'" in batch.messages(3)["species"]
+    assert batch.messages(3)["species"] == "There is no Species dog."
     assert batch.messages(3)["weight"].startswith("“heavy” is not a number")
     assert batch.messages(4) == {"subject_id": "Needs a value."}
     assert batch.messages(5) == {"subject_id": "Row 2 of the file has the same key."}
@@ -132,8 +133,31 @@ def test_values_that_must_be_unique_are_told_among_the_rows_and_in_the_table(lab
     lab.rows("Subject").insert1({"subject_id": "T", "species": "rat", "tag": "old"})
     batch = lab.open("Subject", "subject_id,species,tag\nA,rat,old\nB,rat,x\nC,rat,x\nD,rat,\nE,rat,\n")
     assert kinds(batch) == ["invalid", "new", "invalid", "new", "new"]
-    assert "tag" in batch.messages(0)
+    assert batch.messages(0) == {"tag": "old is taken by another row of Subject; it must be unique."}
     assert batch.messages(2) == {"tag": "Row 3 of the file has the same value, which must be unique."}
+
+
+def test_a_parent_that_is_missing_is_told_as_a_form_tells_it_with_what_comes_near(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.rows("Session").insert1({"subject_id": "M042", "session": 3, "day": "2026-01-01"})
+    lines = "".join(f"Q{n:04d},1,1,ana,x\n" for n in range(300))
+    near = Parents._near
+    asked: list[str] = []
+
+    def counted(self: Parents, text: str, fixed: Any) -> str:
+        asked.append(text)
+        return near(self, text, fixed)
+
+    monkeypatch.setattr(Parents, "_near", counted)
+    names = "subject_id,session,note,author,note_text"
+    batch = lab.open("Session.Note", f"{names}\nM042,4,1,ana,x\nM042,4,2,ana,x\n{lines}")
+    assert batch.messages(0) == {"session": "There is no Session M042 · 4. Did you mean M042 · 3?"}
+    assert batch.messages(1) == batch.messages(0)
+    assert batch.messages(301) == {"session": "There is no Session Q0299 · 1."}
+    assert len(asked) == 50
+    two = lab.open("Session.Note", f"{names}\nM042,3,1,anna,x\n")
+    assert two.messages(0) == {"author": "There is no Person anna. Did you mean ana?"}
 
 
 def test_parts_can_be_imported_where_their_master_is(lab: Lab) -> None:
@@ -516,7 +540,7 @@ def test_hostile_text_is_stored_as_text_and_its_file_of_rejects_runs_nothing(lab
     sent = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert sent[0][-1] == REASON_HEADER
     assert all(row[2][0] not in "=+-@" for row in sent[1:])
-    assert all("Species has no row" in row[-1] for row in sent[1:])
+    assert all("There is no Species cow." in row[-1] for row in sent[1:])
     back = lab.open("Subject", text.replace("cow", "rat"))
     lab.write(back)
     assert sorted((lab.rows("Subject") & "species='rat'").to_arrays("remarks").tolist()) == sorted(
