@@ -6,10 +6,10 @@ from collections.abc import Callable
 from itertools import chain
 
 from dj_panel.apps.services.batches import N_SAMPLES, Batch, Column, RowFile, cell_text
+from dj_panel.apps.services.formulas import unshielded
 from dj_panel.apps.services.mapping import REASON_HEADER, by_position, is_header, matches
 from dj_panel.apps.services.notation import Forms, Notation
 from dj_panel.apps.services.reading import UnreadableFileError, clean_name, read_rows
-from dj_panel.apps.services.rejects import without_apostrophe
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.templates import is_help
@@ -51,14 +51,15 @@ def read_batch(
     if not batch.has_header:
         names = []
         numbered = chain([first], numbered)
-    # What we have sent out ourselves, with an apostrophe before what a spreadsheet would run.
-    is_ours = REASON_HEADER in names
+    # Files of text that we or others have written have an apostrophe before what a spreadsheet would run; and so has
+    # a workbook as which somebody has saved our file of rejected rows.
+    is_shielded = batch.layout.kind == "text" or REASON_HEADER in names
     columns = [Column(name) for name in names]
     for count, (number, cells) in enumerate(numbered, 1):
         if batch.has_header and is_help(info, cells):
             continue
-        if is_ours:
-            cells = [without_apostrophe(cell) for cell in cells]
+        if is_shielded:
+            cells = [unshielded(cell) if isinstance(cell, str) else cell for cell in cells]
         columns += [Column("") for _ in range(len(columns), len(cells))]
         for column, cell in zip(columns, cells, strict=False):
             if isinstance(cell, str) and cell:

@@ -150,8 +150,13 @@ class RowChecker:
         for position in positions:
             values[position], errors[position] = self._read(self._batch.cells(position))
         twins = self._repeated(positions, values)
-        taken = self._problems(positions, values, errors)
+        taken, unique = self._problems(positions, values, errors)
         there = self._there([values[position] for position in taken])
+        for position, problem in unique:
+            own = there.get(self._mark(self._key, values[position]) or b"")
+            names = _names_of(problem)
+            if own is None or not all(self._has(own, name, values[position]) for name in names):
+                self._add(errors[position], problem)
         new: list[int] = []
         for position in positions:
             kind, messages = self._judge(position, values[position], errors[position], there, twins)
@@ -226,7 +231,7 @@ class RowChecker:
         differing = {
             a.name: say("In the database: {shown}", shown=_shown(a, row[a.name]))
             for _, a, _ in self._columns
-            if a.codec is None and not agrees(a, row[a.name], values[a.name])
+            if a.codec is None and not _is_written(a, row[a.name], values[a.name])
         }
         return (RowClass.CONFLICT, differing) if differing else (RowClass.IDENTICAL, {})
 
@@ -269,20 +274,30 @@ class RowChecker:
     # ------------------------------------------------------------------ what the database says
     def _problems(
         self, positions: Sequence[int], values: Mapping[int, Values], errors: dict[int, dict[str, str]]
-    ) -> list[int]:
-        """Add what `validate` finds; return the rows whose key the table has."""
+    ) -> tuple[list[int], list[tuple[int, Problem]]]:
+        """Add what `validate` finds; return the rows whose key, and those of which another value, the table has."""
         taken: list[int] = []
+        unique: list[tuple[int, Problem]] = []
         key = ", ".join(self._key)
         for problem in self._table().validate([values[position] for position in positions]).problems:
             position = positions[problem.row]
             if problem.kind == "taken" and problem.attribute == key:
                 taken.append(position)
+            elif problem.kind == "taken":
+                unique.append((position, problem))  # of the row itself, as it is there, it is no problem
             elif problem.kind != "repeated":  # told by _repeated, of all blocks and with the file's numbers
-                names = tuple((problem.attribute or "").split(", "))
-                name = next((n for n in reversed(names) if n in self._mapped), "")
-                if name not in errors[position]:
-                    errors[position][name] = self._words(problem, names)
-        return taken
+                self._add(errors[position], problem)
+        return taken, unique
+
+    def _has(self, row: Mapping[str, Any], name: str, values: Values) -> bool:
+        """Return whether a row of the table has the value that a row of the file has, or would get."""
+        return agrees(self._info.attribute(name), row[name], values.get(name))
+
+    def _add(self, errors: dict[str, str], problem: Problem) -> None:
+        names = _names_of(problem)
+        name = next((n for n in reversed(names) if n in self._mapped), "")
+        if name not in errors:
+            errors[name] = self._words(problem, names)
 
     def _words(self, problem: Problem, names: tuple[str, ...]) -> str:
         """Return what a form would say of a problem."""
@@ -310,7 +325,8 @@ class RowChecker:
     def _there(self, rows: Sequence[Values]) -> dict[bytes, dict[str, Any]]:
         """Return the rows of the table that have these rows' keys."""
         keys = [key for row in rows if (key := key_values(self._info, _given(row))) is not None]
-        names = dict.fromkeys([*self._key, *(a.name for _, a, _ in self._columns if a.codec is None)])
+        unique = [name for names in self._unique for name in names]
+        names = dict.fromkeys([*unique, *(a.name for _, a, _ in self._columns if a.codec is None)])
         found = {}
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             there = self._table() & keys[start : start + _KEYS_PER_QUERY]
@@ -340,6 +356,31 @@ class RowChecker:
         middle = len(rows) // 2
         self._ask_database(rows[:middle])
         self._ask_database(rows[middle:])
+
+
+def _names_of(problem: Problem) -> tuple[str, ...]:
+    return tuple((problem.attribute or "").split(", "))
+
+
+def _is_written(attribute: Attribute, there: Any, value: Any) -> bool:
+    """Return whether a file with this value may have been written from what is there.
+
+    A file tells no value from a text of no characters, a workbook no ends of lines from others, nor numbers that
+    differ in the 17th digit.
+    """
+    if agrees(attribute, there, value):
+        return True
+    if isinstance(there, float) and isinstance(value, float):
+        return f"{there:.16g}" == f"{value:.16g}"
+    try:
+        read = parse_text(attribute, format_value(attribute, there))
+    except ValueError:
+        return False
+    return bool(there is not None and _in_lines(read) == _in_lines(value))
+
+
+def _in_lines(value: Any) -> Any:
+    return "\n".join(value.splitlines()) if isinstance(value, str) else value
 
 
 def _given(values: Values) -> Values:

@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 import tracemalloc
+import uuid
 import zipfile
 from collections.abc import Coroutine, Iterator
 from decimal import Decimal
@@ -25,7 +26,7 @@ from dj_panel.apps.services import importing as importing_module
 from dj_panel.apps.services.batches import Batch, RowClass
 from dj_panel.apps.services.batchwriting import write_rows
 from dj_panel.apps.services.importing import Importing
-from dj_panel.apps.services.mapping import REASON_HEADER, matches, missing
+from dj_panel.apps.services.mapping import REASON_HEADER, importable, matches, missing
 from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import UnreadableFileError, detect, read_rows
 from dj_panel.apps.services.rejects import rejected_lines
@@ -547,6 +548,49 @@ def test_hostile_text_is_stored_as_text_and_its_file_of_rejects_runs_nothing(lab
         ["", *formulas]
     )
     assert len(lab.rows("Species")) == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+def test_what_was_exported_is_imported_as_what_it_was(lab: Lab, kind: str) -> None:
+    texts = [
+        "=1+1",
+        "'=1+1",
+        "''-x",
+        "+49 30",
+        "-5",
+        "@x",
+        "\tx",
+        "'s",
+        " spaced ",
+        "a\r\nb",
+        'say "x", y',
+        "007",
+        "1,5",
+    ]
+    moment = {
+        "birth": dt.date(2026, 3, 4),
+        "created": dt.datetime(2026, 3, 4, 5, 6, 7),
+        "uid": uuid.UUID(int=7),
+    }
+    numbers = {"weight": Decimal("20.50"), "temperature": 0.1 + 0.2, "big": 2**53 + 1}
+    rows = lab.rows("Subject")
+    rows.insert(
+        {"subject_id": f"E{n}", "species": "rat", "remarks": t, "tag": t} for n, t in enumerate(texts)
+    )
+    rows.insert1(
+        {"subject_id": "E80", "species": "rat", "tag": "", "settings": {"a": [1, "=x"]}, "is_active": 0}
+    )
+    rows.insert1({"subject_id": "E81", "species": "rat", **moment, **numbers})
+    columns = [a.name for a in lab.services.table(lab.name("Subject")).attributes if importable(a)]
+    sent = lab.services.exports.file(lab.name("Subject"), kind, columns=columns)
+
+    async def content() -> bytes:
+        return b"".join([chunk async for chunk in sent])
+
+    batch = lab.open("Subject", lab.do(content()), f"rows.{kind}")
+    assert kinds(batch) == ["identical"] * (len(texts) + 4), [
+        batch.messages(p) for p in range(len(batch.classes)) if batch.messages(p)
+    ]
 
 
 @on_one_server
