@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from dj_panel.apps.fields import describe_field
@@ -82,12 +83,12 @@ def intro_html(info: TableInfo, recent: Sequence[Batch], *, has_workbooks: bool)
 
 def _recent_item(info: TableInfo, batch: Batch) -> str:
     if batch.receipt is None:
-        state = say("not imported yet")
+        state = say("not imported yet; sent at {time}", time=f"{batch.begun_at:%H:%M:%S}")
     elif batch.receipt.is_undone:
         state = say("taken back")
     else:
         time = f"{batch.receipt.saved_at:%H:%M}"
-        state = say("{n} rows, {time}", n=batch.receipt.n_rows, time=time)
+        state = say_many("{n} row, {time}", "{n} rows, {time}", batch.receipt.n_rows, time=time)
     route = Route("import", (info.name,), {"batch": batch.id})
     return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
 
@@ -96,7 +97,8 @@ def past_html(info: TableInfo, past: Sequence[PastImport], problem: str) -> str:
     """Return what is shown of the writings of a file that only the history knows."""
     receipts = "".join(_receipt(info, one.receipt, one.token) for one in past)
     return (
-        f'<div class="stack">{heading_html(info)}{_problem(problem)}{receipts}'
+        f'<div class="stack">{heading_html(info)}<h2 tabindex="-1" data-arrival="past">{say("An earlier import")}</h2>'
+        f"{_problem(problem)}{receipts}"
         f'<p class="muted">{say("The file and its rows are not on the server any more.")}</p></div>'
     )
 
@@ -114,11 +116,31 @@ def batch_html(info: TableInfo, batch: Batch, chosen: RowClass | None) -> str:
         The class whose rows are shown; ``None`` for all.
     """
     return (
-        f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_problem(batch.problem)}'
+        f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_headline(batch)}{_problem(batch.problem)}'
         f"{_progress(batch)}{_receipts(info, batch)}"
         f"{_questions(batch)}{_missing(info, batch)}{_reading_card(info, batch)}"
         f"{_rows_line(batch, chosen)}</div>"
     )
+
+
+def _headline(batch: Batch) -> str:
+    """Return where the import stands: the focus goes there whenever that changes."""
+    receipts = " ".join(str(receipt.is_undone) for receipt in batch.receipts)
+    n_new, n_bad = batch.count(RowClass.NEW), batch.n_bad
+    if batch.is_busy and batch.stage in _DOING:
+        text = say(_DOING[batch.stage])
+    elif batch.stage == "written":
+        text = say("Imported")
+    elif batch.stage != "checked" or not batch.classes:
+        text = say("Choose what goes where") if batch.columns else say("The file could not be read")
+    elif n_bad:
+        text = say_many("{n} row needs a correction", "{n} rows need a correction", n_bad)
+    elif n_new:
+        text = say_many("{n} row can be imported", "{n} rows can be imported", n_new)
+    else:
+        text = say("There is nothing to import")
+    place = f"{batch.id} {batch.stage} {receipts} {batch.problem}"
+    return f'<h2 tabindex="-1" data-key="headline" data-arrival="{escape(place)}">{escape(text)}</h2>'
 
 
 def _file_line(info: TableInfo, batch: Batch) -> str:
@@ -126,8 +148,8 @@ def _file_line(info: TableInfo, batch: Batch) -> str:
     facts = [kinds[batch.layout.kind]]
     if batch.classes:
         facts += [
-            say("{n} rows", n=len(batch.classes)),
-            say("{n} columns", n=str(len(batch.columns))),
+            say_many("{n} row", "{n} rows", len(batch.classes)),
+            say_many("{n} column", "{n} columns", len(batch.columns)),
         ]
     another = f'<a class="btn quiet" href="{href(Route("import", (info.name,)))}">{say("Another file")}</a>'
     return (
@@ -230,6 +252,17 @@ def _ambiguous(batch: Batch, kind: str) -> str:
     return "1,234" if kind == "number" else "3/4/2026"
 
 
+def _dotted(batch: Batch) -> str:
+    """Return a day of the file that is written with points, or one that is like them."""
+    for column, name in zip(batch.columns, batch.mapped, strict=True):
+        if name and column.forms.dotted:
+            for text in column.samples:
+                with contextlib.suppress(ValueError):
+                    if "." in text and plain_time(text, "") != text.strip():
+                        return text
+    return "1.2.2026"
+
+
 def _question(name: str, question: str, answers: Iterable[tuple[str, str]]) -> str:
     buttons = "".join(button(text, f"{name}-answer", value) for value, text in answers)
     return (
@@ -264,19 +297,15 @@ def _reading_card(info: TableInfo, batch: Batch) -> str:
     )
     n_used = sum(map(bool, batch.mapped))
     ignored = [c.name for c, name in zip(batch.columns, batch.mapped, strict=True) if not name]
-    used, total = str(n_used), str(len(batch.columns))
-    words = say("{n} of {total} columns are used", n=used, total=total)
+    # How many there are decides the form; how many are used is said as text.
+    words = say_many(
+        "{used} of {n} column is used", "{used} of {n} columns are used", len(batch.columns), used=str(n_used)
+    )
     if ignored:
         names = ", ".join(ignored[:_MAX_NAMED])
-        words = say("{n} of {total} columns are used; ignored: {names}", n=used, total=total, names=names)
         if (more := len(ignored) - _MAX_NAMED) > 0:
-            words = say(
-                "{n} of {total} columns are used; ignored: {names} and {more} more",
-                n=used,
-                total=total,
-                names=names,
-                more=str(more),
-            )
+            names = say("{names} and {n} more", names=names, n=str(more))
+        words = say("{words}; ignored: {names}", words=words, names=names)
     table = _mapping_table(info, batch) if batch.columns else ""
     return (
         f'<details class="card" data-key="reading"{" open" if is_open else ""}><summary class="head">'
@@ -304,6 +333,11 @@ def _layout_fields(batch: Batch) -> str:
     if batch.number_forms.has_signs:
         signs = {".": say("point (1.5)"), ",": say("comma (1,5)")}
         fields += _select(say("Decimal sign"), "decimal", signs, batch.notation.decimal)
+    if batch.day_forms.dotted:
+        text = _dotted(batch)
+        day = plain_time(text, "")
+        words = say("Days with points begin with the day: {text} is {day}.", text=text, day=day)
+        fields += f'<span class="small muted">{escape(words)}</span>'
     if batch.day_forms.has_days:
         orders = {"dmy": say("day/month/year"), "mdy": say("month/day/year")}
         fields += _select(say("Days"), "days", orders, batch.notation.days)

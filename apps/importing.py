@@ -53,6 +53,7 @@ class _ImportComponent(JSComponent):
     """A component that tells the page what the visitor does."""
 
     receive = param.Callable(doc="Called with each message from the browser.")
+    place = param.String(doc="Under which name the browser keeps what was pasted until it is imported.")
 
     __abstract = True
     _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, _LIVE_CSS, _OWN_CSS]
@@ -114,6 +115,7 @@ class ImportPage(Page):
         info: TableInfo = self.visit.services.table("/".join(self.visit.route.path))
         self.title = say("Import {label}", label=info.label)
         if not info.can_enter:
+            self.takes_focus = False
             return empty_state(
                 f"{info.label} is {info.tier.lower()}",
                 say(
@@ -131,8 +133,9 @@ class ImportPage(Page):
             rows=MAX_ROWS,
             columns=MAX_COLUMNS,
         )
-        self._source = ImportSource(self._receive, limits=limits)
-        self._grid = ImportGrid(self._receive, view=self._empty_view())
+        place = f"dj-panel-import/{self.visit.user}/{info.name}"
+        self._source = ImportSource(self._receive, limits=limits, place=place)
+        self._grid = ImportGrid(self._receive, view=self._empty_view(), place=place)
         self._body = pn.Column(self._top, sizing_mode="stretch_width", margin=0, styles={"gap": "16px"})
         await self._open(self.visit.route)
         return self._body
@@ -231,14 +234,15 @@ class ImportPage(Page):
             ],
             "rows": [
                 {
-                    "position": position,
-                    "kind": kind.name.lower(),
-                    "number": number,
-                    "cells": {str(place): cell_text(cells[place]) for place in places.values()},
-                    "messages": {str(places[n]): text for n, text in messages.items() if n in places},
-                    "note": " ".join(text for n, text in messages.items() if n not in places),
+                    "position": row.position,
+                    "kind": row.kind.name.lower(),
+                    "number": row.number,
+                    "cells": {str(place): cell_text(row.cells[place]) for place in places.values()},
+                    "messages": {str(places[n]): text for n, text in row.messages.items() if n in places},
+                    "readings": {str(places[n]): text for n, text in row.readings.items()},
+                    "note": " ".join(text for n, text in row.messages.items() if n not in places),
                 }
-                for position, kind, (number, *cells), messages in rows
+                for row in rows
             ],
             "first": first,
             "total": total,
@@ -246,6 +250,7 @@ class ImportPage(Page):
             "is_filtered": self._chosen is not None,
             "is_editable": batch.stage == "checked",
             "n_problems": batch.n_bad,
+            "is_written": batch.stage == "written",
             "focus": focus,
         }
 

@@ -177,6 +177,7 @@ class Batch:
     problem: str = ""
     writings: array[int] = field(default_factory=lambda: array("H"))
     receipts: list[ImportReceipt] = field(default_factory=list)
+    begun_at: dt.datetime = field(default_factory=lambda: dt.datetime.now().astimezone())
     used_at: float = 0.0
     version: int = 0
     work: asyncio.Task[None] | None = None

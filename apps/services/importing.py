@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass, Stage
 from dj_panel.apps.services.batchreading import guess_notation, read_batch
@@ -25,6 +25,7 @@ from dj_panel.apps.services.reading import (
     DELIMITERS,
     ENCODINGS,
     MAX_CELL_CHARS,
+    Cell,
     UnreadableFileError,
     detect,
 )
@@ -43,12 +44,35 @@ from dj_panel.core.words import say, say_many
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
 
-__all__ = ["Importing"]
+__all__ = ["Importing", "PageRow"]
 
 log = logging.getLogger(__name__)
 
 MAX_BATCHES = 20
 """So many imports are kept; of more, the one that was looked at longest ago is forgotten."""
+
+
+class PageRow(NamedTuple):
+    """One row as it is shown.
+
+    Parameters
+    ----------
+    position, kind, number
+        Its place among the rows, its class, and its number in the file.
+    cells
+        As the file has them.
+    messages
+        What is wrong, by attribute; of the row as a whole under the empty name.
+    readings
+        By attribute, how a cell was read, where that is not what stands in it.
+    """
+
+    position: int
+    kind: RowClass
+    number: int
+    cells: list[Cell]
+    messages: dict[str, str]
+    readings: dict[str, str]
 
 
 class Importing(Service):
@@ -306,15 +330,20 @@ class Importing(Service):
             await asyncio.shield(batch.work)
 
     # ------------------------------------------------------------------ looking at rows
-    async def page(
-        self, batch: Batch, kinds: Sequence[RowClass], first: int, number: int
-    ) -> list[tuple[int, RowClass, list[Any], dict[str, str]]]:
-        """Return some rows: position, class, number in the file and cells, messages by attribute."""
+    async def page(self, batch: Batch, kinds: Sequence[RowClass], first: int, number: int) -> list[PageRow]:
+        """Return some rows."""
 
-        def read() -> list[tuple[int, RowClass, list[Any], dict[str, str]]]:
+        def read() -> list[PageRow]:
             chosen = islice(batch.positions(*kinds), first, first + number)
             return [
-                (p, RowClass(batch.classes[p]), [batch.row(p)[0], *batch.cells(p)], batch.messages(p))
+                PageRow(
+                    p,
+                    RowClass(batch.classes[p]),
+                    batch.row(p)[0],
+                    batch.cells(p),
+                    batch.messages(p),
+                    batch.checker.readings(p),
+                )
                 for p in chosen
             ]
 

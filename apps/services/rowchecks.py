@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
 
@@ -185,6 +186,20 @@ class RowChecker:
         """Return the values of a row that was found right; what is empty is not among them."""
         cells = self._batch.cells(position)
         return _given({a.name: reader.value(cells[column]) for column, a, reader in self._columns})
+
+    def readings(self, position: int) -> dict[str, str]:
+        """Return how cells of a row were read, by attribute, where that is not what stands there."""
+        found = {}
+        cells = self._batch.cells(position)
+        for column, attribute, reader in self._columns:
+            try:
+                value = reader.value(cells[column])
+            except ValueError:
+                continue
+            text = "" if value is None else format_value(attribute, value)
+            if not _is_plain(cell_text(cells[column]), text):
+                found[attribute.name] = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+        return found
 
     def _read(self, cells: Sequence[Cell]) -> tuple[Values, dict[str, str]]:
         values: Values = {}
@@ -381,6 +396,16 @@ def _is_written(attribute: Attribute, there: Any, value: Any) -> bool:
 
 def _in_lines(value: Any) -> Any:
     return "\n".join(value.splitlines()) if isinstance(value, str) else value
+
+
+def _is_plain(cell: str, text: str) -> bool:
+    """Return whether a cell says by itself how it is read: as the same text, number, or moment without its zeros."""
+    if cell == text or text.startswith(cell):
+        return True
+    try:
+        return Decimal(cell) == Decimal(text)
+    except InvalidOperation:
+        return False
 
 
 def _given(values: Values) -> Values:

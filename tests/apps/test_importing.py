@@ -484,6 +484,22 @@ def test_the_order_of_days_is_asked_for_where_it_is_not_told(lab: Lab) -> None:
 
 
 @on_one_server
+def test_a_cell_shows_how_it_was_read_where_that_is_not_what_stands_in_it(lab: Lab) -> None:
+    info = lab.services.table(lab.name("Subject"))
+    names = "subject_id;species;birth;temperature;weight;is_active;tag"
+    rows = ["A;rat;1.2.2026;36,5;20,5;ja;'=x", "B;rat;2026-02-01;36;20.50;yes;y"]
+    batch = lab.open("Subject", "\n".join([names, *rows]))
+    first, second = lab.do(lab.importing.page(batch, [], 0, 50))
+    assert first.readings == {"birth": "2026-02-01", "temperature": "36.5", "weight": "20.50"}
+    assert first.messages.keys() == {"is_active"}
+    assert second.readings == {}
+    assert batch.cells(0)[6] == "=x"
+    assert "Days with points begin with the day: 1.2.2026 is 2026-02-01." in batch_html(info, batch, None)
+    numbers = lab.open("Subject", "subject_id;species;temperature\nA;rat;1.234.567,5\n")
+    assert (numbers.notation.decimal, numbers.day_forms.dotted) == (",", 0)
+
+
+@on_one_server
 def test_columns_find_their_attributes(lab: Lab) -> None:
     info = lab.services.table(lab.name("Subject"))
     names = ["Subject-ID", "SPECIES", "body weight", "remraks", "photo", "colour", "Temperature (°C)"]
@@ -680,9 +696,9 @@ def test_a_hundred_thousand_rows_are_checked_and_can_be_given_up(lab: Lab) -> No
     batch = lab.done(lab.do(lab.importing.open(lab.name("Person"), "large.csv", path, "ana")))
     assert (batch.count(RowClass.NEW), batch.count(RowClass.INVALID)) == (99_999, 1), batch.problem
     assert lab.do(lab.importing.next_problem(batch, -1)) == 50_000
-    (position, kind, cells, messages), *_ = lab.do(lab.importing.page(batch, [RowClass.INVALID], 0, 50))
-    assert (position, kind, cells[1]) == (50_000, RowClass.INVALID, "p50000")
-    assert "longer than 60 characters" in messages["full_name"]
+    row, *_ = lab.do(lab.importing.page(batch, [RowClass.INVALID], 0, 50))
+    assert (row.position, row.kind, row.cells[0]) == (50_000, RowClass.INVALID, "p50000")
+    assert "longer than 60 characters" in row.messages["full_name"]
 
     async def give_up() -> None:
         await lab.importing.check(batch)
