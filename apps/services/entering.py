@@ -66,7 +66,8 @@ class Entering(Service):
         self._settings = settings = services.pipeline.connection.settings
         self.custom = custom_of(settings)
         self.originals = Originals(services)
-        self.uploads = Uploads(settings.forms.max_upload_mb * 1_000_000)
+        limit = settings.forms.max_upload_mb * 1_000_000
+        self.uploads = Uploads(limit, decimal_comma=self.custom.decimal_comma)
         self._running: dict[str, asyncio.Task[Receipt | Refused]] = {}
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
         self._recent: dict[str, deque[Receipt]] = defaultdict(lambda: deque(maxlen=N_RECENT))

@@ -312,8 +312,11 @@ class Parents:
     def unknown(self, text: str, fixed: Mapping[str, str]) -> str:
         """Return the sentence that there is no such row, with the nearest one there is."""
         near = self._near(text, fixed)
-        question = say(" Did you mean {values}?", values=near) if near else ""
-        return say("There is no {label} {text}.", label=self._parent.label, text=text) + question
+        return self.missing(text) + (say(" Did you mean {values}?", values=near) if near else "")
+
+    def missing(self, text: str) -> str:
+        """Return the sentence that there is no such row."""
+        return say("There is no {label} {text}.", label=self._parent.label, text=text)
 
     def _near(self, text: str, fixed: Mapping[str, str]) -> str:
         """Return the key nearest to a typed one among those that begin as it does."""

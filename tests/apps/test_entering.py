@@ -15,9 +15,10 @@ import pytest
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.arrayfiles import read_array
 from dj_panel.apps.services.entering import Entering
 from dj_panel.apps.services.receipts import Receipt, Refused
-from dj_panel.apps.services.uploads import Uploads, read_array
+from dj_panel.apps.services.uploads import Uploads
 from dj_panel.core.errors import AccessError, IntegrityError, OneRowError, UnknownOutcomeError
 from tests.entry_tables import declare
 
