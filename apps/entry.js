@@ -8,6 +8,7 @@ const RESEND_MS = 4000
 const RECHECK_MS = 350
 const LOOK_MS = 5000
 const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
+const enterText = () => say("Ctrl+Enter saves; Enter alone does not, for it goes to the next field.")
 const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
 let lastRequest = 0
 
@@ -40,6 +41,7 @@ class EntryForm extends Messages {
   get pinKey() { return this.model.pin_key }
   get zone() { return this.about.custom?.zone ?? "" }
   get maxBytes() { return this.about.custom?.max_bytes ?? 0 }
+  get everyControl() { return [...this.controls, ...this.grids.flatMap((grid) => grid.controls)] }
   get counter() { return this.controls.find((control) => control.about.name === this.about.counter) }
 
   // ---- what is on the page
@@ -78,9 +80,10 @@ class EntryForm extends Messages {
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
+    this.bar = make("div", {class: "bar", tabindex: "-1"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state)
     this.root = make("div", {class: "form"}, this.blocker, this.receipt, this.banner, this.summary,
       this.presets, group(say("Key"), inKey), group(say("Values"), rest), ...this.grids.map((grid) => grid.root),
-      make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state), this.saved)
+      this.bar, this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     this.showSaved(this.model.recent)
   }
@@ -97,10 +100,13 @@ class EntryForm extends Messages {
     } else if (event.key === "Enter" && target.tagName === "INPUT" && target.type === "checkbox") {
       event.preventDefault()
       target.click()
-    } else if (event.key === "Enter" && target.tagName === "INPUT" && control) {
+    } else if (event.key === "Enter" && this.isScanning && !event.shiftKey && (target === control?.input || target === this.button)) {
       event.preventDefault()
-      if (this.scanner?.checked) this.advance(control)
-      else this.save()
+      if (control) this.advance(control)
+      else this.sayEnter()
+    } else if (event.key === "Enter" && target.tagName === "INPUT" && control && !this.isScanning) {
+      event.preventDefault()
+      this.save()
     } else if (event.altKey && event.code === "KeyP" && control?.togglePin) {
       event.preventDefault()
       control.togglePin()
@@ -108,16 +114,23 @@ class EntryForm extends Messages {
       event.preventDefault()
       control.empty()
     } else if (event.altKey && event.code === "KeyN") {
-      const filled = control ?? this.grids.flatMap((grid) => grid.controls).find((c) => c.root.contains(target))
+      const filled = this.everyControl.find((c) => c.root.contains(target))
       if (filled?.fill) { event.preventDefault(); filled.fill() }
     }
   }
 
+  // Whether each Enter may be the end of a code that was scanned: it leads on, and saves nothing.
+  get isScanning() { return this.scanner?.checked === true }
   advance(control) {
-    const open = this.controls.filter((one) => one.about.kind !== "none")
-    const next = open[open.indexOf(control) + 1]
+    const open = this.controls.slice(this.controls.indexOf(control) + 1)
+    const next = open.find(({about: {kind}}) => !["none", "file"].includes(kind))
     if (next) next.focus()
+    else if (this.isScanning) { this.bar.focus(); this.sayEnter() }  // before the buttons: one more code presses none of them
     else this.button.focus()
+  }
+  sayEnter() {
+    this.state.textContent = enterText()
+    this.bar.addEventListener("focusout", () => { if (this.state.textContent === enterText()) this.state.textContent = "" }, {once: true})
   }
 
   // ---- asking Python
@@ -281,7 +294,7 @@ class EntryForm extends Messages {
   }
   keepDraft(isTyped) {
     this.typedAt = Date.now()
-    const files = [...this.controls, ...this.grids.flatMap((grid) => grid.controls)].filter((c) => c.holdsFile).map((c) => c.about.label)
+    const files = this.everyControl.filter((c) => c.holdsFile).map((c) => c.about.label)
     const {texts, parts} = this.typedTexts()
     const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
     if (!this.drafts.keep(draft) && isTyped) this.state.textContent = say("This browser keeps no copy of what you type.")
@@ -325,6 +338,7 @@ class EntryForm extends Messages {
     this.button.textContent = say("Saving…")
     this.state.textContent = ""
     const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
+    await Promise.all(this.everyControl.map((control) => control.settled))  // so that what is saved is what one sees
     const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
     const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent, ticked: {...this.ticks}}
     this.keepDraft(true)

@@ -16,6 +16,7 @@ from PIL import Image
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.parents import Guess
 from dj_panel.apps.services.scanning import MAX_IMAGE_BYTES, read_code
 from tests.entry_tables import Lab, declare
 
@@ -132,7 +133,8 @@ def lab(schema: dj.Schema) -> Iterator[Lab]:
 
 def scanned(lab: Lab, text: str) -> str:
     entering = lab.services.entering
-    found = asyncio.run(entering.resolve(lab.name("Session"), 0, text, {}, anywhere=True))
+    found = asyncio.run(entering.resolve(lab.name("Session"), 0, text, {}, is_code=True))
+    assert not isinstance(found, Guess)
     return found if isinstance(found, str) else found.label
 
 
