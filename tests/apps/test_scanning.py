@@ -146,6 +146,6 @@ def test_the_text_of_a_label_leads_to_the_row_of_that_key_or_the_only_one_that_h
         assert scanned(lab, text).startswith("There is no Subject"), text
 
 
-def test_only_keys_are_looked_for_in_what_people_type(lab: Lab) -> None:
+def test_what_people_type_finds_it_too_and_is_told_as_a_guess(lab: Lab) -> None:
     found = asyncio.run(lab.services.entering.resolve(lab.name("Session"), 0, "0917", {}))
-    assert isinstance(found, str)
+    assert isinstance(found, Guess)
