@@ -28,7 +28,13 @@ class Picker extends Control {
     })
     this.input.oninput = () => this.typed()
     this.input.onkeydown = (event) => this.pressed(event)
-    this.input.onclick = () => { if (!this.isOpen) this.open() }
+    // Whoever comes to a choice replaces it by typing, and does not add to it.
+    this.input.onmousedown = () => { this.isEntering = !this.hasFocus }
+    this.input.onclick = () => {
+      if (this.isEntering && this.isChosen && this.input.selectionStart === this.input.selectionEnd) this.input.select()
+      if (!this.isOpen) this.open()
+    }
+    this.input.onfocus = () => { if (this.isChosen) this.input.select() }
     this.input.onblur = () => { this.close(); this.settle() }
     this.opener = make("button", {type: "button", class: "open", tabindex: "-1", "aria-label": say("Show rows of {label}", {label: about.label})},
       icon("down"))
@@ -47,6 +53,7 @@ class Picker extends Control {
   get hasText() { return super.hasText || this.store.get(this.about.id) !== "" }
   get isFilled() { return this.isChosen || this.store.get(this.about.id) !== "" }
   get isChosen() { return this.names.every((name) => this.store.get(name) !== "") && this.store.get(this.about.id) === "" }
+  get key() { return Object.fromEntries(this.names.map((name) => [name, this.store.get(name)])) }
   // Whether the list was made of what stands in the field now, or the visitor went to a row of it.
   get isCurrent() { return this.wasMoved || this.listed === this.store.get(this.about.id) }
   get label() {
@@ -80,6 +87,7 @@ class Picker extends Control {
     this.input.value = this.label
     this.isTouched = false
     this.guessed = ""
+    this.former = null
     this.setError("")
   }
 
@@ -89,6 +97,7 @@ class Picker extends Control {
     this.isTouched = true
     this.wasMoved = false
     this.guessed = ""
+    if (this.isChosen) this.former = {...this.key, [this.about.id]: ""}
     // Of a key that is shared, only what is ours alone is taken back; if all is shared, all of it.
     const ours = this.about.own.length ? this.about.own : this.names
     this.store.set({...Object.fromEntries(ours.map((name) => [name, ""])), [this.about.id]: text}, this)
@@ -191,10 +200,11 @@ class Picker extends Control {
       else this.settle()
       if (this.inGrid) this.host.entered(this)
       else if (goesOn) this.host.advance(this)
-    } else if (event.key === "Escape" && this.isOpen) {
+    } else if (event.key === "Escape" && (this.isOpen || this.former)) {
       event.preventDefault()
       event.stopPropagation()
       this.close()
+      if (this.former) this.choose({key: this.former})
     } else if (event.key === "Tab" && this.isOpen && this.wasMoved && this.active >= 0) {
       this.choose(this.choices[this.active])
     }
@@ -207,6 +217,7 @@ class Picker extends Control {
   choose(choice, typed = "") {
     this.isTouched = true
     this.guessed = typed
+    this.former = null                 // what was chosen before, while something else is typed
     this.close()
     this.store.set({...choice.key, [this.about.id]: ""}, this)
     this.input.value = this.label

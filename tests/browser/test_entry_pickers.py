@@ -110,3 +110,54 @@ def test_leaving_a_picker_takes_the_only_row_that_was_meant_and_names_several(la
         re.compile("“M041” may mean several rows of Subject: mouse · M041, rat · M041.")
     )
     expect(subject).to_have_value("M041")
+
+
+def test_a_choice_is_replaced_by_typing_and_escape_brings_it_back(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    subject = lab.field("Subject")
+    lab.type("M042")
+    lab.press("Tab")
+    expect(subject).to_have_value("mouse · M042")
+    subject.click()
+    lab.type("rat")
+    expect(subject).to_have_value("rat")
+    expect(tab.get_by_role("listbox").get_by_role("option")).to_have_count(1)
+    lab.press("Escape")
+    expect(subject).to_have_value("mouse · M042")
+    expect(tab.get_by_role("listbox")).to_be_hidden()
+    subject.fill("M041")
+    lab.press("Tab")
+    expect(subject).to_have_attribute("aria-invalid", "true")
+    subject.focus()
+    lab.press("Escape")
+    expect(subject).to_have_value("mouse · M042")
+    expect(subject).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_two_keys_to_one_table_are_called_by_their_own_names(lab: Lab) -> None:
+    tab = lab.open("Pairing")
+    for letter in "ab":
+        field = tab.locator(
+            ".field", has=tab.get_by_role("combobox", name=f"Subject {letter} a row of Subject")
+        )
+        expect(field.locator("label")).to_have_text(
+            f"Subject {letter}species_{letter}, subject_{letter} a row of Subject"
+        )
+
+
+def test_a_missing_row_begins_with_what_was_typed_and_its_panel_shows_its_save_button(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    lab.type("M777")
+    lab.press("Alt+Enter")
+    panel = tab.get_by_role("dialog", name="New Subject")
+    expect(panel.get_by_role("textbox", name="Subject")).to_have_value("M777")
+    expect(panel.get_by_role("combobox", name="Species")).to_be_focused()
+    save = panel.get_by_role("button", name="Save", exact=True)
+    expect(save).to_be_in_viewport(ratio=1)
+    lab.type("rat")
+    lab.press("Control+Enter")
+    expect(lab.field("Subject")).to_have_value("rat · M777")
+    lab.field("Subject").fill("mouse M778")
+    lab.press("Alt+Enter")
+    expect(panel.get_by_role("combobox", name="Species")).to_have_value("mouse")
+    expect(panel.get_by_role("textbox", name="Subject")).to_have_value("M778")
