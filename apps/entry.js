@@ -12,7 +12,7 @@ const enterText = () => say("Ctrl+Enter saves; Enter alone does not, for it goes
 const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
 let lastRequest = 0
 
-class EntryForm extends Messages {
+class EntryForm extends Replacing {
   constructor(model, {onSaved = null} = {}) {
     super()
     this.model = model
@@ -31,6 +31,8 @@ class EntryForm extends Messages {
     this.controls = this.about.items.map((item) => makeControl(item, this.store, this))
     this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
     this.build()
+    this.undoing = make("div", {class: "restored", role: "status", hidden: true})
+    this.summary.before(this.undoing)
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
@@ -75,7 +77,7 @@ class EntryForm extends Messages {
     this.scanner.onchange = () => keep(scanKey, this.scanner.checked || null)
     const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, say("Enter goes to the next field"))
     this.presets = this.onSaved ? "" : presetBar(`${this.pinKey}/presets`, {
-      values: () => this.presetValues(), apply: (values) => this.applyPreset(values)})
+      values: () => this.presetValues(), apply: (...preset) => this.applyPreset(...preset)})
     this.saved = make("section", {class: "saved", hidden: true})
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
@@ -274,19 +276,6 @@ class EntryForm extends Messages {
     if (this.nUploading === 0 && this.state.textContent === uploadingText()) this.state.textContent = ""
   }
 
-  // ---- presets: all that is typed, but for the number of the row and files
-  presetValues() {
-    const names = Object.entries(this.store.texts)
-    return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
-  }
-  applyPreset(values) {
-    this.store.set(values)
-    for (const control of this.controls) if (control.names.some((name) => name in values)) control.isTouched = true
-    this.keepDraft(true)
-    this.suggestNext()
-    this.focusFirst()
-  }
-
   // Files are not kept: the server lets go of them with the page.
   typedTexts() {
     const parts = this.grids.map((grid) => [grid.about.table, grid.drafts().map(withoutFiles)])
@@ -394,7 +383,7 @@ class EntryForm extends Messages {
     this.token = newUuid()
     this.ticks = {}
     if (this.onSaved) { this.onSaved(receipt); return }
-    this.banner.hidden = true
+    this.banner.hidden = this.undoing.hidden = true
     this.showSummary([])
     const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name) && !control.holdsFile
     const kept = new Set(this.controls.filter(isPinned).flatMap((control) => [...control.names, control.about.id]))
@@ -432,33 +421,6 @@ class EntryForm extends Messages {
       this.showSummary([], error.message)
       this.summary.focus()
     }
-  }
-  async beginLike(key) {
-    try {
-      const {texts, parts} = await this.request("like", {key})
-      this.discard()
-      this.empty()
-      this.put({texts, parts})
-      this.keepDraft(true)
-      this.suggestNext()
-      this.focusFirst()
-    } catch (error) {
-      this.showSummary([], error.message)
-      this.summary.focus()
-    }
-  }
-  empty() { this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))) }
-  discard() {
-    this.drafts.remove()
-    this.token = newUuid()
-    this.ticks = {}
-    this.empty()
-    for (const control of this.controls) control.clear()
-    for (const grid of this.grids) grid.clear()
-    this.store.set(this.model.prefill)
-    this.banner.hidden = true
-    this.showSummary([])
-    this.focusFirst()
   }
   close() {
     this.isGone = true

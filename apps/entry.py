@@ -50,6 +50,7 @@ SCRIPTS = (
     "scan.js",
     "grid.js",
     "messages.js",
+    "replacing.js",
     "entry.js",
 )
 _LIKE = "like."

@@ -320,7 +320,8 @@ class Field extends Control {
     const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-hidden": "true", title: say("Calendar")})
     picker.onchange = () => {
       if (!picker.value) return
-      this.store.set({[this.about.name]: picker.value})
+      this.input.value = picker.value
+      this.typed()
       this.left()
       this.input.focus()
     }

@@ -71,11 +71,13 @@ class Grid {
   }
   removeRow(row) {
     const at = this.rows.indexOf(row)
+    const before = this.filled.includes(row) ? this.host.snapshot : null
     for (const control of row.controls) control.remove()
     row.root.remove()
     this.rows.splice(at, 1)
     this.number()
     this.host.partChanged()
+    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before)
     const neighbour = this.rows[Math.min(at, this.rows.length - 1)]
     if (neighbour) neighbour.controls[0].focus()
     else this.add.focus()
