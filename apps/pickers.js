@@ -48,7 +48,7 @@ class Picker extends Control {
     this.show()
   }
   placeholder() {
-    return this.about.is_required ? say("Type to search") : say("Type to search, or leave empty")
+    return this.about.is_required ? say("Type to search") : say("Search, or leave empty")
   }
   get hasText() { return super.hasText || this.store.get(this.about.id) !== "" }
   get isFilled() { return this.isChosen || this.store.get(this.about.id) !== "" }

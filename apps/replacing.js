@@ -6,7 +6,8 @@ class Replacing extends Messages {
     const files = this.everyControl.filter((control) => control.holdsFile).map((control) => control.about.label)
     return {...this.typedTexts(), files, ticks: this.ticks, token: this.token}
   }
-  offerUndo(words, before) {
+  offerUndo(words, before, place = this.summary) {
+    place.before(this.undoing)
     this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
     const undo = make("button", {type: "button", class: "quiet"}, say("Undo"))
     undo.onclick = () => {
@@ -14,7 +15,7 @@ class Replacing extends Messages {
       const now = this.snapshot
       this.recall(before)
       const lost = before.files.filter((label) => !this.snapshot.files.includes(label))
-      this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now)
+      this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now, place)
       this.undoing.querySelector("button").focus()
     }
     this.undoing.replaceChildren(make("span", {}, words), undo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Page as Tab
@@ -103,3 +103,40 @@ def test_a_day_chosen_in_the_calendar_is_in_the_draft(lab: Lab) -> None:
     tab.reload()
     expect(tab.get_by_text(re.compile("Restored what you had typed"))).to_be_visible()
     expect(lab.field("Day")).to_have_value("2026-02-03")
+
+
+SMALL = """() => {
+  const deep = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? deep(e.shadowRoot) : [])])
+  const form = deep(document).find((e) => e.classList.contains("form"))
+  const targets = [...form.querySelectorAll("button, input, select, textarea, a")]
+  const sizes = targets.filter((e) => e.checkVisibility()).map((e) => {
+    const {width, height} = (["checkbox", "radio"].includes(e.type) ? e.closest("label") : e).getBoundingClientRect()
+    return [e.getAttribute("aria-label") || e.title || e.textContent || e.id, Math.round(width), Math.round(height)]
+  })
+  return sizes.filter(([, width, height]) => width < 44 || height < 44)
+}"""
+
+
+@pytest.mark.parametrize("width", [768, 1180])
+def test_all_that_is_pressed_on_a_tablet_is_as_large_as_a_finger(
+    lab: Lab, open_page: Callable[..., Tab], width: int
+) -> None:
+    tab = open_page(visitor="tablet", viewport={"width": width, "height": 1024}, has_touch=True, is_mobile=True)
+    lab = Lab(lab.running, lab.services, tab)
+    lab.open("Session", "?subject_id=M042")
+    expect(lab.field("Session")).to_have_value("1")
+    lab.field("Day").fill("2026-01-02")
+    lab.press("Control+Enter")
+    lab.expect_saved("Session M042 · 1")
+    lab.field("Day").fill("x")
+    tab.get_by_role("button", name="Save as preset…").click()
+    lab.type("one")
+    lab.press("Enter")
+    tab.get_by_role("combobox", name="Preset").select_option("one")
+    tab.get_by_role("button", name="Add row to Note").click()
+    lab.press("Control+Enter")
+    expect(tab.locator(".summary")).to_be_visible()
+    assert tab.evaluate(SMALL) == []
+    lab.open("Subject")
+    assert tab.evaluate(SMALL) == []
+    tab.goto("about:blank")
