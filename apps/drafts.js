@@ -65,6 +65,17 @@ class Drafts {
   }
 }
 
+// Where a form was when its page was loaded again, once: the key of its draft, the field, and what was selected in it.
+const returned = (place, note) => {
+  const key = `${place}/return`
+  try {
+    if (note) sessionStorage.setItem(key, JSON.stringify(note))
+    const found = JSON.parse(sessionStorage.getItem(key))
+    if (!note) sessionStorage.removeItem(key)
+    return found
+  } catch { return null }              // storage may be forbidden
+}
+
 // A list of presets with a button to apply, one to add, one to remove.
 function presetBar(key, {values, apply}) {
   const all = () => stored(key) ?? {}

@@ -53,22 +53,26 @@ class EditForm extends EntryForm {
 
   // ---- what is typed
   begin() {
-    const [oldest] = this.drafts.free()
+    const oldest = this.foundDraft
     this.put({texts: {...this.edit.texts, ...this.edit.key}})
     if (oldest && typeof oldest.draft.seen === "string") {
       const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
       this.drafts.take(oldest)
       this.put({texts: {...gone, ...oldest.draft.texts, ...this.edit.key}})
       this.seen = oldest.draft.seen
-      this.showRestored(oldest.draft)
+      if (oldest.key === this.came?.key && oldest.draft.sent && !oldest.draft.files?.length) this.send(oldest.draft.sent)
+      else this.showRestored(oldest.draft)
     } else this.store.set(this.model.prefill)
     this.focusWhenShown()
   }
   keepDraft() {
     const files = this.controls.filter((c) => c.holdsFile).map((c) => c.about.label)
-    const isKept = this.drafts.keep({...this.kept, files, at: Date.now()})
-    if (!isKept) this.state.textContent = say("This browser keeps no copy of what you type.")
+    this.isStored = this.drafts.keep({...this.kept, files, sent: this.sent ?? null, at: Date.now()})
+    if (!this.isStored) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
+  // A reason that is being written is not in the draft.
+  get isKept() { return this.isStored && (Boolean(this.sent) || !this.panel.querySelector("input[type=text]")?.value) }
+  set isKept(isStored) { this.isStored = isStored }
   get kept() { return {texts: withoutFiles(this.store.texts), seen: this.seen} }
   changed(control) { this.hidePanel(); super.changed(control) }
   focusFirst() { (this.controls.find((control) => control.about.kind !== "none")?.input ?? this.button).focus() }
@@ -96,6 +100,7 @@ class EditForm extends EntryForm {
         try { return await this.request(kind, message, RESEND_MS) } catch (error) {
           if (!error.isLost) return {errors: {}, summary: error.message}
           if (this.isGone) return null
+          if (window.djPanelShell.isOver) return {errors: {}, summary: overText()}
           this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
         }
       }
@@ -110,6 +115,16 @@ class EditForm extends EntryForm {
     if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.keepDraft()
     this.show(await this.ask("review"))
+  }
+  // What was agreed to is kept with the draft until it is answered, so that a page that is loaded again goes on with it.
+  async send(agreed) {
+    this.sent = agreed
+    this.keepDraft()
+    const answer = await this.ask("write", agreed)
+    this.sent = null
+    if (answer?.is_saved) this.drafts.remove()
+    else if (answer) this.keepDraft()
+    this.show(answer)
   }
   show(answer) {
     if (answer === null || answer.is_saved) return
@@ -191,9 +206,7 @@ class EditForm extends EntryForm {
       const consequence = number ? this.panel.querySelector(`input[name="${group}"]:checked`).value : "keep"
       const agreed = Object.fromEntries(computed.map(({table, count}) => [table, count]))
       confirm.setAttribute("aria-disabled", "true")
-      const answer = await this.ask("write", {reason: reason.value, consequence, computed: agreed})
-      if (answer?.is_saved) this.drafts.remove()
-      this.show(answer)
+      await this.send({reason: reason.value, consequence, computed: agreed})
     }
     reason.onkeydown = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); confirm.onclick() } }
     this.proceed = confirm.onclick

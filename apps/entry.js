@@ -9,6 +9,7 @@ const RECHECK_MS = 350
 const LOOK_MS = 5000
 const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
 const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
+const overText = () => say("Not saved: this page must be loaded again. Copy what you have not saved.")
 let lastRequest = 0
 
 class EntryForm extends Messages {
@@ -33,7 +34,10 @@ class EntryForm extends Messages {
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
-    model.on("remove", () => { this.drafts.close(); this.scan?.close() })
+    model.on("remove", () => { this.drafts.close(); this.scan?.close(); this.letGo() })
+    this.isKept = true                 // unless the browser said otherwise, all that is typed
+    this.letGo = window.djPanelShell.keep(this)
+    this.came = onSaved ? null : returned(this.draftKey)
     this.begin()
   }
   get draftKey() { return this.model.draft_key }
@@ -143,8 +147,8 @@ class EntryForm extends Messages {
 
   // ---- beginning: a draft of before, or what the address says
   begin() {
-    const [oldest] = this.drafts.free()
-    if (oldest) this.restore(oldest)
+    const found = this.foundDraft
+    if (found) this.restore(found)
     else {
       this.put({texts: this.model.prefill, parts: this.about.parts})
       if (!this.onSaved) this.look = setInterval(() => this.lookForDrafts(), LOOK_MS)
@@ -153,6 +157,11 @@ class EntryForm extends Messages {
     if (this.onSaved) requestAnimationFrame(() => this.focusFirst())
     else this.focusWhenShown()
   }
+  // What this window held when its page was loaded again, else what a window that is gone left, the oldest first.
+  get foundDraft() {
+    const free = this.drafts.free()
+    return free.find(({key}) => key === this.came?.key) ?? free[0]
+  }
   restore(found) {
     const {key, draft} = found
     this.drafts.take(found)
@@ -160,7 +169,9 @@ class EntryForm extends Messages {
     this.ticks = draft.ticks ?? {}
     this.put(draft)
     this.typedAt = draft.at
-    if (waiting.has(key)) this.save()  // the same window came back: the answer got lost, and the token finds it
+    // The same window came back: the answer got lost, and the token finds it. Files went with the server.
+    const isOurs = waiting.has(key) || (key === this.came?.key && draft.isSent && !draft.files?.length)
+    if (isOurs) this.save()
     else if (draft.isTyped) this.showRestored(draft)
   }
   // A window that died a moment ago still seems to hold its draft: it is looked for again until something is typed.
@@ -200,9 +211,24 @@ class EntryForm extends Messages {
     if (document.body.classList.contains("waiting")) stayed = 0
     else if (!isFree && active.shadowRoot === null) return
     else if (this.controls.some((control) => control.hasFocus)) stayed += 1
-    else if (isFree || stayed === 0) this.focusFirst()
+    else if (isFree || stayed === 0) this.focusAgain()
     else return
     requestAnimationFrame(() => this.focusWhenShown(tries + 1, stayed))
+  }
+  get allControls() { return [...this.controls, ...this.grids.flatMap((grid) => grid.controls)] }
+  leave() {
+    if (this.onSaved) return
+    const place = this.allControls.findIndex((control) => control.hasFocus)
+    const {selectionStart: start, selectionEnd: end} = this.allControls[place]?.input ?? {}
+    this.drafts.beat(0)
+    returned(this.draftKey, {key: this.drafts.key, place, start, end})
+  }
+  focusAgain() {
+    const {place, start, end} = this.came ?? {}
+    const control = this.allControls[place]
+    if (!control) { this.focusFirst(); return }
+    control.focus()
+    if (Number.isInteger(start)) control.input.setSelectionRange(start, end)
   }
   focusFirst() {
     const open = this.controls.filter((control) => control.about.kind !== "none")
@@ -284,7 +310,8 @@ class EntryForm extends Messages {
     const files = [...this.controls, ...this.grids.flatMap((grid) => grid.controls)].filter((c) => c.holdsFile).map((c) => c.about.label)
     const {texts, parts} = this.typedTexts()
     const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
-    if (!this.drafts.keep(draft) && isTyped) this.state.textContent = say("This browser keeps no copy of what you type.")
+    this.isKept = this.drafts.keep(draft)
+    if (!this.isKept && isTyped) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
 
   // ---- numbers
@@ -339,6 +366,7 @@ class EntryForm extends Messages {
       } catch (error) {
         if (!error.isLost) problem = error.message
         else if (this.isGone) return
+        else if (window.djPanelShell.isOver) problem = overText()
         else this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
       }
     }
@@ -448,6 +476,7 @@ class EntryForm extends Messages {
   }
   close() {
     this.isGone = true
+    this.letGo()
     this.scan?.close()
     clearInterval(this.look)
     this.drafts.close()
