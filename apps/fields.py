@@ -188,7 +188,7 @@ def _default_note(attribute: Attribute, kind: Kind) -> str:
     if not attribute.default:
         return ""
     if is_server_value(attribute.default):
-        return say("the time of saving")
+        return say("the lab's time of saving")
     if kind == "bool":
         return "yes" if attribute.column_type.check(attribute.default) else "no"
     return attribute.default

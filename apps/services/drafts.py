@@ -6,6 +6,7 @@ database's own, which they foresee, remain the last word.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,6 +38,7 @@ __all__ = [
     "key_texts",
     "key_values",
     "stored_value",
+    "with_time_of_saving",
 ]
 
 Draft = Mapping[str, str]
@@ -140,6 +142,27 @@ def stored_value(attribute: Attribute, value: Any) -> Any:
     return attribute.column_type.check(attribute.default)
 
 
+def with_time_of_saving(info: TableInfo, values: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+    """Return a row in which the time of saving stands where that is the default and nothing was entered.
+
+    The clocks of servers differ from each other and from the lab's, by which people enter all other times.
+
+    Parameters
+    ----------
+    info, values
+        The table and the row.
+    now
+        The time by the clock of the lab.
+    """
+    own = {
+        a.name: a.column_type.check(now if a.column_type.kind == "datetime" else now.date())
+        for a in info.attributes
+        if a.name not in values and a.default is not None and is_server_value(a.default)
+        if a.codec is None and a.column_type.kind in ("datetime", "date")
+    }
+    return {**values, **own}
+
+
 def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the primary key of a row, defaults included; ``None`` if a part of it is not known."""
     key = {}
@@ -147,7 +170,11 @@ def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | N
         attribute = info.attribute(name)
         if name in values:
             key[name] = values[name]
-        elif attribute.default is not None and not attribute.autoincrement:
+        elif (
+            attribute.default is not None
+            and not attribute.autoincrement
+            and not is_server_value(attribute.default)
+        ):
             key[name] = attribute.column_type.check(attribute.default)
         else:
             return None

@@ -24,6 +24,7 @@ from dj_panel.apps.services.drafts import (
     fingerprint,
     key_texts,
     key_values,
+    with_time_of_saving,
 )
 from dj_panel.apps.services.originals import Originals
 from dj_panel.apps.services.parents import Choice, Found, Parents
@@ -334,11 +335,12 @@ class Entering(Service):
             return refused(row.errors, part_errors, duplicate)
         if ticked is not None and (doubts := self._doubts(info, row, draft, ticked)):
             return doubted(doubts)
+        values, rows_of_parts = self._at_saving(info, row.values, part_rows)
         try:
             sent = {info.name: [draft], **parts}
             files = new_files(sent, self._services.table, self.uploads, self._settings)
             with stored_with_row(files) as take_back:
-                self._write(info, row.values, part_rows, take_back)
+                self._write(info, values, rows_of_parts, take_back)
         except (DuplicateError, IntegrityError, PathTakenError) as error:
             # Someone was faster: what the checks say now is what went wrong.
             return self._explained(info, draft, parts, row.values, part_rows, token, error)
@@ -354,12 +356,21 @@ class Entering(Service):
             return refused({name: error.reason} if name else {}, {}, None, str(error))
         except DataJointError as error:
             return refused(*self._located(info, error), None, str(error))
-        key = key_values(info, row.values) or newest_key(info, row.values, self._rows(info.name))
+        key = key_values(info, values) or newest_key(info, values, self._rows(info.name))
         self._note_used(info, row.values, key)
         for one in (draft, *chain.from_iterable(parts.values())):
             for text in one.values():
                 self.uploads.drop(text)
         return self._receipt(info, key, part_rows, token)
+
+    def _at_saving(
+        self, info: TableInfo, values: Mapping[str, Any], parts: PartValues
+    ) -> tuple[dict[str, Any], PartValues]:
+        now = self.custom.now()
+        table = self._services.table
+        return with_time_of_saving(info, values, now), {
+            name: [with_time_of_saving(table(name), one, now) for one in rows] for name, rows in parts.items()
+        }
 
     def _explained(
         self,

@@ -427,7 +427,13 @@ class Importing(Service):
     def _write(self, batch: Batch) -> None:
         table = self._services.pipeline[batch.table]()
         try:
-            n_rows = write_rows(table, batch, partial(self._advance, batch))
+            n_rows = write_rows(
+                self.table(batch.table),
+                table,
+                batch,
+                partial(self._advance, batch),
+                self._services.entering.custom,
+            )
         except UnknownOutcomeError:
             n_rows = self._look_after(batch)
         except (DuplicateError, IntegrityError) as error:
