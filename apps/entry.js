@@ -190,8 +190,9 @@ class EntryForm extends Messages {
     }
   }
   showRestored(draft) {
-    const at = new Date(draft.at)
-    const day = at.toDateString() === new Date().toDateString() ? "" : ` on ${today(at)}`
+    const {date, time} = labTime(this.zone, new Date(draft.at))
+    const at = time.slice(0, 5)
+    const when = date === labTime(this.zone).date ? at : say("{time} on {day}", {time: at, day: date})
     const doubt = draft.isSent ? say(" It was being saved, and no answer came: save again to be sure. It will be stored once.") : ""
     const lost = draft.files?.length ? say(" Choose again: {files}.", {files: draft.files.join(", ")}) : ""
     const button = make("button", {type: "button", class: "quiet"}, say("Discard"))
@@ -199,7 +200,7 @@ class EntryForm extends Messages {
     const others = this.drafts.free().length
     const more = others === 0 ? "" : others === 1 ? say(" Another draft is kept for afterwards.") : say(" {n} more drafts are kept for afterwards.", {n: String(others)})
     this.banner.replaceChildren(
-      make("span", {}, say("Restored what you had typed at {time}.", {time: `${clock(at).slice(0, 5)}${day}`}) + doubt + lost + more), button)
+      make("span", {}, say("Restored what you had typed at {time}.", {time: when}) + doubt + lost + more), button)
     this.banner.hidden = false
   }
   // While a window is being set up its parts are moved, and a moved field loses the focus again: so the focus

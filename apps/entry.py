@@ -23,6 +23,7 @@ from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.scanning import read_code
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.typed import time_told, zone_name
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.words import say
@@ -139,6 +140,7 @@ class EntryPage(Page):
         entering = self.visit.services.entering
         custom = {
             "zone": entering.custom.zone.key if entering.custom.zone is not None else "",
+            "clock": zone_name(entering.custom.local()),
             "max_bytes": entering.uploads.max_file_bytes,
         }
         return {**form.as_message(), "custom": custom}
@@ -339,7 +341,7 @@ class EntryPage(Page):
             "label": receipt.label,
             "key": receipt.key,
             "href": format_route(row_route(receipt.table, receipt.key)),
-            "time": f"{receipt.saved_at:%H:%M:%S}",
+            "time": time_told(receipt.saved_at),
             "is_repeat": receipt.is_repeat,
             "parts": [{"label": labels.get(n, n), "number": number} for n, number in receipt.n_parts.items()],
         }

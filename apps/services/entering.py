@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -465,7 +464,7 @@ class Entering(Service):
             key=texts,
             label=_label(info, texts),
             token=token,
-            saved_at=dt.datetime.now().astimezone(),
+            saved_at=self.custom.local(),
             n_parts={name: len(rows) for name, rows in parts.items() if rows},
             is_repeat=is_repeat,
             values=dict(key),

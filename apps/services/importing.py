@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import secrets
 import tempfile
@@ -450,7 +449,7 @@ class Importing(Service):
         batch.receipt = ImportReceipt(
             n_rows,
             len(batch.classes) - n_rows,
-            dt.datetime.now().astimezone(),
+            self._services.entering.custom.local(),
             is_traced=is_traced(self.table(batch.table), table, batch),
         )
         batch.stage = "written"

@@ -90,7 +90,7 @@ class Receipt:
     token
         Of the draft.
     saved_at
-        When, by the server's clock with its offset.
+        When, by the lab's clock, with its zone.
     n_parts
         Part → how many rows came with it.
     is_repeat

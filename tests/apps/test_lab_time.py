@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 
 import dj_panel as dj
+from dj_panel.apps.history_html import history_html
+from dj_panel.apps.import_html import past_html
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.batches import Batch
 from dj_panel.apps.services.receipts import Receipt
-from dj_panel.apps.typed import Custom
+from dj_panel.apps.typed import Custom, time_told
 from tests.entry_tables import Lab, pipeline_of
 
 # As far from UTC, and from the zone of any server, as there is one.
@@ -62,6 +66,13 @@ def save(lab: Lab, table: str, draft: dict[str, str], **parts: list[dict[str, st
     return receipt
 
 
+async def opened(lab: Lab, file: Path) -> Batch:
+    batch = await lab.services.importing.open(lab.name("Visit"), "rows.csv", file, "ana")
+    assert batch.work is not None
+    await asyncio.wait_for(batch.work, None)
+    return batch
+
+
 def is_now_in_the_lab(moment: Any) -> bool:
     return bool(abs(dt.datetime.now(FAR).replace(tzinfo=None) - moment) < dt.timedelta(minutes=5))
 
@@ -95,12 +106,10 @@ def test_a_time_that_a_file_leaves_empty_is_the_labs_time_of_importing(lab: Lab,
     importing = lab.services.importing
 
     async def bring() -> None:
-        batch = await importing.open(lab.name("Visit"), "rows.csv", file, "ana")
-        await asyncio.wait_for(batch.work, None)
+        batch = await opened(lab, file)
         await importing.write(batch)
-        assert batch.stage == "written", batch.problem
         await importing.undo(batch)
-        assert batch.stage == "checked", batch.problem
+        assert lab.rows("Visit").count() == 0, batch.problem
         await importing.write(batch)
 
     asyncio.run(bring())
@@ -108,3 +117,53 @@ def test_a_time_that_a_file_leaves_empty_is_the_labs_time_of_importing(lab: Lab,
     assert is_now_in_the_lab(first["arrived"])
     assert is_now_in_the_lab(first["seen"])
     assert second["arrived"] == dt.datetime(2026, 3, 31, 14, 5)
+
+
+def test_all_that_is_told_of_a_row_is_told_by_the_labs_clock(lab: Lab) -> None:
+    receipt = save(lab, "Visit", {"visit": "1"})
+    now = dt.datetime.now(FAR)
+    assert receipt.saved_at.tzinfo is FAR
+    assert abs(now - receipt.saved_at) < dt.timedelta(minutes=5)
+    info = lab.services.table(lab.name("Visit"))
+    events = asyncio.run(lab.services.history.of_row(info.name, {"visit": "1"}))
+    assert events[0].time.tzinfo is FAR
+    shown = history_html(info, {"visit": "1"}, events)
+    assert "Times: Pacific/Kiritimati" in shown
+    assert f"{events[0].time:%Y-%m-%d %H:%M:%S}</time>" in shown
+    assert time_told(now) == f"{now:%H:%M:%S}"
+    assert time_told(now - dt.timedelta(days=2)).startswith(f"{now - dt.timedelta(days=2):%Y-%m-%d }")
+
+
+def test_an_import_is_told_by_the_labs_clock(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("visit\n1\n")
+
+    async def bring() -> Batch:
+        batch = await opened(lab, file)
+        await lab.services.importing.write(batch)
+        return batch
+
+    batch = asyncio.run(bring())
+    assert batch.receipt is not None
+    info = lab.services.table(lab.name("Visit"))
+    shown = f"at {batch.receipt.saved_at:%H:%M:%S} (Pacific/Kiritimati)."
+    assert batch.receipt.saved_at.tzinfo is FAR
+    past = asyncio.run(lab.services.past_imports.find(batch.id, info.name, "ana"))
+    assert past is not None
+    assert shown in past_html(info, past, batch.id, "")
+
+
+def test_who_was_faster_is_told_by_the_labs_clock(lab: Lab) -> None:
+    save(lab, "Visit", {"visit": "1"})
+    editing, name, key = lab.services.editing, lab.name("Visit"), {"visit": "1"}
+
+    async def race() -> str:
+        mine = await editing.open(name, key)
+        theirs = await editing.open(name, key)
+        await editing.save(name, key, {**theirs.texts, "room": "B"}, theirs.seen)
+        return (await editing.review(name, key, {**mine.texts, "room": "C"}, mine.seen)).other
+
+    found = re.fullmatch(r".+ at (\d\d:\d\d):\d\d", asyncio.run(race()))
+    assert found is not None
+    now = dt.datetime.now(FAR)
+    assert found[1] in {f"{now - dt.timedelta(minutes=back):%H:%M}" for back in range(3)}
