@@ -100,7 +100,7 @@ class EditForm extends EntryForm {
         try { return await this.request(kind, message, RESEND_MS) } catch (error) {
           if (!error.isLost) return {errors: {}, summary: error.message}
           if (this.isGone) return null
-          if (window.djPanelShell.isOver) return {errors: {}, summary: overText()}
+          if (window.djPanelShell?.isOver) return {errors: {}, summary: overText()}
           this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
         }
       }

@@ -7,6 +7,7 @@ const ANSWER_MS = 15000
 const RESEND_MS = 4000
 const RECHECK_MS = 350
 const LOOK_MS = 5000
+const DOUBLE_MS = 700
 const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
 const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
 const overText = () => say("Not saved: this page must be loaded again. Copy what you have not saved.")
@@ -36,7 +37,7 @@ class EntryForm extends Messages {
     model.on("msg:custom", this.listener)
     model.on("remove", () => { this.drafts.close(); this.scan?.close(); this.letGo() })
     this.isKept = true                 // unless the browser said otherwise, all that is typed
-    this.letGo = window.djPanelShell.keep(this)
+    this.letGo = window.djPanelShell?.keep(this) ?? (() => {})
     this.came = onSaved ? null : returned(this.draftKey)
     this.begin()
   }
@@ -82,10 +83,12 @@ class EntryForm extends Messages {
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
-    this.root = make("div", {class: "form"}, this.blocker, this.receipt, this.banner, this.summary,
+    this.root = make("div", {class: "form"}, this.blocker, this.banner, this.summary,
       this.presets, group(say("Key"), inKey), group(say("Values"), rest), ...this.grids.map((grid) => grid.root),
-      make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state), this.saved)
+      make("div", {class: "bar"}, this.receipt, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state), this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
+    // What the number may be is said of one key, and of no other.
+    this.store.watchers.add((changes) => { if (this.about.key.some((name) => name in changes)) this.counter?.setNote(this.counter.standingNote()) })
     this.showSaved(this.model.recent)
   }
   hasFocus(element) { return element.getRootNode().activeElement === element }
@@ -183,6 +186,7 @@ class EntryForm extends Messages {
     this.restore(oldest)
   }
   put({texts, parts = {}}) {
+    this.savedAt = null
     this.store.set(Object.fromEntries(Object.entries(texts).filter(([, text]) => typeof text === "string")))
     for (const grid of this.grids) {
       grid.clear()
@@ -239,6 +243,8 @@ class EntryForm extends Messages {
 
   // ---- typing
   changed(control) {
+    this.savedAt = null
+    this.state.textContent = ""
     this.keepDraft(true)
     this.hideReceipt()
     if (control && control.errorText && control instanceof Field) {
@@ -247,7 +253,7 @@ class EntryForm extends Messages {
     }
     if (this.duplicate && control?.store === this.store && control.about.in_key) this.showSummary([])
   }
-  partChanged() { this.keepDraft(true); this.hideReceipt() }
+  partChanged() { this.savedAt = null; this.keepDraft(true); this.hideReceipt() }
   left(control) {
     if (control.isTouched && control.hasText) this.check(control, {})
     else if (!control.hasText && control.errorText) control.setError("")
@@ -294,6 +300,7 @@ class EntryForm extends Messages {
     return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
   }
   applyPreset(values) {
+    this.savedAt = null
     this.store.set(values)
     for (const control of this.controls) if (control.names.some((name) => name in values)) control.isTouched = true
     this.keepDraft(true)
@@ -334,8 +341,9 @@ class EntryForm extends Messages {
   }
   async suggestNext({onlyNote = false} = {}) {
     if (!this.counter || this.counter.hasText || Object.values(this.keyWithoutCounter).some((text) => text === "")) return
+    const key = JSON.stringify(this.keyWithoutCounter)
     const text = await this.nextFree()
-    if (!text || this.counter.hasText) return
+    if (!text || this.counter.hasText || key !== JSON.stringify(this.keyWithoutCounter)) return
     if (onlyNote) this.counter.setNote(say("Next free: {text}", {text}))
     else {
       this.store.set({[this.about.counter]: text})
@@ -345,8 +353,15 @@ class EntryForm extends Messages {
   }
 
   // ---- saving
+  // Whether a row was saved and nothing was typed since: whoever presses twice means one row.
+  get isJustSaved() {
+    if (!this.savedAt) return false
+    const isOpen = this.controls.some((control) => control.isRequired && !control.isFilled)
+    if (isOpen) this.state.textContent = say("Nothing is typed yet, so there is nothing more to save.")
+    return isOpen || Date.now() - this.savedAt < DOUBLE_MS
+  }
   async save() {
-    if (this.isSaving || this.about.blocker) return
+    if (this.isSaving || this.about.blocker || this.isJustSaved) return
     if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.isSaving = true
     this.button.setAttribute("aria-disabled", "true")
@@ -367,7 +382,7 @@ class EntryForm extends Messages {
       } catch (error) {
         if (!error.isLost) problem = error.message
         else if (this.isGone) return
-        else if (window.djPanelShell.isOver) problem = overText()
+        else if (window.djPanelShell?.isOver) problem = overText()
         else this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
       }
     }
@@ -382,6 +397,7 @@ class EntryForm extends Messages {
   refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}) {
     this.keepDraft(true)
     this.banner.hidden = true
+    this.receipt.hidden = true
     const wrong = []
     for (const control of this.controls) {
       const text = control.names.map((name) => errors[name]).find(Boolean) ?? ""
@@ -418,6 +434,7 @@ class EntryForm extends Messages {
     this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
     for (const grid of this.grids) grid.clear()
     this.suggestNext()
+    this.savedAt = Date.now()
     this.showReceipt(receipt, before)
     this.showSaved(recent)
     const open = this.controls.filter((control) => control.about.kind !== "none" && !isPinned(control))
