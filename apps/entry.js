@@ -83,10 +83,18 @@ class EntryForm extends Messages {
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
+    const bar = make("div", {class: "bar"}, this.receipt, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state)
     this.root = make("div", {class: "form"}, this.blocker, this.banner, this.summary,
       this.presets, group(say("Key"), inKey), group(say("Values"), rest), ...this.grids.map((grid) => grid.root),
-      make("div", {class: "bar"}, this.receipt, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state), this.saved)
+      bar, this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
+    // The bar must not cover the field that has the focus, which browsers scroll into sight as if there were no bar.
+    this.root.addEventListener("focusin", ({target}) => {
+      const covered = target.getBoundingClientRect().bottom - bar.getBoundingClientRect().top
+      if (covered <= 0 || bar.contains(target) || !this.root.contains(target) || target.closest("dialog, .saved")) return
+      target.style.scrollMarginBottom = `${bar.offsetHeight}px`
+      target.scrollIntoView({block: "nearest"})
+    })
     // What the number may be is said of one key, and of no other.
     this.store.watchers.add((changes) => { if (this.about.key.some((name) => name in changes)) this.counter?.setNote(this.counter.standingNote()) })
     this.showSaved(this.model.recent)
@@ -192,20 +200,6 @@ class EntryForm extends Messages {
       grid.clear()
       grid.load(parts[grid.about.table] ?? [])
     }
-  }
-  showRestored(draft) {
-    const {date, time} = labTime(this.zone, new Date(draft.at))
-    const at = time.slice(0, 5)
-    const when = date === labTime(this.zone).date ? at : say("{time} on {day}", {time: at, day: date})
-    const doubt = draft.isSent ? say(" It was being saved, and no answer came: save again to be sure. It will be stored once.") : ""
-    const lost = draft.files?.length ? say(" Choose again: {files}.", {files: draft.files.join(", ")}) : ""
-    const button = make("button", {type: "button", class: "quiet"}, say("Discard"))
-    button.onclick = () => this.discard()
-    const others = this.drafts.free().length
-    const more = others === 0 ? "" : others === 1 ? say(" Another draft is kept for afterwards.") : say(" {n} more drafts are kept for afterwards.", {n: String(others)})
-    this.banner.replaceChildren(
-      make("span", {}, say("Restored what you had typed at {time}.", {time: when}) + doubt + lost + more), button)
-    this.banner.hidden = false
   }
   // While a window is being set up its parts are moved, and a moved field loses the focus again: so the focus
   // is given until it has stayed for half a second, or the visitor has put it elsewhere.
@@ -444,39 +438,6 @@ class EntryForm extends Messages {
     if (next) {                        // what another window left behind is next
       this.restore(next)
       this.focusFirst()
-    }
-  }
-  async undo(id, before, button) {
-    button.disabled = true
-    try {
-      const {message, recent} = await this.request("undo", {receipt: id})
-      this.receipt.replaceChildren(icon("done"), make("span", {}, message))
-      this.receipt.classList.add("undone")
-      this.receipt.hidden = false
-      this.showSaved(recent)
-      if (before) {                    // so that what was wrong with it can be put right
-        this.put(before)
-        this.keepDraft(true)
-        this.focusFirst()
-      }
-    } catch (error) {
-      button.disabled = false
-      this.showSummary([], error.message)
-      this.summary.focus()
-    }
-  }
-  async beginLike(key) {
-    try {
-      const {texts, parts} = await this.request("like", {key})
-      this.discard()
-      this.empty()
-      this.put({texts, parts})
-      this.keepDraft(true)
-      this.suggestNext()
-      this.focusFirst()
-    } catch (error) {
-      this.showSummary([], error.message)
-      this.summary.focus()
     }
   }
   empty() { this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))) }

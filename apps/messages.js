@@ -74,4 +74,51 @@ class Messages {
         parts ? make("span", {class: "comment"}, parts) : "", again, undo)
     })))
   }
+  async undo(id, before, button) {
+    button.disabled = true
+    try {
+      const {message, recent} = await this.request("undo", {receipt: id})
+      this.receipt.replaceChildren(icon("done"), make("span", {}, message))
+      this.receipt.classList.add("undone")
+      this.receipt.hidden = false
+      this.showSaved(recent)
+      if (before) {                    // so that what was wrong with it can be put right
+        this.put(before)
+        this.keepDraft(true)
+        this.focusFirst()
+      }
+    } catch (error) {
+      button.disabled = false
+      this.showSummary([], error.message)
+      this.summary.focus()
+    }
+  }
+  async beginLike(key) {
+    try {
+      const {texts, parts} = await this.request("like", {key})
+      this.discard()
+      this.empty()
+      this.put({texts, parts})
+      this.keepDraft(true)
+      this.suggestNext()
+      this.focusFirst()
+    } catch (error) {
+      this.showSummary([], error.message)
+      this.summary.focus()
+    }
+  }
+  showRestored(draft) {
+    const {date, time} = labTime(this.zone, new Date(draft.at))
+    const at = time.slice(0, 5)
+    const when = date === labTime(this.zone).date ? at : say("{time} on {day}", {time: at, day: date})
+    const doubt = draft.isSent ? say(" It was being saved, and no answer came: save again to be sure. It will be stored once.") : ""
+    const lost = draft.files?.length ? say(" Choose again: {files}.", {files: draft.files.join(", ")}) : ""
+    const button = make("button", {type: "button", class: "quiet"}, say("Discard"))
+    button.onclick = () => this.discard()
+    const others = this.drafts.free().length
+    const more = others === 0 ? "" : others === 1 ? say(" Another draft is kept for afterwards.") : say(" {n} more drafts are kept for afterwards.", {n: String(others)})
+    this.banner.replaceChildren(
+      make("span", {}, say("Restored what you had typed at {time}.", {time: when}) + doubt + lost + more), button)
+    this.banner.hidden = false
+  }
 }

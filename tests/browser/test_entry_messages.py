@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
@@ -71,6 +71,15 @@ def weigh(lab: Lab, n: str) -> None:
     lab.expect_saved(f"Weighing A1 · {n}")
 
 
+def is_uncovered(place: Locator) -> bool:
+    found: bool = place.evaluate("""(element) => {
+      const {x, y, width, height} = element.getBoundingClientRect()
+      const middle = element.getRootNode().elementFromPoint(x + width / 2, y + height - 3)
+      return element.contains(middle)
+    }""")
+    return found
+
+
 @pytest.mark.parametrize(("width", "height"), [(320, 640), (768, 1024), (1280, 800)])
 def test_the_receipt_and_the_first_field_are_both_in_sight(
     lab: Lab, open_page: Callable[..., Tab], width: int, height: int
@@ -81,19 +90,19 @@ def test_the_receipt_and_the_first_field_are_both_in_sight(
     weigh(lab, "1")
     expect(lab.field("Seen")).to_be_focused()
     expect(lab.field("N")).to_have_value("2")
-    boxes = {}
     for name, place in {
         "receipt": tab.locator(".receipt"),
         "undo": tab.locator(".receipt").get_by_role("button", name="Undo"),
         "focus": tab.locator(".form :focus"),
     }.items():
         expect(place).to_be_in_viewport(ratio=1)
-        boxes[name] = place.bounding_box()
-        # nothing lies over it
-        assert place.evaluate(
-            "(el) => { const b = el.getBoundingClientRect();"
-            " return el.contains(el.getRootNode().elementFromPoint(b.x + b.width / 2, b.y + b.height / 2)) }"
-        ), name
+        assert is_uncovered(place), name
+    # Nor does the bar, which the receipt has made higher, lie over a field that is tabbed into.
+    for _ in range(4):
+        lab.press("Tab")
+        focus = tab.locator(".form :focus")
+        expect(focus).to_be_in_viewport(ratio=1)
+        assert is_uncovered(focus)
     tab.goto("about:blank")
 
 
