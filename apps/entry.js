@@ -263,6 +263,11 @@ class EntryForm extends Messages {
     } catch { return }                 // saving will tell
     if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
     control.setError(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    const reading = answer.readings?.[control.about.name]
+    if (reading && !answer.errors[control.about.name]) {
+      control.showReading(reading)
+      this.keepDraft(true)
+    }
     this.showDoubts([control], answer.doubts ?? {})
     if (control.store !== this.store) return
     if (answer.duplicate) this.showDuplicate(answer.duplicate)

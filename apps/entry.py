@@ -233,6 +233,7 @@ class EntryPage(Page):
             "errors": checked.errors,
             "duplicate": self._duplicate(self._table(data), checked.duplicate),
             "doubts": checked.doubts,
+            "readings": {name: asdict(reading) for name, reading in checked.readings.items()},
         }
 
     async def _search(self, data: Mapping[str, Any]) -> dict[str, Any]:

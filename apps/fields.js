@@ -327,6 +327,18 @@ class Field extends Control {
     picker.onclick = () => { if (/^\d{4}-\d\d-\d\d$/.test(this.text)) picker.value = this.text }
     return picker
   }
+  // What was typed means this; the field shows it, and says so until something else is typed.
+  showReading({text, note}) {
+    this.store.set({[this.about.name]: text})
+    this.checkedText = text
+    this.setNote(note)
+    this.isRead = true
+  }
+  forgetReading() {
+    if (!this.isRead) return
+    this.isRead = false
+    this.setNote(this.standingNote())
+  }
   typed() {
     let text = this.input.value
     if (FILLERS[this.about.kind]?.text && /^(now|today)$/i.test(text.trim()) && this.about.kind !== "uuid") {
@@ -335,6 +347,7 @@ class Field extends Control {
     }
     this.isTouched = true
     this.store.set({[this.about.name]: text}, this)
+    this.forgetReading()
     this.setDoubt("")
     this.grow()
     this.count()
@@ -355,6 +368,7 @@ class Field extends Control {
     if (!(this.about.name in changes) || this.about.kind === "none") return
     const text = this.input.tagName !== "SELECT" && this.text === EMPTY ? "" : this.text
     if (this.input.value !== text) this.input.value = text
+    this.forgetReading()
     this.setDoubt("")
     this.grow()
     this.count()

@@ -23,6 +23,7 @@ from dj_panel.apps.services.drafts import (
     fingerprint,
     key_texts,
     key_values,
+    readings,
     with_time_of_saving,
 )
 from dj_panel.apps.services.originals import Originals
@@ -225,7 +226,8 @@ class Entering(Service):
         if asked and info.master is None and not set(checked.errors) & set(info.primary_key):
             duplicate = self._duplicate(info, checked.values)
         doubts = self._doubts(info, checked, draft, {}, only) if info.master is None else {}
-        return Checked(checked.errors, duplicate, doubts)
+        read = readings(info, draft, checked.values, only or ())
+        return Checked(checked.errors, duplicate, doubts, read)
 
     def _doubts(
         self,

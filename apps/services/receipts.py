@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
+from dj_panel.apps.services.drafts import Reading
 from dj_panel.core.words import say, say_many
 
 __all__ = ["Checked", "Duplicate", "Receipt", "Refused", "doubted", "refused"]
@@ -43,11 +44,14 @@ class Checked:
         The row that has the key already, if there is one.
     doubts
         Sentences by attribute on what is unusual without being wrong.
+    readings
+        Days and times by attribute that were typed in another way than they are shown.
     """
 
     errors: dict[str, str]
     duplicate: Duplicate | None = None
     doubts: dict[str, str] = field(default_factory=dict)
+    readings: dict[str, Reading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def test_what_is_left_empty_gets_its_default(lab: Lab) -> None:
         ("species", "", "Choose a row of Species."),
         ("species", "mose", "There is no Species mose. Did you mean mouse?"),
         ("sex", "X", "is not one of"),
-        ("birth", "1/2/2026", "YYYY-MM-DD"),
+        ("birth", "1/2/2026", "could mean 2026-02-01 or 2026-01-02"),
         ("weight", "1000", "digits before the point"),
         ("weight", "20,5", "comma"),
         ("temperature", "warm", "is not a number"),

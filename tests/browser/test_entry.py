@@ -204,7 +204,7 @@ def test_a_pin_keeps_a_value_for_the_next_row(lab: Lab) -> None:
 
 def test_every_kind_of_wrong_text_is_told_at_its_field_and_nothing_is_written(lab: Lab) -> None:
     wrong = {
-        "Birth": ("1.2.2026", "YYYY-MM-DD"),
+        "Birth": ("1/2/2026", "could mean 2026-02-01 or 2026-01-02"),
         "Weight": ("20,5", "comma"),
         "Temperature": ("warm", "is not a number"),
         "Big": ("9223372036854775808", "is outside"),

@@ -147,3 +147,16 @@ def test_what_was_typed_is_restored_with_the_labs_time(lab: Lab) -> None:
     expect(said).to_be_visible()
     text = said.text_content() or ""
     assert any(f"{before - dt.timedelta(minutes=back):%H:%M}" in text for back in (0, 1))
+
+
+def test_a_time_that_is_typed_with_a_zone_is_shown_by_the_labs_clock(lab: Lab) -> None:
+    tab = lab.open("Weighing", "?animal=A1")
+    seen = lab.field("Seen")
+    seen.fill("2026-03-31T12:05Z")
+    lab.press("Tab")
+    expect(seen).to_have_value("2026-04-01 02:05:00")
+    said = tab.get_by_text("“2026-03-31T12:05Z” is 2026-04-01 02:05:00 by the lab's clock.")
+    expect(said).to_be_visible()
+    seen.fill("2026-03-31 12:05:00")
+    expect(said).to_have_count(0)
+    expect(tab.get_by_text("Lab time: Pacific/Kiritimati")).to_be_visible()
