@@ -76,6 +76,15 @@ const returned = (place, note) => {
   } catch { return null }              // storage may be forbidden
 }
 
+// The pinned values of a window, by the place of its draft; given some, they are kept.
+const pinned = (place, texts = null) => {
+  const key = `${place}/pinned`
+  try {
+    if (texts) sessionStorage.setItem(key, JSON.stringify(texts))
+    return JSON.parse(sessionStorage.getItem(key)) ?? {}
+  } catch { return {} }                // storage may be forbidden
+}
+
 // A list of presets with a button to apply, one to add, one to remove.
 function presetBar(key, {values, apply}) {
   const all = () => stored(key) ?? {}

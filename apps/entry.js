@@ -25,7 +25,7 @@ class EntryForm extends Messages {
     this.table = this.about.table
     this.store = new Store()
     this.requests = new Map()
-    this.pins = new Set(stored(this.pinKey) ?? this.about.items.filter((item) => item.type === "picker").map((item) => item.id))
+    this.pins = new Set(stored(this.pinKey) ?? this.about.items.filter((item) => item.type === "picker" && !item.is_unique).map((item) => item.id))
     this.isSaving = false
     this.token = newUuid()
     this.duplicate = null
@@ -63,6 +63,7 @@ class EntryForm extends Messages {
         if (this.pins.has(name)) this.pins.delete(name)
         else this.pins.add(name)
         keep(this.pinKey, [...this.pins])
+        this.keepPinned()
         return this.pins.has(name)
       })
     }
@@ -161,7 +162,7 @@ class EntryForm extends Messages {
     const found = this.foundDraft
     if (found) this.restore(found)
     else {
-      this.put({texts: this.model.prefill, parts: this.about.parts})
+      this.put({texts: {...this.model.prefill, ...pinned(this.draftKey)}, parts: this.about.parts})
       if (!this.onSaved) this.look = setInterval(() => this.lookForDrafts(), LOOK_MS)
     }
     if (this.store.isEmpty === false) this.suggestNext()
@@ -292,6 +293,14 @@ class EntryForm extends Messages {
     this.nUploading += step
     if (this.nUploading === 0 && this.state.textContent === uploadingText()) this.state.textContent = ""
   }
+
+  // ---- what stays for the next row: kept while this window lives, so that it is here again after Back or a reload
+  isPinned(control) { return this.pins.has(control.about.id ?? control.about.name) && !control.holdsFile }
+  get pinnedTexts() {
+    const names = new Set(this.controls.filter((one) => this.isPinned(one)).flatMap((one) => [...one.names, one.about.id]))
+    return Object.fromEntries(Object.entries(this.store.texts).filter(([name]) => names.has(name)))
+  }
+  keepPinned() { pinned(this.draftKey, this.pinnedTexts) }
 
   // ---- presets: all that is typed, but for the number of the row and files
   presetValues() {
@@ -426,18 +435,21 @@ class EntryForm extends Messages {
     if (this.onSaved) { this.onSaved(receipt); return }
     this.banner.hidden = true
     this.showSummary([])
-    const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name) && !control.holdsFile
-    const kept = new Set(this.controls.filter(isPinned).flatMap((control) => [...control.names, control.about.id]))
-    const cleared = Object.keys(this.store.texts).filter((name) => !kept.has(name))
+    const kept = this.pinnedTexts
+    const cleared = Object.keys(this.store.texts).filter((name) => !(name in kept))
+    const toNow = this.controls.filter((control) => control.isNow && !this.isPinned(control))
     for (const control of this.controls) { control.setError(""); control.setDoubt(""); control.checkedText = ""; control.isTouched = false }
     this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
     for (const grid of this.grids) grid.clear()
+    for (const control of toNow) control.resetToNow()
+    this.keepPinned()
     this.suggestNext()
     this.savedAt = Date.now()
     this.showReceipt(receipt, before)
     this.showSaved(recent)
-    const open = this.controls.filter((control) => control.about.kind !== "none" && !isPinned(control))
-    const first = open.find((control) => control !== this.counter) ?? open[0] ?? this.controls[0]
+    const open = this.controls.filter((control) => control.about.kind !== "none" && !this.isPinned(control))
+    const isNext = (control) => control !== this.counter && !toNow.includes(control)
+    const first = open.find(isNext) ?? open[0] ?? this.controls[0]
     first?.focus()
     const [next] = this.drafts.free()
     if (next) {                        // what another window left behind is next
@@ -454,6 +466,7 @@ class EntryForm extends Messages {
     for (const control of this.controls) control.clear()
     for (const grid of this.grids) grid.clear()
     this.store.set(this.model.prefill)
+    this.keepPinned()
     this.banner.hidden = true
     this.showSummary([])
     this.focusFirst()

@@ -23,6 +23,7 @@ from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.scanning import read_code
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_view import record_route
 from dj_panel.apps.typed import time_told, zone_name
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
@@ -34,7 +35,6 @@ __all__ = [
     "EnterPage",
     "EntryForm",
     "EntryPage",
-    "row_route",
     "text_in",
     "texts_in",
 ]
@@ -341,7 +341,7 @@ class EntryPage(Page):
             "id": _receipt_id(receipt),
             "label": receipt.label,
             "key": receipt.key,
-            "href": format_route(row_route(receipt.table, receipt.key)),
+            "href": format_route(record_route(receipt.table, receipt.key)),
             "time": time_told(receipt.saved_at),
             "is_repeat": receipt.is_repeat,
             "parts": [{"label": labels.get(n, n), "number": number} for n, number in receipt.n_parts.items()],
@@ -362,7 +362,7 @@ class EntryPage(Page):
     def _duplicate(self, table: str, duplicate: Duplicate | None) -> dict[str, Any] | None:
         if duplicate is None:
             return None
-        return {**asdict(duplicate), "href": format_route(row_route(table, duplicate.key))}
+        return {**asdict(duplicate), "href": format_route(record_route(table, duplicate.key))}
 
 
 class EnterIndexPage(Page):
@@ -416,11 +416,6 @@ class EnterPage(Page):
 def like_route(table: str, key: Mapping[str, str]) -> Route:
     """Return the form of a table, beginning with the values of one of its rows and of the rows of its parts."""
     return Route("enter", (table,), {_LIKE + name: text for name, text in key.items()})
-
-
-def row_route(table: str, key: Mapping[str, str]) -> Route:
-    """Return the place where a row can be seen: its table, restricted to its key."""
-    return Route("table", (table,), {f"f.{name}": f"={text}" for name, text in key.items()})
 
 
 def _heading(info: TableInfo) -> Viewable:

@@ -249,7 +249,7 @@ def test_a_taken_key_offers_to_open_it_or_the_next_number(lab: Lab) -> None:
     lab.field("Day").fill("2026-01-02")
     lab.press("Control+Enter")
     expect(tab.get_by_text("Session M042 · 1 exists already. Nothing was saved.")).to_be_visible()
-    expect(tab.get_by_role("link", name="Open")).to_have_attribute("href", re.compile("^#/table/"))
+    expect(tab.get_by_role("link", name="Open")).to_have_attribute("href", re.compile("^#/record/"))
     tab.get_by_role("button", name="Use next free number: 2").click()
     expect(lab.field("Session")).to_have_value("2")
     lab.press("Control+Enter")

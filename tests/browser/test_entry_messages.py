@@ -16,7 +16,7 @@ import dj_panel as dj
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import Site, serve
 from dj_panel.apps.typed import Custom
-from tests.browser.test_entry import PAGES, Lab
+from tests.browser.test_entry import PAGES, Lab, Plain
 from tests.entry_tables import pipeline_of
 
 FAR = zoneinfo.ZoneInfo("Pacific/Kiritimati")
@@ -48,6 +48,14 @@ def declare(schema: dj.Schema) -> Any:
         extra = null : json
         """
 
+    @schema
+    class Consent(dj.Manual):
+        definition = """
+        consent : int32
+        ---
+        -> [unique] Animal
+        """
+
     return pipeline_of(schema)
 
 
@@ -55,7 +63,9 @@ def declare(schema: dj.Schema) -> Any:
 def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
     services = Services(declare(schema))
     services.entering.custom = Custom(zone=FAR)
-    running = serve(Site(PAGES, services, title="Test lab", user="ana"), port=port, threaded=True)
+    running = serve(
+        Site({**PAGES, "record": Plain}, services, title="Test lab", user="ana"), port=port, threaded=True
+    )
     lab = Lab(running, services, page)
     lab.rows("Animal").insert([("A1", "mouse"), ("A2", "rat")])
     yield lab
@@ -160,3 +170,49 @@ def test_a_time_that_is_typed_with_a_zone_is_shown_by_the_labs_clock(lab: Lab) -
     seen.fill("2026-03-31 12:05:00")
     expect(said).to_have_count(0)
     expect(tab.get_by_text("Lab time: Pacific/Kiritimati")).to_be_visible()
+
+
+def test_pinned_values_are_here_again_after_back_and_a_reload(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    lab.type("A1")
+    lab.press("Tab")
+    expect(lab.field("Animal")).to_have_value("A1")
+    weigh(lab, "1")
+    tab.locator(".receipt").get_by_role("link", name="Weighing A1 · 1").click()
+    expect(tab).to_have_url(re.compile(r"#/record/.*Weighing\?animal=A1&n=1$"))
+    expect(tab.get_by_text("elsewhere", exact=True)).to_be_visible()
+    tab.go_back()
+    expect(lab.field("Animal")).to_have_value("A1")
+    expect(lab.field("N")).to_have_value("2")
+    tab.reload()
+    expect(lab.field("Animal")).to_have_value("A1")
+    expect(lab.field("N")).to_have_value("2")
+    expect(tab.get_by_text("Restored what")).to_have_count(0)
+
+
+def test_a_time_that_was_now_is_now_again_and_a_typed_one_is_not(lab: Lab) -> None:
+    lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    seen = lab.field("Seen")
+    seen.focus()
+    lab.press("Alt+n")
+    first = seen.input_value()
+    weigh(lab, "1")
+    expect(seen).not_to_have_value("")
+    assert seen.input_value() >= first
+    expect(lab.field("Weight")).to_be_focused()
+    seen.fill("2026-03-31 14:05:00")
+    weigh(lab, "2")
+    expect(seen).to_have_value("")
+
+
+def test_a_parent_that_no_second_row_may_have_is_not_kept_for_it(lab: Lab) -> None:
+    tab = lab.open("Consent")
+    lab.field("Consent").fill("1")
+    lab.field("Animal").fill("A1")
+    lab.press("Control+Enter")
+    lab.expect_saved("Consent 1")
+    expect(lab.field("Animal")).to_have_value("")
+    expect(tab.get_by_role("button", name="Keep Animal for the next row")).to_have_attribute(
+        "aria-pressed", "false"
+    )
