@@ -124,6 +124,7 @@ class EntryPage(Page):
             beginning = await services.entering.originals.like(info.name, like)
             prefill = beginning.texts | prefill
             about["parts"] = beginning.parts
+        await services.entering.entered.recall(info.name)
         place = f"{services.pipeline.title}/{self.visit.user}/{info.name}"
         address = format_route(Route("enter", (info.name,), prefill)).partition("?")[2]
         self._component = EntryForm(
@@ -278,7 +279,7 @@ class EntryPage(Page):
 
     async def _undo(self, data: Mapping[str, Any]) -> dict[str, Any]:
         entering = self.visit.services.entering
-        receipts = entering.recent(self._info.name)
+        receipts = entering.entered.recent(self._info.name)
         receipt = next((r for r in receipts if _receipt_id(r) == data.get("receipt")), None)
         if receipt is None:
             return {
@@ -333,7 +334,9 @@ class EntryPage(Page):
 
     # ------------------------------------------------------------------ what the browser is shown
     def _recent(self) -> list[dict[str, Any]]:
-        return [self._shown(receipt) for receipt in self.visit.services.entering.recent(self._info.name)]
+        return [
+            self._shown(receipt) for receipt in self.visit.services.entering.entered.recent(self._info.name)
+        ]
 
     def _shown(self, receipt: Receipt) -> dict[str, Any]:
         labels = {grid.table: grid.label for grid in self._form.grids}
@@ -379,7 +382,7 @@ class EnterIndexPage(Page):
                 say("Nothing to fill in"), say("This pipeline has no Manual or Lookup tables.")
             )
         by_name = {info.name: info for info in tables}
-        recent = [by_name[name] for name in entering.recent_tables() if name in by_name][:5]
+        recent = [by_name[name] for name in entering.entered.recent_tables() if name in by_name][:5]
         groups = [(say("Used of late"), recent)] if recent else []
         # Parents come first, and so do the schemas in which people write, lookup tables left aside.
         ordered = sorted(tables, key=lambda info: info.tier != "Manual")
@@ -460,7 +463,7 @@ def _href(route: Route) -> str:
 
 
 def _receipt_id(receipt: Receipt) -> str:
-    return f"{receipt.token}/{'/'.join(receipt.key.values())}"
+    return "/".join(receipt.key.values())
 
 
 def _link(value: Any) -> int:

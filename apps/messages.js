@@ -31,7 +31,7 @@ class Messages {
       }
       actions.append(next)
     }
-    const {label} = duplicate
+    const label = duplicate.entered_by ? `${duplicate.label} (${duplicate.entered_by})` : duplicate.label
     const text = duplicate.isRefused ? say("{label} exists already. Nothing was saved.", {label}) : say("{label} exists already.", {label})
     this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions, differences))
     this.summary.hidden = false
@@ -63,7 +63,9 @@ class Messages {
   hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
   showSaved(recent) {
     this.saved.hidden = recent.length === 0
-    this.saved.replaceChildren(make("h3", {}, say("Saved in this session")), make("ol", {}, ...recent.map((receipt) => {
+    this.saved.replaceChildren(make("h3", {}, say("Entered today")),
+      this.about.custom ? make("p", {class: "comment"}, say("Times: {zone}", {zone: this.about.custom.clock})) : "",
+      make("ol", {}, ...recent.map((receipt) => {
       const undo = make("button", {type: "button", class: "link", "aria-label": say("Undo {label}", {label: receipt.label})}, say("Undo"))
       undo.onclick = () => this.undo(receipt.id, null, undo)
       const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")

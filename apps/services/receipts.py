@@ -24,12 +24,15 @@ class Duplicate:
         The same in one line, with the table: ``Subject M042``.
     counter, next_free
         The attribute that numbers the rows and its next free number; empty if none does.
+    entered_by
+        Who entered it and when, ``ana, 10:42:07``; empty if that is not known.
     """
 
     key: dict[str, str]
     label: str
     counter: str = ""
     next_free: str = ""
+    entered_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_a_row_of_every_type_is_stored_as_typed(lab: Lab) -> None:
     assert row["settings"] == {"a": [1, None]}
     assert row["created"] == dt.datetime(2026, 3, 31, 14, 5)
     assert receipt.label == "Subject M1"
-    assert lab.entering.recent(lab.name("Subject")) == [receipt]
+    assert lab.entering.entered.recent(lab.name("Subject")) == [receipt]
 
 
 def test_what_is_left_empty_gets_its_default(lab: Lab) -> None:
@@ -312,7 +312,7 @@ def test_undo_deletes_the_row_and_its_parts_and_nothing_else(lab: Lab) -> None:
     asyncio.run(lab.entering.undo(receipt))
     assert lab.rows("Session").keys() == [{"subject_id": "M042", "session": 2}]
     assert len(lab.rows("Session.Note")) == 0
-    assert [r.key["session"] for r in lab.entering.recent(lab.name("Session"))] == ["2"]
+    assert [r.key["session"] for r in lab.entering.entered.recent(lab.name("Session"))] == ["2"]
     with pytest.raises(OneRowError):
         asyncio.run(lab.entering.undo(receipt))
     assert isinstance(lab.save("Session", SESSION, Note=[note("1"), note("2")]), Receipt)
