@@ -14,7 +14,17 @@ from dj_panel.core.columntypes import EnumType
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.sqltyping import class_of, digits_of, is_word, kind_of, scale_of
 
-__all__ = ["as_decimal", "as_kind", "as_number", "as_text", "compared", "refused", "rooted", "rounded"]
+__all__ = [
+    "as_decimal",
+    "as_kind",
+    "as_number",
+    "as_text",
+    "as_text_or_bytes",
+    "compared",
+    "refused",
+    "rooted",
+    "rounded",
+]
 
 NUMBERS = ("integer", "decimal", "float")
 _MOMENTS = ("date", "datetime", "time")
@@ -96,6 +106,11 @@ def _moment(self: Any, node: exp.Expr) -> str:
             f"{inner.name!r} is compared with a date; write it as YYYY-MM-DD, with HH:MM:SS after it for a time of day."
         )
     return f"moment_of({self.sql(node)})"
+
+
+def as_text_or_bytes(self: Any, node: exp.Expr) -> str:
+    """Return a node for a function that counts and cuts bytes as well as letters."""
+    return str(self.sql(node)) if class_of(node) in ("bytes", "uuid") else as_text(self, node)
 
 
 def as_kind(self: Any, node: exp.Expr, of: exp.Expr) -> str:

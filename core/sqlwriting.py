@@ -23,6 +23,7 @@ from dj_panel.core.sqlvalues import (
     as_kind,
     as_number,
     as_text,
+    as_text_or_bytes,
     compared,
     refused,
     rounded,
@@ -37,6 +38,7 @@ _OF_TEXT = frozenset(
     rpad rtrim strcmp substring substring_index upper
     """.split()  # noqa: SIM905 - a list of words
 )
+_OF_BYTES = ("left", "length", "right", "substring")
 _OF_NUMBERS = frozenset(
     """
     acos asin atan atan2 cos degrees exp ln log log10 log2 pow radians sign sin sqrt stddev_pop stddev_samp tan var_pop
@@ -249,6 +251,7 @@ def _function(self: Any, node: exp.Anonymous) -> str:
     if special is not None:
         return special(self, node, arguments)
     write = as_text if name in _OF_TEXT else as_number if name in _OF_NUMBERS else type(self).sql
+    write = as_text_or_bytes if name in _OF_BYTES else write
     return _call(_SQLITE_NAMES.get(name, name), *(write(self, a) for a in arguments))
 
 
@@ -417,7 +420,7 @@ def _trim(self: Any, node: exp.Trim) -> str:
 
 
 def _substring(self: Any, node: exp.Substring) -> str:
-    arguments = [as_text(self, node.this), self.sql(node, "start"), self.sql(node, "length")]
+    arguments = [as_text_or_bytes(self, node.this), self.sql(node, "start"), self.sql(node, "length")]
     start = node.args.get("start")
     is_plain = isinstance(start, exp.Literal) and start.name.isdigit() and int(start.name) > 0
     return _call("substr" if is_plain else "substring_of", *(a for a in arguments if a))
