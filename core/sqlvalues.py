@@ -21,15 +21,28 @@ __all__ = [
     "as_text",
     "as_text_or_bytes",
     "compared",
+    "even_digits",
     "refused",
     "rooted",
     "rounded",
+    "slot_of",
 ]
 
 NUMBERS = ("integer", "decimal", "float")
 _MOMENTS = ("date", "datetime", "time")
 _TEXTS = ("text", "enum", "json")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
+
+
+def slot_of(node: exp.Expr) -> str | None:
+    """Return the mark in whose place an attribute or a quoted word is put later; ``None`` for what is written out."""
+    number = node.meta.get("slot")
+    return None if number is None else f"__slot{number}__"
+
+
+def even_digits(digits: str) -> str:
+    """Return hexadecimal digits such that two make a byte."""
+    return "0" * (len(digits) % 2) + digits
 
 
 def refused(what: str, remedy: str = "") -> QuerySyntaxError:
@@ -93,6 +106,8 @@ def as_text(self: Any, node: exp.Expr) -> str:
         return f"float_text({self.sql(node)})"
     if sort == "decimal":
         return rounded(self, node)
+    if sort == "datetime" and not isinstance(node.unnest(), exp.Column):
+        return f"datetime_of({self.sql(node)}, {digits_of(kind_of(node))})"
     if sort in ("bytes", "uuid"):
         raise refused("Text made of bytes", " Use hex().")
     return str(self.sql(node))

@@ -160,7 +160,7 @@ def _modulo(a: float, b: float) -> float | int:
     number, divisor = float(a), float(b)
     if isinstance(a, int) and isinstance(b, int):
         return int(math.copysign(abs(a) % abs(b), a)) if a else 0 % b
-    return math.fmod(number, divisor)
+    return math.fmod(number, divisor) + 0.0  # no zero below zero
 
 
 def _concat_ws(mark: str | None, *texts: Any) -> str | None:
