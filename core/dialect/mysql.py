@@ -144,9 +144,6 @@ class MySQL(MySQLStructure):
             # With this way of joining grouped subqueries MariaDB gives wrong rows (seen with 10.11 where NOT
             # EXISTS asks a join of two subqueries). MySQL has no such thing and reads the comment as one.
             cursor.execute("SET autocommit = 1 /*M!100300 , optimizer_switch = 'split_materialized=off' */")
-            # Texts that come from no column, as of DAYNAME, compare as those of our columns do: A is not a. Of the
-            # binary ones this is the collation of JSON, and no two of them compare.
-            cursor.execute("SET collation_connection = utf8mb4_bin")
             cursor.execute("SELECT @@max_allowed_packet")
             connection.max_allowed_packet = cursor.fetchone()[0]
         self.is_mariadb = "mariadb" in connection.get_server_info().lower()  # type: ignore[no-untyped-call]
