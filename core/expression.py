@@ -31,7 +31,7 @@ from dj_panel.core.fetch import parse_order, require_counts
 from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.render import select_statement
 from dj_panel.core.results import Results
-from dj_panel.core.sqltext import parse_text
+from dj_panel.core.sqltext import Template, parse_text
 from dj_panel.core.structure import Heading
 
 __all__ = ["AndList", "Not", "QueryExpression", "Top", "U"]
@@ -236,7 +236,7 @@ class QueryExpression(Results):
             for name in template.attributes:
                 if name not in expressions_over:
                     raise UnknownAttributeError(name, available=expressions_over.names, where=self._label)
-            computed.append((new, source, template.like))
+            computed.append((new, source, _like(template, expressions_over)))
         # In the order of the heading, whatever the order in which they were asked for.
         kept.sort(key=lambda pair: heading.names.index(pair[1]))
         return kept, computed
@@ -360,13 +360,21 @@ class U:
             for used in template.attributes:
                 if used not in query.heading:
                     raise UnknownAttributeError(used, available=query.heading.names)
-            computed.append((name, str(text), template.like))
+            computed.append((name, str(text), _like(template, query.heading)))
         for name in self.primary_key:
             if name not in query.heading:
                 raise UnknownAttributeError(name, available=query.heading.names)
         return query._derived(Distinct(query.node, self.primary_key, tuple(computed)))
 
     aggregate = aggr
+
+
+def _like(template: Template, heading: Heading) -> str | None:
+    """Return the attribute whose type a computed one has, if any has."""
+    like = template.like
+    if like is not None and template.aggregates and like in heading and heading[like].choices:
+        return None  # the least of some choices is the first word by letters, and so it is text
+    return like
 
 
 def instance_of(given: Any) -> Any:

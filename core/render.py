@@ -24,6 +24,7 @@ from dj_panel.core.algebra import (
     Relation,
     Restrict,
     UnionOf,
+    is_union,
 )
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError
@@ -81,7 +82,9 @@ def select_statement(
     renderer = _Renderer(dialect)
     select = renderer.node(node)
     if order or limit is not None or offset:
-        select = renderer.limited(select, node.heading, tuple(order), limit, offset)
+        select = renderer.limited(
+            select, node.heading, tuple(order), limit, offset, is_stored=not is_union(node)
+        )
     names = list(node.heading.names if attributes is None else attributes)
     heading = node.heading
     for name in names:
@@ -166,7 +169,10 @@ class _Renderer(ConditionRenderer):
             return self.union(node)
         if isinstance(node, Limit):
             select = self.node(node.source)
-            return self.limited(select, node.heading, node.order, node.limit, node.offset)
+            is_stored = not is_union(node.source)
+            return self.limited(
+                select, node.heading, node.order, node.limit, node.offset, is_stored=is_stored
+            )
         raise QuerySyntaxError(f"{type(node).__name__} is not a query.")
 
     def flat(self, select: _Select, node: Node) -> _Select:
@@ -186,9 +192,9 @@ class _Renderer(ConditionRenderer):
         if node.computed:
             select = self.flat(select, node.source)
         columns = {new: select.columns[old] for new, old in node.kept}
-        for name, text, _ in node.computed:
+        for name, text, like in node.computed:
             # In parentheses, for another expression may be made of it.
-            columns[name] = parenthesized(self.text(text, select.columns, node.source.heading))
+            columns[name] = parenthesized(self.computed(text, like, select.columns, node.source.heading))
         select.columns = columns
         return select
 
@@ -201,6 +207,15 @@ class _Renderer(ConditionRenderer):
         every = {**b.columns, **a.columns}
         joined.columns = {name: every[name] for name in node.heading.names}
         return joined
+
+    def computed(
+        self, text: str, like: str | None, columns: Mapping[str, Statement], heading: Heading
+    ) -> Statement:
+        """Return a user's expression for a new attribute, of the type of another if there is one like it."""
+        found = self.text(text, columns, heading)
+        if like is None or like not in heading or _PLAIN_COLUMN.fullmatch(found.sql):
+            return found
+        return Statement(self.dialect.typed(found.sql, heading[like].column_type), found.parameters)
 
     def plain(self, select: _Select, node: Node, names: Iterable[str] | None = None) -> _Select:
         """Return a SELECT whose columns, or the named ones, are columns of its source.
@@ -244,8 +259,8 @@ class _Renderer(ConditionRenderer):
         select.columns = {new: a.columns[old] for new, old in node.kept}
         # Without a key there is one group, but none where there are no rows.
         select.group = list(select.columns.values()) or [TRUE]
-        for name, text, _ in node.computed:
-            select.columns[name] = self.text(text, available, heading)
+        for name, text, like in node.computed:
+            select.columns[name] = self.computed(text, like, available, heading)
         return select
 
     def distinct(self, node: Distinct) -> _Select:
@@ -255,8 +270,8 @@ class _Renderer(ConditionRenderer):
         columns = {name: select.columns[name] for name in node.attributes}
         if node.computed:
             select.group = list(columns.values())
-            for name, text, _ in node.computed:
-                columns[name] = self.text(text, select.columns, node.source.heading)
+            for name, text, like in node.computed:
+                columns[name] = self.computed(text, like, select.columns, node.source.heading)
         else:
             select.distinct = bool(columns)
             if not columns:
@@ -287,6 +302,8 @@ class _Renderer(ConditionRenderer):
         order: tuple[tuple[str, bool], ...],
         limit: int | None,
         offset: int,
+        *,
+        is_stored: bool = True,
     ) -> _Select:
         by_expression = any(name not in heading for name, _ in order)
         if select.limit is not None or select.offset or (by_expression and not select.is_flat):
@@ -297,7 +314,9 @@ class _Renderer(ConditionRenderer):
         for name, descending in order:
             if name in select.columns:
                 column = select.columns[name]
-                sql = self.dialect.order_expression(column.sql, heading[name].column_type)
+                sql = self.dialect.order_expression(
+                    column.sql, heading[name].column_type, is_stored=is_stored
+                )
             else:
                 column = parenthesized(self.text(name, select.columns, heading))
                 sql = column.sql

@@ -183,7 +183,7 @@ def read_text(text: str, dialect: str) -> Template:
             if isinstance(node.this, exp.Star):
                 return node
             attributes.append(node.name)
-            slots.append(Slot(node.name))
+            slots.append(Slot(node.name, use=_use(node)))
         elif isinstance(node, exp.Literal) and node.is_string and not _is_syntax(node):
             slots.append(Slot(_compared_with(node), node.this))
         else:
@@ -255,6 +255,17 @@ def _typed_like(tree: exp.Expr) -> str | None:
     if isinstance(tree, (exp.Min, exp.Max)):
         tree = tree.this
     return tree.name if isinstance(tree, exp.Column) else None
+
+
+def _use(node: exp.Expr) -> str:
+    parent = node.parent
+    if isinstance(parent, (exp.Min, exp.Max)):
+        return "MIN" if isinstance(parent, exp.Min) else "MAX"
+    chooses = isinstance(parent, (exp.Coalesce, exp.Case)) or (
+        isinstance(parent, exp.If) and node is not parent.this
+    )
+    names = ("greatest", "least", "nullif")
+    return "one of" if chooses or (isinstance(parent, exp.Anonymous) and parent.name.lower() in names) else ""
 
 
 def _compared_with(node: exp.Expr) -> str | None:

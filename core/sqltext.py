@@ -22,10 +22,15 @@ _sqlreading = LazyModule("dj_panel.core.sqlreading")
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in a template: an attribute, or a quoted word (compared with ``attribute``, if it is)."""
+    """A place in a template: an attribute, or a quoted word (compared with ``attribute``, if it is).
+
+    ``use`` tells of an attribute that it stands alone in ``"MIN"`` or ``"MAX"``, or is one of several that the
+    expression takes a value from (``"one of"``).
+    """
 
     attribute: str | None
     word: str | None = None
+    use: str = ""
 
 
 @dataclass(frozen=True)

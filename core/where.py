@@ -213,7 +213,10 @@ class ConditionRenderer(ABC):
                 name = part.attribute or ""
                 if name not in columns:
                     raise UnknownAttributeError(name, available=list(columns))
-                sql.append(columns[name].sql)
+                argument = columns[name].sql
+                if part.use and name in heading:
+                    argument = self.dialect.argument(argument, heading[name].column_type, part.use)
+                sql.append(argument)
                 parameters += columns[name].parameters
                 continue
             sql.append(self.dialect.placeholder)

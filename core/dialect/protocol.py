@@ -234,8 +234,26 @@ class Dialect(ABC):
         return select
 
     @abstractmethod
-    def order_expression(self, sql: str, column: ColumnType) -> str:
-        """Return the expression to sort a column by, so that servers agree on the order."""
+    def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
+        """Return the expression to sort a column by, so that servers agree on the order.
+
+        Parameters
+        ----------
+        sql
+            The column.
+        column
+            Its type.
+        is_stored
+            Whether it is a table's own, whose type the server knows; one of a union is not.
+        """
+
+    def argument(self, sql: str, column: ColumnType, use: str) -> str:
+        """Return a column as an argument of MIN or MAX, or of a function that chooses ``"one of"`` its arguments."""
+        return sql
+
+    def typed(self, sql: str, column: ColumnType) -> str:
+        """Return an expression such that it is compared as a column of this type is."""
+        return sql
 
     @abstractmethod
     def as_text(self, sql: str, kind: str) -> str:

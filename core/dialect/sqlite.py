@@ -165,6 +165,8 @@ class SQLite(SQLiteStructure):
             return column.format
         if column.kind == "decimal":
             return str
+        if column.kind == "other":
+            return _plain
         if column.kind == "integer" and isinstance(column, IntegerType) and column.high >= 2**63:
             return _signed
         return None
@@ -184,7 +186,15 @@ class SQLite(SQLiteStructure):
             return Decimal
         return None
 
-    def order_expression(self, sql: str, column: ColumnType) -> str:
+    def argument(self, sql: str, column: ColumnType, use: str) -> str:
+        # Decimals are kept as text, which is more than every number.
+        return f"CAST({sql} AS NUMERIC)" if column.kind == "decimal" and use == "one of" else sql
+
+    def typed(self, sql: str, column: ColumnType) -> str:
+        # An expression has neither affinity nor collation, and a decimal needs both.
+        return f"CAST({sql} AS TEXT) COLLATE decimal" if column.kind == "decimal" else sql
+
+    def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
         if isinstance(column, EnumType):
             # MySQL sorts an enum by the position of its choices.
             cases = " ".join(f"WHEN {self.literal(c)} THEN {i}" for i, c in enumerate(column.choices))
@@ -324,6 +334,17 @@ def _signed(value: int) -> int:
             say("is larger than the embedded database keeps (9223372036854775807)"), value=value
         )
     return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that a computed attribute is compared with, as the driver takes it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**63 else float(value)
+    if isinstance(value, dt.datetime):
+        return value.isoformat(" ")
+    if isinstance(value, uuid.UUID):
+        return value.bytes
+    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 def _uuid_bytes(value: uuid.UUID) -> bytes:
