@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from dj_panel.core.columntypes import DecimalType
 from dj_panel.core.errors import LineageError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.jsonplaces import JsonPlace, json_place
+from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute, Heading, TableName
 
 __all__ = [
@@ -351,8 +353,13 @@ def is_union(node: Node) -> bool:
 
 def _computed(source: Heading, name: str, text: str, like: str | None) -> Attribute:
     if like is not None and like in source:
+        column, attribute = source[like].column_type, source[like]
+        if isinstance(column, DecimalType) and parse_text(text, "mysql").sums:
+            # as many digits more as MySQL gives it
+            kind = f"decimal({min(column.precision + 22, 65)},{column.scale})"
+            attribute = replace(attribute, type=kind, stored_type=kind)
         return replace(
-            source[like],
+            attribute,
             name=name,
             in_key=False,
             nullable=True,

@@ -372,8 +372,12 @@ class U:
 def _like(template: Template, heading: Heading) -> str | None:
     """Return the attribute whose type a computed one has, if any has."""
     like = template.like
-    if like is not None and template.aggregates and like in heading and heading[like].choices:
+    if like is None or like not in heading:
+        return like
+    if template.aggregates and heading[like].choices:
         return None  # the least of some choices is the first word by letters, and so it is text
+    if template.sums and heading[like].column_type.kind != "decimal":
+        return None  # of which the sum has a type of its own
     return like
 
 

@@ -172,6 +172,7 @@ def read_text(text: str, dialect: str) -> Template:
     attributes: list[str] = []
     slots: list[Slot] = []
     like = _typed_like(tree)
+    sums = isinstance(tree.unnest(), exp.Sum)
     aggregates = any(
         isinstance(node, exp.AggFunc)
         or (isinstance(node, exp.Anonymous) and node.name.lower() in _AGGREGATES)
@@ -202,7 +203,7 @@ def read_text(text: str, dialect: str) -> Template:
             parts.append(slots[int(piece)])
         elif piece:
             parts.append(piece)
-    return Template(tuple(parts), tuple(dict.fromkeys(attributes)), like, aggregates)
+    return Template(tuple(parts), tuple(dict.fromkeys(attributes)), like, aggregates, sums)
 
 
 def _parse(text: str) -> exp.Expr:
@@ -252,7 +253,7 @@ def _is_syntax(node: exp.Expr) -> bool:
 
 def _typed_like(tree: exp.Expr) -> str | None:
     tree = tree.unnest()
-    if isinstance(tree, (exp.Min, exp.Max)):
+    if isinstance(tree, (exp.Min, exp.Max, exp.Sum)):
         tree = tree.this
     return tree.name if isinstance(tree, exp.Column) else None
 

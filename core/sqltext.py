@@ -44,15 +44,18 @@ class Template:
     attributes
         The names that are used.
     like
-        The attribute whose type the result has (a bare attribute, or its minimum or maximum).
+        The attribute whose type the result has (a bare attribute, or its minimum, maximum or sum).
     aggregates
         Whether it holds an aggregate function.
+    sums
+        Whether it is the sum of that attribute, which may have more digits.
     """
 
     parts: tuple[str | Slot, ...]
     attributes: tuple[str, ...]
     like: str | None
     aggregates: bool
+    sums: bool = False
 
 
 @lru_cache(maxsize=2048)

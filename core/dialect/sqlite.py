@@ -96,6 +96,7 @@ class SQLite(SQLiteStructure):
         except sqlite3.DatabaseError as error:
             raise AccessError(f"The file {path} is not a database of this program: {error}.") from error
         raw.create_collation("decimal", _compare_decimals)
+        raw.create_function("decimal_text", 2, _decimal_text, deterministic=True)
         raw.create_function("current_user", 0, getpass.getuser, deterministic=True)
         register_functions(raw)
         return raw
@@ -192,7 +193,9 @@ class SQLite(SQLiteStructure):
 
     def typed(self, sql: str, column: ColumnType) -> str:
         # An expression has neither affinity nor collation, and a decimal needs both.
-        return f"CAST({sql} AS TEXT) COLLATE decimal" if column.kind == "decimal" else sql
+        if not isinstance(column, DecimalType):
+            return sql
+        return f"CAST(decimal_text({sql}, {column.scale}) AS TEXT) COLLATE decimal"
 
     def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
         if isinstance(column, EnumType):
@@ -334,6 +337,11 @@ def _signed(value: int) -> int:
             say("is larger than the embedded database keeps (9223372036854775807)"), value=value
         )
     return value
+
+
+def _decimal_text(value: Any, scale: int) -> str | None:
+    """Return a decimal as it is kept, or a number that was computed of some, which has no more digits than they."""
+    return value if value is None or isinstance(value, str) else f"{value:.{scale}f}"
 
 
 def _plain(value: Any) -> Any:

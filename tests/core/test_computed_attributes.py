@@ -59,6 +59,18 @@ def test_a_computed_number_is_compared_with_a_decimal(thing: Any) -> None:
     ]
 
 
+def test_a_sum_of_decimals_is_a_decimal_and_has_no_digits_of_its_own(thing: Any) -> None:
+    thing.delete()
+    thing.insert([(i, "a", "0.10", "a", 1) for i in range(3)])
+    thing.insert([(i, "a", "900.10", "a", 2) for i in range(3, 5)])
+    total = dj.U("box").aggr(thing, n="sum(price)")
+    assert total.to_arrays("n", order_by="box").tolist() == [Decimal("0.30"), Decimal("1800.20")]
+    assert (total & {"n": Decimal("0.3")}).to_arrays("box").tolist() == [1]
+    assert (total & "n = 0.3 or n > 1800").to_arrays("box", order_by="n DESC").tolist() == [2, 1]
+    assert total.to_arrow()["n"].to_pylist() == total.to_arrays("n").tolist()
+    assert dj.U().aggr(thing & "id = 9", n="sum(price)").fetch1("n") is None
+
+
 def test_the_least_of_some_choices_is_the_first_word_with_an_index_or_without(thing: Any) -> None:
     assert dj.U().aggr(thing, x="min(side)", y="max(side)").fetch1() == {"x": "a", "y": "c d"}
     assert dj.U().aggr(thing, x="min(place)", y="max(place)").fetch1() == {"x": "a", "y": "c d"}
