@@ -379,7 +379,7 @@ class TablePage(Page):
             return
         text = text[:500]
         try:
-            parse_filter(attribute, text)
+            parse_filter(attribute, text, self.visit.services.entering.custom)
         except FilterError as error:
             # The rows stay, and so does the address: it always leads to what is shown.
             self._problems = {**self._problems, attribute.name: {"text": text, "message": str(error)}}

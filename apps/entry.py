@@ -28,6 +28,7 @@ from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.pickers import picker_number
 from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.services.parents import Guess
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.scanning import read_code
 from dj_panel.apps.services.structure import TableInfo
@@ -57,6 +58,7 @@ SCRIPTS = (
     "scan.js",
     "grid.js",
     "messages.js",
+    "replacing.js",
     "entry.js",
 )
 _LIKE = "like."
@@ -251,9 +253,13 @@ class EntryPage(Page):
     async def _resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
         link, text, fixed = _link(data.get("link")), text_in(data.get("text")), texts_in(data.get("fixed"))
         found = await self.visit.services.entering.resolve(
-            self._table(data), link, text, fixed, anywhere=data.get("anywhere") is True
+            self._table(data), link, text, fixed, is_code=data.get("is_code") is True
         )
-        return {"message": found} if isinstance(found, str) else {"choice": asdict(found)}
+        if isinstance(found, str):
+            return {"message": found}
+        if isinstance(found, Guess):
+            return {"choice": asdict(found.choice), "is_guess": True}
+        return {"choice": asdict(found)}
 
     async def _next(self, data: Mapping[str, Any]) -> dict[str, Any]:
         form, name = self._form_of(data), text_in(data.get("attribute"))

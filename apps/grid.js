@@ -93,7 +93,9 @@ class Grid {
   }
   removeRow(row) {
     const at = this.rows.indexOf(row)
+    const before = this.filled.includes(row) ? this.host.snapshot : null
     this.drop(row)
+    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before, this.add)
     const neighbour = this.rows[Math.min(at, this.rows.length - 1)]
     if (neighbour) neighbour.controls[0].focus()
     else this.add.focus()

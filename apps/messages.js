@@ -69,7 +69,7 @@ class Messages {
       const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
       const again = make("button", {type: "button", class: "link", "aria-label": say("New row like {label}", {label: receipt.label})},
         say("New like this"))
-      again.onclick = () => this.beginLike(receipt.key)
+      again.onclick = () => this.beginLike(receipt.key, receipt.label)
       return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
         parts ? make("span", {class: "comment"}, parts) : "", again, undo)
     })))

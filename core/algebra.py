@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from dj_panel.core.columntypes import DecimalType
 from dj_panel.core.errors import LineageError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.jsonplaces import JsonPlace, json_place
-from dj_panel.core.sqltext import parse_text
+from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Attribute, Heading, TableName
 
 __all__ = [
@@ -352,14 +351,14 @@ def is_union(node: Node) -> bool:
 
 
 def _computed(source: Heading, name: str, text: str, like: str | None) -> Attribute:
-    if like is not None and like in source:
-        column, attribute = source[like].column_type, source[like]
-        if isinstance(column, DecimalType) and parse_text(text, "mysql").sums:
-            # as many digits more as MySQL gives it
-            kind = f"decimal({min(column.precision + 22, 65)},{column.scale})"
-            attribute = replace(attribute, type=kind, stored_type=kind)
+    # The least of some choices is the first word by letters, and so it is text.
+    if (
+        like is not None
+        and like in source
+        and not (source[like].choices and read_over(text, "mysql", source).aggregates)
+    ):
         return replace(
-            attribute,
+            source[like],
             name=name,
             in_key=False,
             nullable=True,
@@ -368,7 +367,8 @@ def _computed(source: Heading, name: str, text: str, like: str | None) -> Attrib
             autoincrement=False,
         )
     place = json_place(text, source)
-    return Attribute(name, "computed", place.column_type.text if place else "", nullable=True)
+    kind = place.column_type.text if place else read_over(text, "mysql", source).type
+    return Attribute(name, "computed", kind, nullable=True)
 
 
 def _others(group: Heading, source: Heading) -> Iterable[Attribute]:

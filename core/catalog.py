@@ -18,9 +18,6 @@ __all__ = ["Catalog"]
 
 _OLD_MARK = re.compile(r":(?P<kind>blob|attach|filepath)(?:@(?P<store>[A-Za-z][\w-]*))?:", re.IGNORECASE)
 _OLD_BLOB = re.compile(r"(tiny|medium|long)?blob", re.IGNORECASE)
-# MariaDB has a type of this name, whose values are text, as those of all types that are not ours. The comment tells
-# it from DataJoint's uuid, which is binary(16).
-_MARIADB_UUID = "/* MariaDB */ uuid"
 _MARKED = re.compile(r":(?P<type>[^:]+):(?P<comment>.*)", re.DOTALL)
 
 
@@ -353,8 +350,9 @@ def _attribute(column: ColumnFacts, *, in_key: bool) -> Attribute:
             stored = "json" if stored in ("json", "longtext") else stored
     elif match:
         stored = kind
-    elif stored.lower() == "uuid":
-        stored = _MARIADB_UUID
+    elif column.is_own:
+        # In SQL the same type; here it is none of those whose values we know.
+        stored = f"/* own */ {stored}"
     return Attribute(
         name=column.name,
         type=kind,

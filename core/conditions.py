@@ -35,7 +35,7 @@ from dj_panel.core.algebra import (
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError, shown
 from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.lazy import np
-from dj_panel.core.sqltext import parse_text
+from dj_panel.core.sqltext import Template, parse_text
 from dj_panel.core.structure import Heading
 
 IsPassed = Callable[[str, Collection[str]], bool]
@@ -44,7 +44,7 @@ _SCALARS = (
     str, bytes, int, float, Decimal, dt.date, dt.timedelta, uuid.UUID, type(None),
 )  # fmt: skip
 
-__all__ = ["AndList", "HasNode", "Not", "frame_rows", "make_condition"]
+__all__ = ["AndList", "HasNode", "Not", "frame_rows", "make_condition", "refuse_aggregates"]
 
 
 class Not:
@@ -181,7 +181,17 @@ def _from_text(text: str, heading: Heading, where: str) -> Condition:
     for name in template.attributes:
         if name not in heading:
             raise UnknownAttributeError(name, available=heading.names, where=where)
+    refuse_aggregates(text, template)
     return TextCondition(text)
+
+
+def refuse_aggregates(text: str, template: Template) -> None:
+    """Raise :class:`QuerySyntaxError` for an expression over many rows where one over each row is wanted."""
+    if template.aggregates:
+        raise QuerySyntaxError(
+            f"{shown(text)} holds an aggregate, which is over many rows. Aggregate with"
+            " A.aggr(B, n='count(*)') or dj.U('a').aggr(B, n='count(*)'), and restrict what comes out."
+        )
 
 
 def _from_mapping(mapping: Mapping[Any, Any], heading: Heading, is_passed: IsPassed, where: str) -> Condition:

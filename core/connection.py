@@ -73,8 +73,7 @@ class Connection(ManualTransactions):
     def __repr__(self) -> str:
         if self.dialect.name == "sqlite":
             return f"Connection to {self.settings.sqlite_path}"
-        database = self.settings.database
-        return f"Connection to {database.user}@{database.host}:{database.port}"
+        return "Connection to {user}@{host}:{port}".format(**self.conn_info)
 
     # ------------------------------------------------------------------ sessions
     def _session(self) -> Session:

@@ -113,13 +113,17 @@ class Deletion:
             if master is not None and _count(connection, node):
                 raise IntegrityError(
                     say(
-                        "This would delete rows of the part {part} and keep their master {master}. Delete from "
-                        "{master}, or say part_integrity='cascade' to delete the masters too, or 'ignore' to "
-                        "delete the parts alone.",
+                        "This would delete rows of the part {part} and keep their master {master}.",
                         part=label(name),
                         master=label(master),
                     ),
-                    table=str(name),
+                    table=label(name),
+                    parent=label(master),
+                    remedy=say(
+                        "Delete from {master}, or say part_integrity='cascade' to delete the masters too, or "
+                        "'ignore' to delete the parts alone.",
+                        master=label(master),
+                    ),
                 )
 
     def carry_out(self, connection: Connection, counts: Mapping[TableName, int]) -> dict[TableName, int]:
@@ -146,10 +150,15 @@ class Deletion:
                     deleted[name] += connection.run(statement).rowcount
                 except IntegrityError as error:
                     raise IntegrityError(
-                        say("Nothing was deleted: other rows that depend on those of {table} arrived meanwhile. "
-"Look at the counts again.", table=label(name)),
-                        table=error.table, attributes=error.attributes, parent=str(name),
-                    ) from error  # fmt: skip
+                        say(
+                            "Nothing was deleted: other rows that depend on those of {table} arrived meanwhile.",
+                            table=label(name),
+                        ),
+                        table=error.table,
+                        attributes=error.attributes,
+                        parent=label(name),
+                        remedy=say("Look at the counts again."),
+                    ) from error
         return {name: number for name, number in deleted.items() if number}
 
     def _passes(

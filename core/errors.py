@@ -39,7 +39,7 @@ Facts are fields; the message is built from them and ends with what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -94,6 +94,11 @@ def shown(value: Any, limit: int = 60) -> str:
     """Return a value as an error message may show it: quoted, and cut at ``limit`` characters."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def value_of(values: Mapping[str, Any]) -> Any:
+    """Return the value of one attribute, or those of several as a dict."""
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
 
 
 class DataJointError(Exception):
@@ -294,7 +299,7 @@ class ValueRefusedError(QueryError, ValueError):
     value
         The value.
     remedy
-        What to do, in a sentence, if the reason does not say it.
+        What to do, in a sentence, where it is more than to choose a value that the reason allows.
     """
 
     def __init__(
@@ -318,6 +323,7 @@ class ValueRefusedError(QueryError, ValueError):
             value=value,
             remedy=remedy,
         )
+        self.remedy = remedy or say("Correct the value.")
 
 
 class CodecError(DataJointError, ValueError):

@@ -25,8 +25,8 @@ from dj_panel.core.algebra import (
     matched_attributes,
     source_tables,
 )
-from dj_panel.core.conditions import AndList, HasNode, Not, make_condition
-from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.conditions import AndList, HasNode, Not, make_condition, refuse_aggregates
+from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError, shown
 from dj_panel.core.fetch import parse_order, require_counts
 from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.render import select_statement
@@ -196,8 +196,21 @@ class QueryExpression(Results):
             return self.node
         return Project(self.node, tuple(kept), tuple(computed))
 
+    def _read(self, text: str, heading: Heading) -> Template:
+        """Return an expression, whose attributes the heading has."""
+        template = parse_text(text, "mysql")
+        for name in template.attributes:
+            if name not in heading:
+                raise UnknownAttributeError(name, available=heading.names, where=self._label)
+        return template
+
     def _kept(
-        self, attributes: Sequence[Any], named: Mapping[str, Any], expressions_over: Heading
+        self,
+        attributes: Sequence[Any],
+        named: Mapping[str, Any],
+        expressions_over: Heading,
+        *,
+        over_group: bool = False,
     ) -> tuple[list[tuple[str, str]], list[tuple[str, str, str | None]]]:
         heading = self.heading
         wanted = list(heading.primary_key)
@@ -229,14 +242,15 @@ class QueryExpression(Results):
                 # Of an attribute of the key it is part of the key too, as in DataJoint.
                 kept.append((new, source[1:-1].strip()))
                 continue
-            if json_place(source, expressions_over) is not None:
+            if json_place(source, heading) is not None:
                 computed.append((new, source, None))
                 continue
-            template = parse_text(source, "mysql")
-            for name in template.attributes:
-                if name not in expressions_over:
-                    raise UnknownAttributeError(name, available=expressions_over.names, where=self._label)
-            computed.append((new, source, _like(template, expressions_over)))
+            template = self._read(source, expressions_over)
+            if over_group:
+                _require_aggregate(source, template, self.heading.names)
+            else:
+                refuse_aggregates(source, template)
+            computed.append((new, source, template.like))
         # In the order of the heading, whatever the order in which they were asked for.
         kept.sort(key=lambda pair: heading.names.index(pair[1]))
         return kept, computed
@@ -311,7 +325,7 @@ class QueryExpression(Results):
             )
         others = (a for n, a in node.heading.attributes.items() if n not in self.heading)
         both = Heading((*self.heading.attributes.values(), *others))
-        kept, computed = self._kept(attributes, named, both)
+        kept, computed = self._kept(attributes, named, both, over_group=True)
         return self._derived(
             Group(self.node, node, matched, tuple(kept), tuple(computed), not exclude_nonmatching)
         )
@@ -356,11 +370,9 @@ class U:
         query = _query_of(group)
         computed = []
         for name, text in named.items():
-            template = parse_text(str(text), "mysql")
-            for used in template.attributes:
-                if used not in query.heading:
-                    raise UnknownAttributeError(used, available=query.heading.names)
-            computed.append((name, str(text), _like(template, query.heading)))
+            template = query._read(str(text), query.heading)
+            _require_aggregate(str(text), template, self.primary_key)
+            computed.append((name, str(text), template.like))
         for name in self.primary_key:
             if name not in query.heading:
                 raise UnknownAttributeError(name, available=query.heading.names)
@@ -369,16 +381,14 @@ class U:
     aggregate = aggr
 
 
-def _like(template: Template, heading: Heading) -> str | None:
-    """Return the attribute whose type a computed one has, if any has."""
-    like = template.like
-    if like is None or like not in heading:
-        return like
-    if template.aggregates and heading[like].choices:
-        return None  # the least of some choices is the first word by letters, and so it is text
-    if template.sums and heading[like].column_type.kind != "decimal":
-        return None  # of which the sum has a type of its own
-    return like
+def _require_aggregate(text: str, template: Template, one_for_each: Collection[str]) -> None:
+    """Raise :class:`QuerySyntaxError` for an attribute of which each group of rows has many values."""
+    for name in template.outside:
+        if name not in one_for_each:
+            raise QuerySyntaxError(
+                f"{shown(text)}: each group of rows has many values of '{name}'. Say which:"
+                f" min({name}), max({name}), avg({name}), any_value({name}), …"
+            )
 
 
 def instance_of(given: Any) -> Any:

@@ -469,7 +469,9 @@ class History:
             inserter.insert([self._values(structure.heading, entry) for entry in block])
             changes += [Change(table, "insert", after=e.before, are_texts=True) for e in block]
         if not changes:
-            raise OneRowError(f"No deleted rows of {label(table)} were kept, so none can be put back.")
+            raise OneRowError(
+                f"No deleted rows of {label(table)} were kept, so none can be put back.", table=label(table)
+            )
         return changes
 
     def _values(self, heading: Heading, entry: Entry) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from dj_panel.core.algebra import (
 )
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError
+from dj_panel.core.jsonplaces import json_place
+from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Heading
 from dj_panel.core.where import TRUE, ConditionRenderer, joined, parenthesized
 
@@ -192,9 +194,9 @@ class _Renderer(ConditionRenderer):
         if node.computed:
             select = self.flat(select, node.source)
         columns = {new: select.columns[old] for new, old in node.kept}
-        for name, text, like in node.computed:
+        for name, text, _ in node.computed:
             # In parentheses, for another expression may be made of it.
-            columns[name] = parenthesized(self.computed(text, like, select.columns, node.source.heading))
+            columns[name] = parenthesized(self.text(text, select.columns, node.source.heading))
         select.columns = columns
         return select
 
@@ -207,15 +209,6 @@ class _Renderer(ConditionRenderer):
         every = {**b.columns, **a.columns}
         joined.columns = {name: every[name] for name in node.heading.names}
         return joined
-
-    def computed(
-        self, text: str, like: str | None, columns: Mapping[str, Statement], heading: Heading
-    ) -> Statement:
-        """Return a user's expression for a new attribute, of the type of another if there is one like it."""
-        found = self.text(text, columns, heading)
-        if like is None or like not in heading or _PLAIN_COLUMN.fullmatch(found.sql):
-            return found
-        return Statement(self.dialect.typed(found.sql, heading[like].column_type), found.parameters)
 
     def plain(self, select: _Select, node: Node, names: Iterable[str] | None = None) -> _Select:
         """Return a SELECT whose columns, or the named ones, are columns of its source.
@@ -259,8 +252,14 @@ class _Renderer(ConditionRenderer):
         select.columns = {new: a.columns[old] for new, old in node.kept}
         # Without a key there is one group, but none where there are no rows.
         select.group = list(select.columns.values()) or [TRUE]
-        for name, text, like in node.computed:
-            select.columns[name] = self.computed(text, like, available, heading)
+        for name, text, _ in node.computed:
+            select.columns[name] = self.text(text, available, heading)
+            # What stands outside the aggregates belongs to the source's row, of which there is one for each group.
+            place = json_place(text, heading)
+            outside = (place.attribute,) if place else read_over(text, self.dialect.name, heading).outside
+            for used in outside:
+                if available[used] not in select.group:
+                    select.group.append(available[used])
         return select
 
     def distinct(self, node: Distinct) -> _Select:
@@ -270,8 +269,8 @@ class _Renderer(ConditionRenderer):
         columns = {name: select.columns[name] for name in node.attributes}
         if node.computed:
             select.group = list(columns.values())
-            for name, text, like in node.computed:
-                columns[name] = self.computed(text, like, select.columns, node.source.heading)
+            for name, text, _ in node.computed:
+                columns[name] = self.text(text, select.columns, node.source.heading)
         else:
             select.distinct = bool(columns)
             if not columns:

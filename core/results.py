@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from dj_panel.core.algebra import Node
+from dj_panel.core.algebra import Node, source_tables
 from dj_panel.core.connection import Connection
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.protocol import Statement
@@ -27,6 +27,7 @@ from dj_panel.core.frames import (
 )
 from dj_panel.core.lazy import np
 from dj_panel.core.render import count_statement, exists_statement, select_statement
+from dj_panel.core.rows import label
 from dj_panel.core.structure import Heading
 
 if TYPE_CHECKING:
@@ -254,7 +255,10 @@ class Results:
         if len(rows) != 1:
             found = "no row" if not rows else "more than one row"
             raise OneRowError(
-                f"fetch1() wants exactly one row, and the query has {found}. Restrict it to one key."
+                f"fetch1() wants exactly one row, and the query has {found}.",
+                table=", ".join(map(label, source_tables(self.node))),
+                attributes=tuple(self.heading.primary_key),
+                remedy="Restrict it to one key.",
             )
         row = rows[0]
         if not attributes:

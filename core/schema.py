@@ -149,8 +149,7 @@ class Schema:
             self._bind(cls, {**(names_of_module(cls) if self._context is None else {}), **context})
 
     def _list_schemas(self) -> list[str]:
-        connection = self.connection
-        return connection.dialect.list_schemas(lambda sql, values: connection.query(sql, values).fetchall())
+        return list_schemas(self.connection)
 
     @property
     def connection(self) -> Connection:
@@ -264,10 +263,8 @@ class Schema:
             return
         # An array or a data frame has a length, and no truth of its own.
         rows = contents if hasattr(contents, "__len__") else list(contents)
-        if not len(rows):
-            return
         table = cls()
-        if len(rows) > len(table):
+        if len(rows) and len(rows) > len(table):
             table.insert(
                 rows,
                 skip_duplicates=True,

@@ -403,6 +403,18 @@ class TableStructure:
         """The table's comment."""
         return self.heading.comment
 
+    @cached_property
+    def unique_keys(self) -> tuple[tuple[str, ...], ...]:
+        """The attributes that no two rows have the same values of, beside the primary key; expressions left out."""
+        found = [i.columns for i in self.indexes if i.unique and not i.expressions]
+        found += [fk.attributes for fk in self.foreign_keys if fk.unique]
+        return tuple(dict.fromkeys(c for c in found if all(name in self.heading for name in c)))
+
+    @property
+    def has_unique(self) -> bool:
+        """Whether more than the primary key, be it an expression, must be unique."""
+        return bool(self.unique_keys) or any(index.unique for index in self.indexes)
+
     def foreign_key_of(self, attribute: str) -> ForeignKey | None:
         """Return the first foreign key that the attribute takes part in."""
         return next((fk for fk in self.foreign_keys if attribute in fk.attributes), None)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from dj_panel.core.algebra import Relation
 from dj_panel.core.connection import Connection
+from dj_panel.core.copying import insert_query
 from dj_panel.core.defaults import conn
 from dj_panel.core.deletion import Deletion, plan_deletion, refuse_passed_over
 from dj_panel.core.describe import describe
@@ -238,13 +239,11 @@ class Table(QueryExpression):
         """
         self._check_insert_allowed(allow_direct_insert)
         on_duplicate = "replace" if replace else "skip" if skip_duplicates else "error"
-        inserter = Inserter(
-            self.connection, self.structure, on_duplicate, ignore_extra_fields=ignore_extra_fields
-        )
-        rows = instance_of(rows)
+        place, rows = (self.connection, self.structure), instance_of(rows)
         if isinstance(rows, QueryExpression):
-            inserter.insert_query(rows)
+            insert_query(*place, rows, on_duplicate, ignore_extra_fields=ignore_extra_fields)
         else:
+            inserter = Inserter(*place, on_duplicate, ignore_extra_fields=ignore_extra_fields)
             inserter.insert(rows, chunk_size)
 
     def validate(self, rows: Any, *, ignore_extra_fields: bool = False) -> ValidationResult:
@@ -392,7 +391,10 @@ class Table(QueryExpression):
                 changed = next(n for n in {**now, **counts} if now.get(n) != counts.get(n))
                 raise IntegrityError(
                     f"Nothing was deleted: meanwhile the rows to delete of {label(changed)} became"
-                    f" {now.get(changed, 0)} instead of {counts.get(changed, 0)}. Look at the counts again."
+                    f" {now.get(changed, 0)} instead of {counts.get(changed, 0)}.",
+                    table=label(changed),
+                    value=now.get(changed, 0),
+                    remedy="Look at the counts again.",
                 )
             if not now:
                 return {}
@@ -401,7 +403,9 @@ class Table(QueryExpression):
             if counts is not None and deleted != now:
                 # Rows that another program wrote since the transaction began, which counting does not see.
                 raise IntegrityError(
-                    "Nothing was deleted: other rows to delete arrived meanwhile. Look at the counts again."
+                    "Nothing was deleted: other rows to delete arrived meanwhile.",
+                    table=self._label,
+                    remedy="Look at the counts again.",
                 )
             return deleted
 
@@ -440,8 +444,10 @@ class Table(QueryExpression):
             for name in names:
                 if name.master is not None and name.master not in names:
                     raise IntegrityError(
-                        f"This would drop the part {label(name)} and keep its master. Drop {label(name.master)},"
-                        " or say part_integrity='ignore'."
+                        f"This would drop the part {label(name)} and keep its master.",
+                        table=label(name),
+                        parent=label(name.master),
+                        remedy=f"Drop {label(name.master)}, or say part_integrity='ignore'.",
                     )
         if self.connection.settings.safemode if prompt is None else prompt:
             for name in names:
@@ -489,9 +495,7 @@ class FreeTable(Table):
         if name is None:
             connection, name = conn(), str(connection)
         if not isinstance(connection, Connection):
-            raise QuerySyntaxError(
-                "FreeTable() takes a connection and the name of a table, or the name alone."
-            )
+            raise QuerySyntaxError("FreeTable() takes a connection and a table's name, or the name alone.")
         if isinstance(name, str):
             schema, _, table = name.replace("`", "").replace('"', "").partition(".")
             name = TableName(schema, table)

@@ -26,7 +26,7 @@ from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType, TextTyp
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.jsonplaces import JsonPlace, json_place
-from dj_panel.core.sqltext import Slot, parse_text
+from dj_panel.core.sqltext import Slot, read_over
 from dj_panel.core.structure import Heading
 
 __all__ = ["FALSE", "TRUE", "ConditionRenderer", "joined", "parenthesized"]
@@ -202,7 +202,7 @@ class ConditionRenderer(ABC):
         place = json_place(text, heading)
         if place is not None:
             return self.dialect.json_scalar(columns[place.attribute], place.path, place.column_type)
-        template = parse_text(text, self.dialect.name)
+        template = read_over(text, self.dialect.name, heading)
         sql: list[str] = []
         parameters: list[Any] = []
         for part in template.parts:
@@ -213,10 +213,7 @@ class ConditionRenderer(ABC):
                 name = part.attribute or ""
                 if name not in columns:
                     raise UnknownAttributeError(name, available=list(columns))
-                argument = columns[name].sql
-                if part.use and name in heading:
-                    argument = self.dialect.argument(argument, heading[name].column_type, part.use)
-                sql.append(argument)
+                sql.append(columns[name].sql)
                 parameters += columns[name].parameters
                 continue
             sql.append(self.dialect.placeholder)

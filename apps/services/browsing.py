@@ -192,7 +192,7 @@ class Browsing(Service):
         for name, text in filters.items():
             attribute = info.attribute(name)
             try:
-                item = parse_filter(attribute, text)
+                item = parse_filter(attribute, text, self._services.entering.custom)
             except FilterError as error:
                 raise FilterError(f"{name}: {error}") from error
             if item is not None:
@@ -205,7 +205,7 @@ class Browsing(Service):
         wrong = {}
         for name, text in filters.items():
             try:
-                parse_filter(info.attribute(name), text)
+                parse_filter(info.attribute(name), text, self._services.entering.custom)
             except (FilterError, UnknownAttributeError) as error:
                 wrong[name] = str(error)
         return wrong
@@ -302,7 +302,7 @@ class Browsing(Service):
         for name in info.parts:
             part = self._services.table(name)
             link = next(link for link in part.parents if link.table == info.name)
-            filters = child_filters(part, link, raw)
+            filters = child_filters(part, link, raw, self._services.entering.custom)
             condition = conditions_of(self.parsed(part, filters))
             page = self.pages.read(part, condition, self.order(part, ()), Wanted(1, N_PART_ROWS))
             parts[name] = (page, filters)
@@ -324,7 +324,7 @@ class Browsing(Service):
     def _children(self, info: TableInfo, row: Mapping[str, Any]) -> Iterator[Children]:
         for link in info.children:
             child = self._services.table(link.table)
-            filters = child_filters(child, link, row)
+            filters = child_filters(child, link, row, self._services.entering.custom)
             condition = _matching(child_values(link, row))
             try:
                 count = self.pages.count(child, condition, CHILDREN_LIMIT_S)

@@ -93,4 +93,4 @@ class Facets(Service):
     def _facet(self, attribute: Attribute, value: Any, count: int) -> Facet:
         settings = self._services.pipeline.connection.settings
         cell = cell_of(plan_of(attribute), value, None, {}, settings)
-        return Facet(cell.text, count, equal_text(attribute, value))
+        return Facet(cell.text, count, equal_text(attribute, value, self._services.entering.custom))

@@ -32,6 +32,7 @@ from dj_panel.core.dialect.protocol import (
     RawConnection,
     Statement,
     json_text,
+    needs_value,
 )
 from dj_panel.core.errors import (
     AccessError,
@@ -71,7 +72,6 @@ _LOST = (2006, 2013, 2055, 4031, 1927, 1053)
 # The server's numbers for what its own text says well enough.
 _ERRORS: dict[int, type[DataJointError]] = {
     1054: UnknownAttributeError,
-    **dict.fromkeys((1364, 1048), MissingAttributeError),
     **dict.fromkeys((1146, 1049, 1051), MissingTableError),
     **dict.fromkeys((1044, 1045, 1142, 1143, 1227, 1370, 1698), AccessError),
     **dict.fromkeys((1064, 1149), QuerySyntaxError),
@@ -144,6 +144,9 @@ class MySQL(MySQLStructure):
             # With this way of joining grouped subqueries MariaDB gives wrong rows (seen with 10.11 where NOT
             # EXISTS asks a join of two subqueries). MySQL has no such thing and reads the comment as one.
             cursor.execute("SET autocommit = 1 /*M!100300 , optimizer_switch = 'split_materialized=off' */")
+            # Texts that come from no column, as of DAYNAME, compare as those of our columns do: A is not a. Of the
+            # binary ones this is the collation of JSON, and no two of them compare.
+            cursor.execute("SET collation_connection = utf8mb4_bin")
             cursor.execute("SELECT @@max_allowed_packet")
             connection.max_allowed_packet = cursor.fetchone()[0]
         self.is_mariadb = "mariadb" in connection.get_server_info().lower()  # type: ignore[no-untyped-call]
@@ -219,10 +222,15 @@ class MySQL(MySQLStructure):
                 say("The connection to the database server was lost ({code}).", code=str(code))
             )
         if code in (1062, 1169, 1586):
-            match = re.search(r"for key '(?:[^'.]*\.)?([^']*)'", text)
-            return DuplicateError(text, attributes=(match[1],) if match else ())
+            match = re.search(r"'(.*)' for key '(?:[^'.]*\.)?([^']*)'", text, re.DOTALL)
+            if not match:
+                return DuplicateError(text)
+            return DuplicateError(text, attributes=(match[2],), value=match[1])
         if code in (1216, 1217, 1451, 1452, 3730):
             return _foreign_key_error(text)
+        if code in (1364, 1048):
+            match = re.search("'([^']*)'", text)
+            return needs_value(match[1]) if match else MissingAttributeError(text)
         if code in _ERRORS:
             return _ERRORS[code](text)
         if code in (1969, 3024):
@@ -302,10 +310,6 @@ class MySQL(MySQLStructure):
         if isinstance(column, EnumType) and not is_stored:
             return f"FIELD({sql}, {', '.join(map(self.literal, column.choices))})"
         return sql
-
-    def argument(self, sql: str, column: ColumnType, use: str) -> str:
-        # By letters, as the manual has it: with an index MariaDB takes the first of the choices for the least.
-        return f"CONCAT({sql})" if isinstance(column, EnumType) and use in ("MIN", "MAX") else sql
 
     def as_text(self, sql: str, kind: str) -> str:
         if kind in ("text", "enum"):

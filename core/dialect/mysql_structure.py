@@ -120,7 +120,7 @@ class MySQLStructure(Dialect):
         )
         # Columns of foreign keys take over the comment but not the marker, except where the type could not be
         # told from the column (observed with DataJoint 2.3.5).
-        is_marked = not is_inherited or attribute.type == "uuid"
+        is_marked = not is_inherited or (attribute.type == "uuid" and attribute.uuid)
         comment = attribute.marked_comment if is_marked else attribute.comment
         return f"{self.quote(attribute.name)} {sql_type} {rule}" + (
             f" COMMENT {self.literal(comment)}" if comment else ""
@@ -238,6 +238,7 @@ class MySQLStructure(Dialect):
         return ColumnFacts(
             str(schema), str(table), str(name), text, nullable == "YES", _plain_default(default),
             str(comment or ""), "auto_increment" in str(extra).lower(), charset, collation,
+            text.lower() == "uuid",  # DataJoint's is binary(16); that of MariaDB gives text
         )  # fmt: skip
 
     def referencing_schemas(self, query: Query, schemas: Sequence[str]) -> list[str]:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dj_panel.core.columntypes import ColumnType
 from dj_panel.core.dialect.columns import Batch, batches_of_rows
-from dj_panel.core.errors import DataJointError
+from dj_panel.core.errors import DataJointError, MissingAttributeError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
-from dj_panel.core.words import marked
+from dj_panel.core.words import marked, say
 
 __all__ = ["AlterScript", "Alteration", "ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
@@ -64,6 +64,8 @@ class ColumnFacts(NamedTuple):
     autoincrement: bool
     character_set: str | None
     collation: str | None
+    is_own: bool = False
+    """Whether the type is the server's own, and merely has the name of one of DataJoint's."""
 
 
 class TableFacts(NamedTuple):
@@ -247,14 +249,6 @@ class Dialect(ABC):
             Whether it is a table's own, whose type the server knows; one of a union is not.
         """
 
-    def argument(self, sql: str, column: ColumnType, use: str) -> str:
-        """Return a column as an argument of MIN or MAX, or of a function that chooses ``"one of"`` its arguments."""
-        return sql
-
-    def typed(self, sql: str, column: ColumnType) -> str:
-        """Return an expression such that it is compared as a column of this type is."""
-        return sql
-
     @abstractmethod
     def as_text(self, sql: str, kind: str) -> str:
         """Return the expression for a column of this kind as text in which other text can be found."""
@@ -431,3 +425,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 def json_text(value: Any) -> str:
     """Return the JSON text that we store: UTF-8, no NaN."""
     return _ENCODER.encode(value)
+
+
+def needs_value(name: str) -> MissingAttributeError:
+    """Return the error for a column that the server wants a value for."""
+    return MissingAttributeError(
+        say("The attribute '{name}' needs a value.", name=name),
+        attributes=(name,),
+        remedy=say("Give it one."),
+    )

@@ -28,6 +28,7 @@ from dj_panel.core.dialect.protocol import (
     RawConnection,
     Statement,
     json_text,
+    needs_value,
 )
 from dj_panel.core.dialect.sqlite_functions import json_rows, register_functions
 from dj_panel.core.dialect.sqlite_structure import NOW, SQLiteStructure
@@ -37,7 +38,6 @@ from dj_panel.core.errors import (
     DuplicateError,
     IntegrityError,
     LostConnectionError,
-    MissingAttributeError,
     MissingTableError,
     QueryError,
     QuerySyntaxError,
@@ -96,7 +96,6 @@ class SQLite(SQLiteStructure):
         except sqlite3.DatabaseError as error:
             raise AccessError(f"The file {path} is not a database of this program: {error}.") from error
         raw.create_collation("decimal", _compare_decimals)
-        raw.create_function("decimal_text", 2, _decimal_text, deterministic=True)
         raw.create_function("current_user", 0, getpass.getuser, deterministic=True)
         register_functions(raw)
         return raw
@@ -134,6 +133,12 @@ class SQLite(SQLiteStructure):
             return QuerySyntaxError(text)
         if "readonly" in text or "unable to open" in text:
             return AccessError(say("The database file cannot be written: {text}.", text=text))
+        if "user-defined function raised exception" in text or text == "integer overflow":
+            return QueryError(
+                say(
+                    "A value of a row is none that a function of the query can work with on the embedded database."
+                )
+            )
         if text == "interrupted":
             return QueryTimeoutError(say(TOO_SLOW))
         if "closed database" in text:
@@ -166,8 +171,6 @@ class SQLite(SQLiteStructure):
             return column.format
         if column.kind == "decimal":
             return str
-        if column.kind == "other":
-            return _plain
         if column.kind == "integer" and isinstance(column, IntegerType) and column.high >= 2**63:
             return _signed
         return None
@@ -186,16 +189,6 @@ class SQLite(SQLiteStructure):
         if isinstance(column, DecimalType):
             return Decimal
         return None
-
-    def argument(self, sql: str, column: ColumnType, use: str) -> str:
-        # Decimals are kept as text, which is more than every number.
-        return f"CAST({sql} AS NUMERIC)" if column.kind == "decimal" and use == "one of" else sql
-
-    def typed(self, sql: str, column: ColumnType) -> str:
-        # An expression has neither affinity nor collation, and a decimal needs both.
-        if not isinstance(column, DecimalType):
-            return sql
-        return f"CAST(decimal_text({sql}, {column.scale}) AS TEXT) COLLATE decimal"
 
     def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
         if isinstance(column, EnumType):
@@ -239,11 +232,12 @@ class SQLite(SQLiteStructure):
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]
     ) -> str:
         verb = "INSERT OR REPLACE" if on_duplicate == "replace" else "INSERT"
+        if on_duplicate == "skip" and source.lstrip().upper().startswith("SELECT"):
+            # Without WHERE, "ON CONFLICT" after a SELECT would be read as the condition of a join.
+            source = f"SELECT * FROM ({source}) WHERE true"
         sql = f"{verb} INTO {self.table(name)} ({', '.join(map(self.quote, columns))}) {source}"
         if on_duplicate == "skip":
-            # Without WHERE, "ON CONFLICT" after a SELECT would be read as the condition of a join.
-            where = " WHERE true" if source.lstrip().upper().startswith("SELECT") else ""
-            sql += f"{where} ON CONFLICT ({', '.join(map(self.quote, key))}) DO NOTHING"
+            sql += f" ON CONFLICT ({', '.join(map(self.quote, key))}) DO NOTHING"
         return sql
 
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
@@ -297,7 +291,7 @@ def _integrity_error(text: str) -> DataJointError:
         schema, _, table = full[0].rpartition(".")[0].partition(".")
         return DuplicateError(text, table=str(TableName(schema, table)), attributes=columns)
     if match := re.match(r"NOT NULL constraint failed: .*\.([^.]+)$", text):
-        return MissingAttributeError(say("The attribute '{name}' needs a value.", name=match[1]))
+        return needs_value(match[1])
     if match := re.match(r"CHECK constraint failed: \"?(\w+)\"?", text):
         return ValueRefusedError(say("does not fit the attribute's type"), attribute=match[1])
     if "FOREIGN KEY" in text:
@@ -337,22 +331,6 @@ def _signed(value: int) -> int:
             say("is larger than the embedded database keeps (9223372036854775807)"), value=value
         )
     return value
-
-
-def _decimal_text(value: Any, scale: int) -> str | None:
-    """Return a decimal as it is kept, or a number that was computed of some, which has no more digits than they."""
-    return value if value is None or isinstance(value, str) else f"{value:.{scale}f}"
-
-
-def _plain(value: Any) -> Any:
-    """Return a value that a computed attribute is compared with, as the driver takes it."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and abs(value) < 2**63 else float(value)
-    if isinstance(value, dt.datetime):
-        return value.isoformat(" ")
-    if isinstance(value, uuid.UUID):
-        return value.bytes
-    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 def _uuid_bytes(value: uuid.UUID) -> bytes:

@@ -105,10 +105,41 @@ def _number(text: str, column: ColumnType) -> Any:
     return max(low, min(high, 2**63 - 1, int(number))) if number >= 0 or low < 0 else None
 
 
-def json_length(document: str) -> int:
+def json_length(document: str, path: str = "$") -> int | None:
     """Return how many members a document has: ``JSON_LENGTH`` of MySQL."""
-    value = json.loads(document)
+    value = _found(document, path)
+    if value is _NOTHING:
+        return None
     return len(value) if isinstance(value, (list, dict)) else 1
+
+
+def json_texts(document: str, *paths: str) -> str | None:
+    """Return the JSON text at a path, of several paths a list of them: ``JSON_EXTRACT`` of MySQL."""
+    found = [_found(document, path) for path in paths]
+    if len(paths) == 1:
+        return None if found[0] is _NOTHING else _said(found[0])
+    there = [value for value in found if value is not _NOTHING]
+    return _said(there) if there else None
+
+
+def json_unquote(text: str) -> str:
+    """Return a JSON text without its quotes: ``JSON_UNQUOTE`` of MySQL."""
+    return str(json.loads(text)) if text.startswith('"') and text.endswith('"') and len(text) > 1 else text
+
+
+def json_contains(document: str, candidate: str, path: str = "$") -> int | None:
+    """Tell whether a document holds another: ``JSON_CONTAINS`` of MySQL."""
+    target = _found(document, path)
+    return None if target is _NOTHING else int(_contains(target, json.loads(candidate)))
+
+
+def _contains(target: Any, wanted: Any) -> bool:
+    if isinstance(target, list):
+        items = wanted if isinstance(wanted, list) else [wanted]
+        return all(any(_contains(item, part) for item in target) for part in items)
+    if isinstance(target, dict) and isinstance(wanted, dict):
+        return all(name in target and _contains(target[name], part) for name, part in wanted.items())
+    return isinstance(target, bool) == isinstance(wanted, bool) and bool(target == wanted)
 
 
 JSON_FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
@@ -116,5 +147,8 @@ JSON_FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "json_value": (2, json_value),
     "json_number": (2, json_number),
     "json_scalar": (3, json_scalar),
-    "json_length": (1, json_length),
+    "json_length": (-1, json_length),
+    "json_texts": (-1, json_texts),
+    "json_unquote": (1, json_unquote),
+    "json_contains": (-1, json_contains),
 }

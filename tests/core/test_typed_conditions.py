@@ -127,7 +127,6 @@ def test_a_dict_may_name_what_related_tables_have_and_nothing_else(
     backend: Backend, connection: dj.Connection
 ) -> None:
     lab = fill_lab(declare_lab(dj.Schema(backend.prefix + "lab", connection=connection)))
-    Session = lab.Session  # noqa: F841, N806 - as the definition names it
     below = dj.Schema(backend.prefix + "below", connection=connection)
 
     @below
@@ -136,7 +135,7 @@ def test_a_dict_may_name_what_related_tables_have_and_nothing_else(
 
     @below
     class Fit(dj.Manual):
-        definition = "-> Session\n-> Method\n---\nscore : float64"
+        definition = "-> lab.Session\n-> Method\n---\nscore : float64"
 
     key = {"subject": "M1", "session": 2}
     # another program, which knows a schema at first and not those that depend on it
