@@ -65,6 +65,26 @@ class Drafts {
   }
 }
 
+// Where a form was when its page was loaded again, once: the key of its draft, the field, and what was selected in it.
+const returned = (place, note) => {
+  const key = `${place}/return`
+  try {
+    if (note) sessionStorage.setItem(key, JSON.stringify(note))
+    const found = JSON.parse(sessionStorage.getItem(key))
+    if (!note) sessionStorage.removeItem(key)
+    return found
+  } catch { return null }              // storage may be forbidden
+}
+
+// The pinned values of a window, by the place of its draft; given some, they are kept.
+const pinned = (place, texts = null) => {
+  const key = `${place}/pinned`
+  try {
+    if (texts) sessionStorage.setItem(key, JSON.stringify(texts))
+    return JSON.parse(sessionStorage.getItem(key)) ?? {}
+  } catch { return {} }                // storage may be forbidden
+}
+
 // A list of presets with a button to fill one in, one to add, one to remove.
 function presetBar(key, {values, apply}) {
   const all = () => stored(key) ?? {}

@@ -57,12 +57,13 @@ class EditForm extends EntryForm {
 
   // ---- what is typed
   begin() {
-    const [oldest] = this.drafts.free()
+    const oldest = this.foundDraft
     this.put({texts: {...this.edit.texts, ...this.edit.key}, parts: this.edit.parts})
     if (oldest && typeof oldest.draft.seen === "string") {
       this.drafts.take(oldest)
       this.resume(oldest.draft)
-      this.showRestored(oldest.draft)
+      if (oldest.key === this.came?.key && oldest.draft.sent && !oldest.draft.files?.length) this.send(oldest.draft.sent)
+      else this.showRestored(oldest.draft)
     } else {
       this.put({texts: this.model.prefill, parts: this.edit.prefill_parts ?? this.edit.parts})
       this.banner.replaceChildren(make("div", {}, ...this.edit.lost.map(({text, link, href}) =>
@@ -85,10 +86,13 @@ class EditForm extends EntryForm {
   get parts() { return Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()])) }
   get cells() { return this.grids.flatMap((grid) => grid.controls) }
   keepDraft() {
-    const files = [...this.controls, ...this.cells].filter((c) => c.holdsFile).map((c) => c.about.label)
-    const isKept = this.drafts.keep({...this.kept, files, at: Date.now()})
-    if (!isKept) this.state.textContent = say("This browser keeps no copy of what you type.")
+    const files = this.everyControl.filter((c) => c.holdsFile).map((c) => c.about.label)
+    this.isStored = this.drafts.keep({...this.kept, files, sent: this.sent ?? null, at: Date.now()})
+    if (!this.isStored) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
+  // A reason that is being written is not in the draft.
+  get isKept() { return this.isStored && (Boolean(this.sent) || !this.panel.querySelector("input[type=text]")?.value) }
+  set isKept(isStored) { this.isStored = isStored }
   get kept() { return {...this.typedTexts(), seen: this.seen} }
   changed(control) { this.hidePanel(); super.changed(control) }
   partChanged() { this.hidePanel(); super.partChanged() }
@@ -120,6 +124,7 @@ class EditForm extends EntryForm {
         try { return await this.request(kind, message, RESEND_MS) } catch (error) {
           if (!error.isLost) return {errors: {}, summary: error.message}
           if (this.isGone) return null
+          if (window.djPanelShell?.isOver) return {errors: {}, summary: overText()}
           this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
         }
       }
@@ -134,6 +139,16 @@ class EditForm extends EntryForm {
     if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.keepDraft()
     this.show(await this.ask("review"))
+  }
+  // What was agreed to is kept with the draft until it is answered, so that a page that is loaded again goes on with it.
+  async send(agreed) {
+    this.sent = agreed
+    this.keepDraft()
+    const answer = await this.ask("write", agreed)
+    this.sent = null
+    if (answer?.is_saved) this.drafts.remove()
+    else if (answer) this.keepDraft()
+    this.show(answer)
   }
   show(answer) {
     if (answer === null || answer.is_saved) return
@@ -266,9 +281,7 @@ class EditForm extends EntryForm {
       const consequence = number ? chosen.value : "keep"
       const agreed = Object.fromEntries(computed.map(({table, count}) => [table, count]))
       confirm.setAttribute("aria-disabled", "true")
-      const answer = await this.ask("write", {reason: reason.value, consequence, computed: agreed})
-      if (answer?.is_saved) this.drafts.remove()
-      this.show(answer)
+      await this.send({reason: reason.value, consequence, computed: agreed})
     }
     reason.onkeydown = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); confirm.onclick() } }
     this.proceed = confirm.onclick

@@ -25,6 +25,7 @@ from dj_panel.apps.services.renewals import FINAL, Holding, Renewal, RowsEdited,
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import table_route
+from dj_panel.apps.typed import zone_name
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import (
     AccessError,
@@ -230,7 +231,11 @@ def receipt_html(info: TableInfo, edited: RowsEdited, problem: str = "") -> str:
         for renewal in edited.renewals
     )
     heads = (say("Attribute"), say("Before"), say("Afterwards"))
-    stamp = say("{user} at {time}", user=escape(edited.user), time=f"{edited.at:%Y-%m-%d %H:%M:%S}")
+    stamp = say(
+        "{user} at {time}",
+        user=escape(edited.user),
+        time=f"{edited.at:%Y-%m-%d %H:%M:%S} ({zone_name(edited.at)})",
+    )
     followed = say_many(
         "{n} computed row was flagged or deleted.",
         "{n} computed rows were flagged or deleted.",

@@ -7,9 +7,11 @@ const ANSWER_MS = 15000
 const RESEND_MS = 4000
 const RECHECK_MS = 350
 const LOOK_MS = 5000
+const DOUBLE_MS = 700
 const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
 const enterText = () => say("Ctrl+Enter saves; Enter alone does not, for it goes to the next field.")
 const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
+const overText = () => say("Not saved: this page must be loaded again. Copy what you have not saved.")
 let lastRequest = 0
 
 class EntryForm extends Replacing {
@@ -24,7 +26,7 @@ class EntryForm extends Replacing {
     this.table = this.about.table
     this.store = new Store()
     this.requests = new Map()
-    this.pins = new Set(stored(this.pinKey) ?? this.about.items.filter((item) => item.type === "picker").map((item) => item.id))
+    this.pins = new Set(stored(this.pinKey) ?? this.about.items.filter((item) => item.type === "picker" && !item.is_unique).map((item) => item.id))
     this.isSaving = false
     this.token = newUuid()
     this.duplicate = null
@@ -36,7 +38,10 @@ class EntryForm extends Replacing {
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
-    model.on("remove", () => { this.drafts.close(); this.scan?.close() })
+    model.on("remove", () => { this.drafts.close(); this.scan?.close(); this.letGo() })
+    this.isKept = true                 // unless the browser said otherwise, all that is typed
+    this.letGo = window.djPanelShell?.keep(this) ?? (() => {})
+    this.came = onSaved ? null : returned(this.draftKey)
     this.begin()
   }
   get draftKey() { return this.model.draft_key }
@@ -62,6 +67,7 @@ class EntryForm extends Replacing {
         if (this.pins.has(name)) this.pins.delete(name)
         else this.pins.add(name)
         keep(this.pinKey, [...this.pins])
+        this.keepPinned()
         return this.pins.has(name)
       })
     }
@@ -82,11 +88,20 @@ class EntryForm extends Replacing {
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
-    this.bar = make("div", {class: "bar", tabindex: "-1"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state)
-    this.root = make("div", {class: "form"}, this.blocker, this.receipt, this.banner, this.summary,
+    this.bar = make("div", {class: "bar", tabindex: "-1"}, this.receipt, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state)
+    this.root = make("div", {class: "form"}, this.blocker, this.banner, this.summary,
       this.presets, group(say("Key"), inKey), group(say("Values"), rest), ...this.grids.map((grid) => grid.root),
       this.bar, this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
+    // The bar must not cover the field that has the focus, which browsers scroll into sight as if there were no bar.
+    this.root.addEventListener("focusin", ({target}) => {
+      const covered = target.getBoundingClientRect().bottom - this.bar.getBoundingClientRect().top
+      if (covered <= 0 || this.bar.contains(target) || !this.root.contains(target) || target.closest("dialog, .saved")) return
+      target.style.scrollMarginBottom = `${this.bar.offsetHeight}px`
+      target.scrollIntoView({block: "nearest"})
+    })
+    // What the number may be is said of one key, and of no other.
+    this.store.watchers.add((changes) => { if (this.about.key.some((name) => name in changes)) this.counter?.setNote(this.counter.standingNote()) })
     this.showSaved(this.model.recent)
   }
   hasFocus(element) { return element.getRootNode().activeElement === element }
@@ -158,15 +173,20 @@ class EntryForm extends Replacing {
 
   // ---- beginning: a draft of before, or what the address says
   begin() {
-    const [oldest] = this.drafts.free()
-    if (oldest) this.restore(oldest)
+    const found = this.foundDraft
+    if (found) this.restore(found)
     else {
-      this.put({texts: this.model.prefill, parts: this.about.parts})
+      this.put({texts: {...this.model.prefill, ...pinned(this.draftKey)}, parts: this.about.parts})
       if (!this.onSaved) this.look = setInterval(() => this.lookForDrafts(), LOOK_MS)
     }
     if (this.store.isEmpty === false) this.suggestNext()
     if (this.onSaved) requestAnimationFrame(() => this.focusFirst())
     else this.focusWhenShown()
+  }
+  // What this window held when its page was loaded again, else what a window that is gone left, the oldest first.
+  get foundDraft() {
+    const free = this.drafts.free()
+    return free.find(({key}) => key === this.came?.key) ?? free[0]
   }
   restore(found) {
     const {key, draft} = found
@@ -175,7 +195,9 @@ class EntryForm extends Replacing {
     this.ticks = draft.ticks ?? {}
     this.put(draft)
     this.typedAt = draft.at
-    if (waiting.has(key)) this.save()  // the same window came back: the answer got lost, and the token finds it
+    // The same window came back: the answer got lost, and the token finds it. Files went with the server.
+    const isOurs = waiting.has(key) || (key === this.came?.key && draft.isSent && !draft.files?.length)
+    if (isOurs) this.save()
     else if (draft.isTyped) this.showRestored(draft)
   }
   // A window that died a moment ago still seems to hold its draft: it is looked for again until something is typed.
@@ -187,24 +209,12 @@ class EntryForm extends Replacing {
     this.restore(oldest)
   }
   put({texts, parts = {}}) {
+    this.savedAt = null
     this.store.set(Object.fromEntries(Object.entries(texts).filter(([, text]) => typeof text === "string")))
     for (const grid of this.grids) {
       grid.clear()
       grid.load(parts[grid.about.table] ?? [])
     }
-  }
-  showRestored(draft) {
-    const at = new Date(draft.at)
-    const day = at.toDateString() === new Date().toDateString() ? "" : ` on ${today(at)}`
-    const doubt = draft.isSent ? say(" It was being saved, and no answer came: save again to be sure. It will be stored once.") : ""
-    const lost = draft.files?.length ? say(" Choose again: {files}.", {files: draft.files.join(", ")}) : ""
-    const button = make("button", {type: "button", class: "quiet"}, say("Discard"))
-    button.onclick = () => this.discard()
-    const others = this.drafts.free().length
-    const more = others === 0 ? "" : others === 1 ? say(" Another draft is kept for afterwards.") : say(" {n} more drafts are kept for afterwards.", {n: String(others)})
-    this.banner.replaceChildren(
-      make("span", {}, say("Restored what you had typed at {time}.", {time: `${clock(at).slice(0, 5)}${day}`}) + doubt + lost + more), button)
-    this.banner.hidden = false
   }
   // While a window is being set up its parts are moved, and a moved field loses the focus again: so the focus
   // is given until it has stayed for half a second, or the visitor has put it elsewhere.
@@ -215,9 +225,23 @@ class EntryForm extends Replacing {
     if (document.body.classList.contains("waiting")) stayed = 0
     else if (!isFree && active.shadowRoot === null) return
     else if (this.root.contains(this.root.getRootNode().activeElement)) stayed += 1
-    else if (isFree || stayed === 0) this.focusFirst()
+    else if (isFree || stayed === 0) this.focusAgain()
     else return
     requestAnimationFrame(() => this.focusWhenShown(tries + 1, stayed))
+  }
+  leave() {
+    if (this.onSaved) return
+    const place = this.everyControl.findIndex((control) => control.hasFocus)
+    const {selectionStart: start, selectionEnd: end} = this.everyControl[place]?.input ?? {}
+    this.drafts.beat(0)
+    returned(this.draftKey, {key: this.drafts.key, place, start, end})
+  }
+  focusAgain() {
+    const {place, start, end} = this.came ?? {}
+    const control = this.everyControl[place]
+    if (!control) { this.focusFirst(); return }
+    control.focus()
+    if (Number.isInteger(start)) control.input.setSelectionRange(start, end)
   }
   focusFirst() {
     const open = this.controls.filter((control) => control.about.kind !== "none")
@@ -227,6 +251,8 @@ class EntryForm extends Replacing {
 
   // ---- typing
   changed(control) {
+    this.savedAt = null
+    this.state.textContent = ""
     this.keepDraft(true)
     this.hideReceipt()
     if (control && control.errorText && control instanceof Field) {
@@ -235,7 +261,7 @@ class EntryForm extends Replacing {
     }
     if (this.duplicate && control?.store === this.store && control.about.in_key) this.showSummary([])
   }
-  partChanged() { this.keepDraft(true); this.hideReceipt() }
+  partChanged() { this.savedAt = null; this.keepDraft(true); this.hideReceipt() }
   left(control) {
     if (control.isTouched && control.hasText) this.check(control, {})
     else if (!control.hasText && control.errorText) control.setError("")
@@ -251,6 +277,11 @@ class EntryForm extends Replacing {
     } catch { return }                 // saving will tell
     if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
     control.setError(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    const reading = answer.readings?.[control.about.name]
+    if (reading && !answer.errors[control.about.name]) {
+      control.showReading(reading)
+      this.keepDraft(true)
+    }
     this.showDoubts([control], answer.doubts ?? {})
     if (control.store !== this.store) return
     if (answer.duplicate) this.showDuplicate(answer.duplicate)
@@ -276,6 +307,14 @@ class EntryForm extends Replacing {
     if (this.nUploading === 0 && this.state.textContent === uploadingText()) this.state.textContent = ""
   }
 
+  // ---- what stays for the next row: kept while this window lives, so that it is here again after Back or a reload
+  isPinned(control) { return this.pins.has(control.about.id ?? control.about.name) && !control.holdsFile }
+  get pinnedTexts() {
+    const names = new Set(this.controls.filter((one) => this.isPinned(one)).flatMap((one) => [...one.names, one.about.id]))
+    return Object.fromEntries(Object.entries(this.store.texts).filter(([name]) => names.has(name)))
+  }
+  keepPinned() { pinned(this.draftKey, this.pinnedTexts) }
+
   // Files are not kept: the server lets go of them with the page.
   typedTexts() {
     const parts = this.grids.map((grid) => [grid.about.table, grid.drafts().map(withoutFiles)])
@@ -286,7 +325,8 @@ class EntryForm extends Replacing {
     const files = this.everyControl.filter((c) => c.holdsFile).map((c) => c.about.label)
     const {texts, parts} = this.typedTexts()
     const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
-    if (!this.drafts.keep(draft) && isTyped) this.state.textContent = say("This browser keeps no copy of what you type.")
+    this.isKept = this.drafts.keep(draft)
+    if (!this.isKept && isTyped) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
 
   // ---- numbers
@@ -308,8 +348,9 @@ class EntryForm extends Replacing {
   }
   async suggestNext({onlyNote = false} = {}) {
     if (!this.counter || this.counter.hasText || Object.values(this.keyWithoutCounter).some((text) => text === "")) return
+    const key = JSON.stringify(this.keyWithoutCounter)
     const text = await this.nextFree()
-    if (!text || this.counter.hasText) return
+    if (!text || this.counter.hasText || key !== JSON.stringify(this.keyWithoutCounter)) return
     if (onlyNote) this.counter.setNote(say("Next free: {text}", {text}))
     else {
       this.store.set({[this.about.counter]: text})
@@ -319,8 +360,15 @@ class EntryForm extends Replacing {
   }
 
   // ---- saving
+  // Whether a row was saved and nothing was typed since: whoever presses twice means one row.
+  get isJustSaved() {
+    if (!this.savedAt) return false
+    const isOpen = this.controls.some((control) => control.isRequired && !control.isFilled)
+    if (isOpen) this.state.textContent = say("Nothing is typed yet, so there is nothing more to save.")
+    return isOpen || Date.now() - this.savedAt < DOUBLE_MS
+  }
   async save() {
-    if (this.isSaving || this.about.blocker) return
+    if (this.isSaving || this.about.blocker || this.isJustSaved) return
     if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.isSaving = true
     this.button.setAttribute("aria-disabled", "true")
@@ -342,6 +390,7 @@ class EntryForm extends Replacing {
       } catch (error) {
         if (!error.isLost) problem = error.message
         else if (this.isGone) return
+        else if (window.djPanelShell?.isOver) problem = overText()
         else this.state.textContent = say("Not saved yet: waiting for the server. What you typed is kept on this device.")
       }
     }
@@ -356,6 +405,7 @@ class EntryForm extends Replacing {
   refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}) {
     this.keepDraft(true)
     this.banner.hidden = true
+    this.receipt.hidden = true
     const wrong = []
     for (const control of this.controls) {
       const text = control.names.map((name) => errors[name]).find(Boolean) ?? ""
@@ -385,17 +435,21 @@ class EntryForm extends Replacing {
     if (this.onSaved) { this.onSaved(receipt); return }
     this.banner.hidden = this.undoing.hidden = true
     this.showSummary([])
-    const isPinned = (control) => this.pins.has(control.about.id ?? control.about.name) && !control.holdsFile
-    const kept = new Set(this.controls.filter(isPinned).flatMap((control) => [...control.names, control.about.id]))
-    const cleared = Object.keys(this.store.texts).filter((name) => !kept.has(name))
+    const kept = this.pinnedTexts
+    const cleared = Object.keys(this.store.texts).filter((name) => !(name in kept))
+    const toNow = this.controls.filter((control) => control.isNow && !this.isPinned(control))
     for (const control of this.controls) { control.setError(""); control.setDoubt(""); control.checkedText = ""; control.isTouched = false }
     this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
     for (const grid of this.grids) grid.clear()
+    for (const control of toNow) control.resetToNow()
+    this.keepPinned()
     this.suggestNext()
+    this.savedAt = Date.now()
     this.showReceipt(receipt, before)
     this.showSaved(recent)
-    const open = this.controls.filter((control) => control.about.kind !== "none" && !isPinned(control))
-    const first = open.find((control) => control !== this.counter) ?? open[0] ?? this.controls[0]
+    const open = this.controls.filter((control) => control.about.kind !== "none" && !this.isPinned(control))
+    const isNext = (control) => control !== this.counter && !toNow.includes(control)
+    const first = open.find(isNext) ?? open[0] ?? this.controls[0]
     first?.focus()
     const [next] = this.drafts.free()
     if (next) {                        // what another window left behind is next
@@ -403,27 +457,9 @@ class EntryForm extends Replacing {
       this.focusFirst()
     }
   }
-  async undo(id, before, button) {
-    button.disabled = true
-    try {
-      const {message, recent} = await this.request("undo", {receipt: id})
-      this.receipt.replaceChildren(icon("done"), make("span", {}, message))
-      this.receipt.classList.add("undone")
-      this.receipt.hidden = false
-      this.showSaved(recent)
-      if (before) {                    // so that what was wrong with it can be put right
-        this.put(before)
-        this.keepDraft(true)
-        this.focusFirst()
-      }
-    } catch (error) {
-      button.disabled = false
-      this.showSummary([], error.message)
-      this.summary.focus()
-    }
-  }
   close() {
     this.isGone = true
+    this.letGo()
     this.scan?.close()
     clearInterval(this.look)
     this.drafts.close()

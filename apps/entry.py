@@ -32,6 +32,8 @@ from dj_panel.apps.services.parents import Guess
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.scanning import read_code
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.table_view import record_route
+from dj_panel.apps.typed import time_told, zone_name
 from dj_panel.apps.visit import Visit
 from dj_panel.core.errors import DataJointError
 from dj_panel.core.words import say
@@ -42,7 +44,6 @@ __all__ = [
     "EnterPage",
     "EntryForm",
     "EntryPage",
-    "row_route",
     "text_in",
     "texts_in",
 ]
@@ -133,6 +134,7 @@ class EntryPage(Page):
             beginning = await services.entering.originals.like(info.name, like)
             prefill = beginning.texts | prefill
             about["parts"] = beginning.parts
+        await services.entering.entered.recall(info.name)
         place = f"{services.pipeline.title}/{self.visit.user}/{info.name}"
         address = format_route(Route("enter", (info.name,), prefill)).partition("?")[2]
         self._component = EntryForm(
@@ -149,6 +151,7 @@ class EntryPage(Page):
         entering = self.visit.services.entering
         custom = {
             "zone": entering.custom.zone.key if entering.custom.zone is not None else "",
+            "clock": zone_name(entering.custom.local()),
             "max_bytes": entering.uploads.max_file_bytes,
         }
         return {**form.as_message(), "custom": custom}
@@ -241,6 +244,7 @@ class EntryPage(Page):
             "errors": checked.errors,
             "duplicate": self._duplicate(self._table(data), checked.duplicate),
             "doubts": checked.doubts,
+            "readings": {name: asdict(reading) for name, reading in checked.readings.items()},
         }
 
     async def _search(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,7 +290,7 @@ class EntryPage(Page):
 
     async def _undo(self, data: Mapping[str, Any]) -> dict[str, Any]:
         entering = self.visit.services.entering
-        receipts = entering.recent(self._info.name)
+        receipts = entering.entered.recent(self._info.name)
         receipt = next((r for r in receipts if _receipt_id(r) == data.get("receipt")), None)
         if receipt is None:
             return {
@@ -341,7 +345,9 @@ class EntryPage(Page):
 
     # ------------------------------------------------------------------ what the browser is shown
     def _recent(self) -> list[dict[str, Any]]:
-        return [self._shown(receipt) for receipt in self.visit.services.entering.recent(self._info.name)]
+        return [
+            self._shown(receipt) for receipt in self.visit.services.entering.entered.recent(self._info.name)
+        ]
 
     def _shown(self, receipt: Receipt) -> dict[str, Any]:
         labels = {grid.table: grid.label for grid in self._form.grids}
@@ -349,8 +355,8 @@ class EntryPage(Page):
             "id": _receipt_id(receipt),
             "label": receipt.label,
             "key": receipt.key,
-            "href": format_route(row_route(receipt.table, receipt.key)),
-            "time": f"{receipt.saved_at:%H:%M:%S}",
+            "href": format_route(record_route(receipt.table, receipt.key)),
+            "time": time_told(receipt.saved_at),
             "is_repeat": receipt.is_repeat,
             "parts": [{"label": labels.get(n, n), "number": number} for n, number in receipt.n_parts.items()],
         }
@@ -367,7 +373,7 @@ class EntryPage(Page):
     def _duplicate(self, table: str, duplicate: Duplicate | None) -> dict[str, Any] | None:
         if duplicate is None:
             return None
-        return {**asdict(duplicate), "href": format_route(row_route(table, duplicate.key))}
+        return {**asdict(duplicate), "href": format_route(record_route(table, duplicate.key))}
 
 
 class EnterIndexPage(Page):
@@ -384,7 +390,7 @@ class EnterIndexPage(Page):
                 say("Nothing to fill in"), say("This pipeline has no Manual or Lookup tables.")
             )
         by_name = {info.name: info for info in tables}
-        recent = [by_name[name] for name in entering.recent_tables() if name in by_name][:5]
+        recent = [by_name[name] for name in entering.entered.recent_tables() if name in by_name][:5]
         groups = [(say("Used of late"), recent)] if recent else []
         # Parents come first, and so do the schemas in which people write, lookup tables left aside.
         ordered = sorted(tables, key=lambda info: info.tier != "Manual")
@@ -421,11 +427,6 @@ class EnterPage(Page):
 def like_route(table: str, key: Mapping[str, str]) -> Route:
     """Return the form of a table, beginning with the values of one of its rows and of the rows of its parts."""
     return Route("enter", (table,), {_LIKE + name: text for name, text in key.items()})
-
-
-def row_route(table: str, key: Mapping[str, str]) -> Route:
-    """Return the place where a row can be seen: its table, restricted to its key."""
-    return Route("table", (table,), {f"f.{name}": f"={text}" for name, text in key.items()})
 
 
 def _heading(info: TableInfo) -> Viewable:
@@ -470,7 +471,7 @@ def _href(route: Route) -> str:
 
 
 def _receipt_id(receipt: Receipt) -> str:
-    return f"{receipt.token}/{'/'.join(receipt.key.values())}"
+    return "/".join(receipt.key.values())
 
 
 def _link(value: Any) -> int:

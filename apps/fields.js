@@ -93,6 +93,7 @@ const FILLERS = {
   time: {get label() { return say("Now") }, text: (zone) => labTime(zone).time},
   uuid: {get label() { return say("Generate") }, text: () => newUuid()},
 }
+const MOMENTS = ["date", "datetime", "time"]
 
 // Stands in a draft for a text of no characters; an empty field means no value, or the default.
 const EMPTY = '\0""'
@@ -266,7 +267,12 @@ class Field extends Control {
       title: `${label} (Alt+N)`, "aria-label": `${label}: ${this.about.label}`}, label)
     this.fill = async () => {
       const value = await text()
-      if (value) { this.store.set({[this.about.name]: value}); this.typed(); this.left() }
+      if (value) {
+        this.store.set({[this.about.name]: value})
+        this.typed()
+        this.isNow = MOMENTS.includes(this.about.kind)
+        this.left()
+      }
       this.input.focus()
     }
     button.onclick = () => this.fill()
@@ -328,14 +334,33 @@ class Field extends Control {
     picker.onclick = () => { if (/^\d{4}-\d\d-\d\d$/.test(this.text)) picker.value = this.text }
     return picker
   }
+  // What was filled with the present time is so in the next row too.
+  resetToNow() {
+    this.store.set({[this.about.name]: FILLERS[this.about.kind].text(this.host.zone)})
+    this.isNow = true
+  }
+  // What was typed means this; the field shows it, and says so until something else is typed.
+  showReading({text, note}) {
+    this.store.set({[this.about.name]: text})
+    this.checkedText = text
+    this.setNote(note)
+    this.isRead = true
+  }
+  forgetReading() {
+    if (!this.isRead) return
+    this.isRead = false
+    this.setNote(this.standingNote())
+  }
   typed() {
     let text = this.input.value
-    if (FILLERS[this.about.kind]?.text && /^(now|today)$/i.test(text.trim()) && this.about.kind !== "uuid") {
+    this.isNow = MOMENTS.includes(this.about.kind) && /^(now|today)$/i.test(text.trim())
+    if (this.isNow) {
       text = FILLERS[this.about.kind].text(this.host.zone)
       this.input.value = text
     }
     this.isTouched = true
     this.store.set({[this.about.name]: text}, this)
+    this.forgetReading()
     this.setDoubt("")
     this.grow()
     this.count()
@@ -356,6 +381,8 @@ class Field extends Control {
     if (!(this.about.name in changes) || this.about.kind === "none") return
     const text = this.input.tagName !== "SELECT" && this.text === EMPTY ? "" : this.text
     if (this.input.value !== text) this.input.value = text
+    this.isNow = false
+    this.forgetReading()
     this.setDoubt("")
     this.grow()
     this.count()

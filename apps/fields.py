@@ -6,12 +6,14 @@ Nothing here draws anything or asks a database. `describe_field` says how an att
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dj_panel.apps.typed import Custom, plain_moment, plain_number
+from dj_panel.apps.typed_times import plain_days
 from dj_panel.core.codec import resolve_dtype
 from dj_panel.core.columntypes import BytesType, TextType
 from dj_panel.core.definition import is_server_value
@@ -188,7 +190,7 @@ def _default_note(attribute: Attribute, kind: Kind) -> str:
     if not attribute.default:
         return ""
     if is_server_value(attribute.default):
-        return say("the time of saving")
+        return say("the lab's time of saving")
     if kind == "bool":
         return "yes" if attribute.column_type.check(attribute.default) else "no"
     return attribute.default
@@ -277,8 +279,36 @@ def parse_text(attribute: Attribute, text: str, custom: Custom | None = None) ->
     if kind in _NUMERIC:
         text = plain_number(text, custom, is_whole=kind == "integer")
     elif kind == "datetime":
-        text = plain_moment(text, custom)
-    return attribute.column_type.parse(text)
+        text = plain_moment(plain_days(text), custom)
+    elif kind == "date":
+        text = plain_days(text)
+    elif kind == "json":
+        _refuse_repeated_keys(text)
+    value = attribute.column_type.parse(text)
+    if kind == "float" and value == 0 and re.match(r"[+-]?[0.]*[1-9]", text):
+        raise ValueError(say("is too close to 0 for this type, which would keep 0; write 0 if that is meant"))
+    return value
+
+
+def _refuse_repeated_keys(text: str) -> None:
+    def checked(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise _RepeatedKeyError(name)
+
+    try:
+        json.loads(text, object_pairs_hook=checked)
+    except _RepeatedKeyError as error:
+        raise ValueError(
+            say("has the key {name} more than once; each key holds one value", name=repr(str(error)))
+        ) from error
+    except (ValueError, RecursionError):
+        return  # what is wrong with it is told where it is read
+
+
+class _RepeatedKeyError(Exception):
+    """A JSON object has a key twice."""
 
 
 def draft_text(attribute: Attribute, value: Any, custom: Custom | None = None) -> str:

@@ -11,6 +11,7 @@ from dj_panel.apps.services.history import N_EVENTS, Event, Shown
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import edit_route
+from dj_panel.apps.typed import zone_name
 from dj_panel.core.words import marked, say
 
 __all__ = ["history_html"]
@@ -55,7 +56,8 @@ def history_html(
         if len(events) == N_EVENTS
         else ""
     )
-    return f'<section class="history"><h2>{say("History")}</h2><ol>{items}</ol>{more}</section>'
+    zone = say("Times: {zone}", zone=escape(zone_name(events[0].time)))
+    return f'<section class="history"><h2>{say("History")}</h2><p class="muted">{zone}</p><ol>{items}</ol>{more}</section>'
 
 
 def _item(info: TableInfo, key: Mapping[str, str], event: Event, *, is_there: bool) -> str:

@@ -16,6 +16,7 @@ from dj_panel.apps.services.pastimports import PastImport
 from dj_panel.apps.services.reading import DELIMITERS, ENCODINGS
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.written import MAX_WRITTEN
+from dj_panel.apps.typed import time_told, zone_name
 from dj_panel.core.words import grouped, marked, say, say_many
 
 __all__ = ["batch_html", "heading_html", "intro_html", "past_html"]
@@ -87,7 +88,7 @@ def _recent_item(info: TableInfo, batch: Batch) -> str:
     elif batch.receipt.is_undone:
         state = say("taken back")
     else:
-        time = f"{batch.receipt.saved_at:%H:%M}"
+        time = time_told(batch.receipt.saved_at)
         state = say_many("{n} row, {time}", "{n} rows, {time}", batch.receipt.n_rows, time=time)
     route = Route("import", (info.name,), {"batch": batch.id})
     return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
@@ -198,7 +199,7 @@ def _receipt(info: TableInfo, receipt: ImportReceipt, token: str) -> str:
         words = say("Taken back: {rows} of {table} were removed.", rows=rows, table=table)
         undo, state = "", "ignored"
     else:
-        time = f"{receipt.saved_at:%H:%M:%S}"
+        time = f"{time_told(receipt.saved_at)} ({escape(zone_name(receipt.saved_at))})"
         words = say("Imported {rows} into {table} at {time}.", rows=rows, table=table, time=time)
         if receipt.n_left_out:
             left = say_many("{n} other was left out.", "{n} others were left out.", receipt.n_left_out)

@@ -18,6 +18,7 @@ from dj_panel.apps.markup import COMPONENT_CSS, escape
 from dj_panel.apps.page import Page, report
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.watching import Snapshot
+from dj_panel.apps.typed import Custom
 from dj_panel.apps.visit import Visit
 
 __all__ = ["Action", "LiveHtml", "LivePage", "button", "clock_text", "href", "link"]
@@ -170,9 +171,9 @@ class LivePage(Page):
             self.soon(self.guard(self.tick))
 
 
-def clock_text(snapshot: Snapshot) -> str:
-    """Return the time of a snapshot on the server's clock, ``12:03:10``."""
-    return f"{dt.datetime.fromtimestamp(snapshot.taken_at).astimezone():%H:%M:%S}"
+def clock_text(snapshot: Snapshot, custom: Custom) -> str:
+    """Return the time of a snapshot by the lab's clock, ``12:03:10``."""
+    return f"{custom.local(dt.datetime.fromtimestamp(snapshot.taken_at, dt.UTC)):%H:%M:%S}"
 
 
 def href(route: Route) -> str:

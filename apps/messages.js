@@ -31,7 +31,7 @@ class Messages {
       }
       actions.append(next)
     }
-    const {label} = duplicate
+    const label = duplicate.entered_by ? `${duplicate.label} (${duplicate.entered_by})` : duplicate.label
     const text = duplicate.isRefused ? say("{label} exists already. Nothing was saved.", {label}) : say("{label} exists already.", {label})
     this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, text), actions, differences))
     this.summary.hidden = false
@@ -63,7 +63,9 @@ class Messages {
   hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
   showSaved(recent) {
     this.saved.hidden = recent.length === 0
-    this.saved.replaceChildren(make("h3", {}, say("Saved in this session")), make("ol", {}, ...recent.map((receipt) => {
+    this.saved.replaceChildren(make("h3", {}, say("Entered today")),
+      this.about.custom ? make("p", {class: "comment"}, say("Times: {zone}", {zone: this.about.custom.clock})) : "",
+      make("ol", {}, ...recent.map((receipt) => {
       const undo = make("button", {type: "button", class: "link", "aria-label": say("Undo {label}", {label: receipt.label})}, say("Undo"))
       undo.onclick = () => this.undo(receipt.id, null, undo)
       const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
@@ -73,5 +75,38 @@ class Messages {
       return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
         parts ? make("span", {class: "comment"}, parts) : "", again, undo)
     })))
+  }
+  async undo(id, before, button) {
+    button.disabled = true
+    try {
+      const {message, recent} = await this.request("undo", {receipt: id})
+      this.receipt.replaceChildren(icon("done"), make("span", {}, message))
+      this.receipt.classList.add("undone")
+      this.receipt.hidden = false
+      this.showSaved(recent)
+      if (before) {                    // so that what was wrong with it can be put right
+        this.put(before)
+        this.keepDraft(true)
+        this.focusFirst()
+      }
+    } catch (error) {
+      button.disabled = false
+      this.showSummary([], error.message)
+      this.summary.focus()
+    }
+  }
+  showRestored(draft) {
+    const {date, time} = labTime(this.zone, new Date(draft.at))
+    const at = time.slice(0, 5)
+    const when = date === labTime(this.zone).date ? at : say("{time} on {day}", {time: at, day: date})
+    const doubt = draft.isSent ? say(" It was being saved, and no answer came: save again to be sure. It will be stored once.") : ""
+    const lost = draft.files?.length ? say(" Choose again: {files}.", {files: draft.files.join(", ")}) : ""
+    const button = make("button", {type: "button", class: "quiet"}, say("Discard"))
+    button.onclick = () => this.discard()
+    const others = this.drafts.free().length
+    const more = others === 0 ? "" : others === 1 ? say(" Another draft is kept for afterwards.") : say(" {n} more drafts are kept for afterwards.", {n: String(others)})
+    this.banner.replaceChildren(
+      make("span", {}, say("Restored what you had typed at {time}.", {time: when}) + doubt + lost + more), button)
+    this.banner.hidden = false
   }
 }

@@ -108,7 +108,7 @@ class PopulatePage(LivePage):
             if self._table is not None:
                 self._read_soon()
             self._draw()
-        self.view.clock = clock_text(self.snapshot)
+        self.view.clock = clock_text(self.snapshot, self.visit.services.entering.custom)
 
     def _draw(self) -> None:
         if self._table is None:
@@ -116,7 +116,7 @@ class PopulatePage(LivePage):
         else:
             html = table_html(self._table, self.snapshot, self._scene_now())
         self.view.html = html
-        self.view.clock = clock_text(self.snapshot)
+        self.view.clock = clock_text(self.snapshot, self.visit.services.entering.custom)
 
     @property
     def _module(self) -> str | None:

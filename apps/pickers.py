@@ -40,8 +40,10 @@ class Picker:
         The attributes here that the parent's key fills, and their names there.
     own
         Those of them that no other picker fills: they are emptied with the choice.
-    in_key, is_required, is_unique
+    in_key, is_required
         As of the foreign key; a required one has an attribute that cannot be left empty.
+    is_unique
+        Whether no two rows may refer to the same row.
     can_create
         Whether people may add rows to the parent.
     """
@@ -113,7 +115,8 @@ def _describe(
         own=tuple(n for n in fk.attributes if n not in others and n not in given),
         in_key=fk.in_key,
         is_required=any(not info.attribute(n).has_default for n in fk.attributes if n not in given),
-        is_unique=fk.unique,
+        is_unique=fk.unique
+        or any(set(n) <= set(fk.attributes) for n in (info.primary_key, *info.unique) if n),
     )
 
 

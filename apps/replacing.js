@@ -43,6 +43,7 @@ class Replacing extends Messages {
   }
   applyPreset(values, name) {
     const before = this.snapshot
+    this.savedAt = null
     this.store.set(values)
     for (const control of this.controls) if (control.names.some((name) => name in values)) control.isTouched = true
     this.keepDraft(true)
@@ -77,6 +78,7 @@ class Replacing extends Messages {
     for (const control of this.controls) control.clear()
     for (const grid of this.grids) grid.clear()
     this.store.set(this.model.prefill)
+    this.keepPinned()
     this.banner.hidden = true
     this.showSummary([])
     this.offerUndo(say("Cleared."), before)

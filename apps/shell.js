@@ -196,6 +196,7 @@ window.djPanelShell = (() => {
   let windowId = ""                  // by which the server knows this window
   let hurry = () => {}               // ends the pause before the next try
   let isLost = false
+  let isOver = false                 // the server knows nothing of this window any more
   let hideBanner = 0
 
   function show(state) {
@@ -218,6 +219,14 @@ window.djPanelShell = (() => {
     return element !== null && (element.isContentEditable || /^(INPUT|TEXTAREA)$/.test(element.tagName))
   }
 
+  // Forms that keep what is typed in the browser. Each says whether all of it is kept (`isKept`), and `leave` notes
+  // where it was, so that it goes on there when the page has been loaded again.
+  const keepers = new Set()
+  function keep(keeper) {
+    keepers.add(keeper)
+    return () => keepers.delete(keeper)
+  }
+
   // Bokeh would give up after a few tries, and would fill this window from a new session if its own is gone. A tablet
   // that was asleep must come back however late, and to a new session only by loading the page.
   async function lost(reconnect) {
@@ -238,10 +247,15 @@ window.djPanelShell = (() => {
       await pause(RETRY_MS[Math.min(tries, RETRY_MS.length - 1)])
     }
   }
+  function loadAgain() {
+    for (const keeper of keepers) keeper.leave()
+    location.reload()
+  }
   function startAnew() {
-    if (!isTyping()) return location.reload()
+    if (keepers.size ? [...keepers].every((keeper) => keeper.isKept) : !isTyping()) return loadAgain()
+    isOver = true
     banner("lost", say("The server is back, but this page must be loaded again. Copy what you have not saved."),
-      say("Load again"), () => location.reload())
+      say("Load again"), loadAgain)
   }
   function back() {
     isLost = false
@@ -454,5 +468,5 @@ window.djPanelShell = (() => {
   carry()
   startWaiting()
   setTimeout(cannotStart, 30000)
-  return {attach, receive, lost, back}
+  return {attach, receive, lost, back, keep, get isOver() { return isOver }}
 })()

@@ -53,7 +53,7 @@ class HomePage(LivePage):
     def show(self) -> None:
         """Show the latest status; what needs more reading follows."""
         self.view.html = home_html(self._tables, self.snapshot, self._causes, self._orphans)
-        self.view.clock = clock_text(self.snapshot)
+        self.view.clock = clock_text(self.snapshot, self.visit.services.entering.custom)
         if not self._is_reading and self._changed(self.snapshot):
             self._is_reading = True
             self.start(self._follow_trouble(), "reading what needs attention")
@@ -61,7 +61,7 @@ class HomePage(LivePage):
     def tick(self) -> None:
         """Show when the status was last read."""
         self.snapshot = self.visit.services.watcher.snapshot
-        self.view.clock = clock_text(self.snapshot)
+        self.view.clock = clock_text(self.snapshot, self.visit.services.entering.custom)
 
     # ------------------------------------------------------------------ what needs attention
     def _changed(self, snapshot: Snapshot) -> list[str]:

@@ -17,7 +17,15 @@ from dj_panel.core.errors import SettingsError
 from dj_panel.core.settings import Settings
 from dj_panel.core.words import say
 
-__all__ = ["Custom", "custom_of", "plain_moment", "plain_number", "zone_doubt"]
+__all__ = [
+    "Custom",
+    "custom_of",
+    "plain_moment",
+    "plain_number",
+    "time_told",
+    "zone_doubt",
+    "zone_name",
+]
 
 _BLANKS = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}\N{FIGURE SPACE}"
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?P<mark>[ '.,\u2019])\d{3}(?:(?P=mark)\d{3})*")
@@ -45,6 +53,10 @@ class Custom:
     def now(self) -> dt.datetime:
         """Return the present moment by the lab's clock, or by this computer's."""
         return dt.datetime.now(self.zone).replace(tzinfo=None)
+
+    def local(self, moment: dt.datetime | None = None) -> dt.datetime:
+        """Return a moment that has a zone, or the present one, by the lab's clock, or by this computer's."""
+        return (moment or dt.datetime.now(dt.UTC)).astimezone(self.zone)
 
 
 def custom_of(settings: Settings) -> Custom:
@@ -221,6 +233,23 @@ def zone_doubt(moment: dt.datetime, custom: Custom) -> str:
         one=offsets[0],
         other=offsets[1],
     )
+
+
+def zone_name(moment: dt.datetime) -> str:
+    """Return by whose clock a moment is told: the name of its zone, or its offset.
+
+    >>> zone_name(dt.datetime(2026, 3, 31, 12, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")))
+    'Europe/Berlin'
+    >>> zone_name(dt.datetime(2026, 3, 31, 12, tzinfo=dt.timezone(dt.timedelta(hours=2))))
+    'UTC+02:00'
+    """
+    return getattr(moment.tzinfo, "key", "") or _offset_text(moment)
+
+
+def time_told(moment: dt.datetime) -> str:
+    """Return the time of a moment in its zone, with its day unless that is today."""
+    is_today = moment.date() == dt.datetime.now(moment.tzinfo).date()
+    return f"{moment:%H:%M:%S}" if is_today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _offset_text(moment: dt.datetime) -> str:

@@ -19,9 +19,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from dj_panel.core.algebra import Node, OneOf, Ordering
+from dj_panel.core.changes import Action, Change, Entry, Source
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
@@ -53,6 +54,7 @@ logger = logging.getLogger("dj_panel")
 ENTRIES, CONTENTS = "~history", "~history_content"
 _MAX_ROWS = 200
 _PAGE = 1000
+_N_LOOKED_AT = 500
 
 _ENTRY_DEFINITION = """
 # Who changed which row, when and how; entries are added and never changed
@@ -79,69 +81,6 @@ entry_attribute : varchar(64)
 ---
 entry_content : bytes
 """
-
-Action = Literal["insert", "update", "delete"]
-Source = Literal["form", "import", "api"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One row that was written.
-
-    Parameters
-    ----------
-    table
-        Its table.
-    action
-        What was done.
-    before, after
-        Its values, or, of an update, those that changed; with the key among them, or in ``key``.
-    key
-        The primary key, where neither of them holds it.
-    are_texts
-        Whether all of these are texts and digests, as :func:`stored_rows` gives them, and not values as they are
-        inserted.
-    """
-
-    table: TableName
-    action: Action
-    before: Mapping[str, Any] | None = None
-    after: Mapping[str, Any] | None = None
-    key: Mapping[str, Any] | None = None
-    are_texts: bool = False
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row that was written, as it was noted.
-
-    Parameters
-    ----------
-    entry_id
-        Its number; in order of time.
-    batch
-        Of all that was written together.
-    table
-        The table.
-    action, user, source, reason
-        What was done, by whom, in which way, and why.
-    time
-        When, UTC.
-    key, before, after
-        The primary key, the values before and those afterwards, as texts.
-    """
-
-    entry_id: str
-    batch: str
-    table: TableName
-    action: Action
-    time: datetime
-    user: str
-    source: Source
-    reason: str
-    key: dict[str, str]
-    before: dict[str, str | Digest | None] | None = None
-    after: dict[str, str | Digest | None] | None = None
 
 
 @dataclass
@@ -363,6 +302,43 @@ class History:
         texts = texts_of(heading, {name: key[name] for name in heading.primary_key})
         found = self._table(ENTRIES) & {"entry_row": _row_digest(table.table, texts)}
         return [self._read(row) for row in found.to_dicts(order_by="entry_id DESC", limit=limit)]
+
+    def entered(self, table: TableName, user: str, since: datetime, limit: int) -> list[Entry]:
+        """Return the rows that one person entered in forms, and that nobody has deleted since, the latest first.
+
+        Parameters
+        ----------
+        table
+            Their table.
+        user
+            The person.
+        since
+            From when on, with a zone.
+        limit
+            How many at most; further back than 500 entries of forms is not looked.
+        """
+        if not self.is_there:
+            return []
+        first = int(since.timestamp() * 1_000_000)
+        written = OneOf(("entry_action",), (("insert",), ("delete",)))
+        rows = self._table(ENTRIES) & {"entry_table": table.table, "entry_source": "form"} & written
+        rows &= Ordering("entry_id", ">", f"{first:014x}")
+        found: list[Entry] = []
+        seen: set[str] = set()
+        for row in rows.to_dicts(order_by="entry_id DESC", limit=_N_LOOKED_AT):
+            if row["entry_row"] not in seen and row["entry_action"] == "insert" and row["entry_user"] == user:
+                found.append(self._read(row))
+            seen.add(row["entry_row"])
+        return found[:limit]
+
+    def counts(self, batches: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return how many rows of each table were written in each of some batches."""
+        rows = self._table(ENTRIES) & OneOf(("entry_batch",), tuple((batch,) for batch in batches))
+        counted = U("entry_batch", "entry_table").aggr(rows & {"entry_action": "insert"}, number="count(*)")
+        found: dict[str, dict[str, int]] = {}
+        for row in counted.to_dicts():
+            found.setdefault(row["entry_batch"], {})[row["entry_table"]] = int(row["number"])
+        return found
 
     def of_batch(self, batch: str, table: TableName | None = None) -> Iterator[Entry]:
         """Yield what was written together, in the order in which it was noted, a thousand entries at a time.

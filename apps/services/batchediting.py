@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import hashlib
 import json
 from collections import OrderedDict
@@ -318,7 +317,7 @@ class BatchEditing(Service):
             batch if is_kept else "",
             len(pairs),
             self._services.user,
-            dt.datetime.now().astimezone(),
+            self._services.entering.custom.local(),
             agreement.reason,
             renewals_of(info, pairs),
             rewritten.n_computed,
@@ -355,7 +354,7 @@ class BatchEditing(Service):
             batch,
             len(entries),
             first.user,
-            first.time.astimezone(),
+            self._services.entering.custom.local(first.time),
             first.reason,
             renewals_of(info, pairs),
             known.n_computed if known is not None else 0,

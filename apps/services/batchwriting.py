@@ -9,9 +9,10 @@ from typing import Any
 from dj_panel.apps.services.batches import Batch, RowClass
 from dj_panel.apps.services.chosen import rows_label
 from dj_panel.apps.services.comparison import agrees
-from dj_panel.apps.services.drafts import key_texts, key_values
+from dj_panel.apps.services.drafts import key_texts, key_values, with_time_of_saving
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, Values
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.typed import Custom
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Change, History
 from dj_panel.core.words import say, say_many
@@ -39,7 +40,7 @@ def is_traced(info: TableInfo, table: Any, batch: Batch, number: int) -> bool:
     return not unsure or all(unsure <= row.keys() for row in batch_rows(batch, number))
 
 
-def write_rows(table: Any, batch: Batch, tell: Told) -> int:
+def write_rows(info: TableInfo, table: Any, batch: Batch, tell: Told, custom: Custom) -> int:
     """Write the new rows of an import in one transaction, and note them in the history; return how many."""
     history = History(table.connection, table.name.schema)
     token = batch.token(batch.next_writing)
@@ -49,7 +50,10 @@ def write_rows(table: Any, batch: Batch, tell: Told) -> int:
         n_rows = batch.n_done = 0
         batch.n_total = batch.count(RowClass.NEW)
         positions = batch.positions(RowClass.NEW)
-        while block := [batch.checker.values(p) for p in islice(positions, BLOCK_ROWS)]:
+        now = custom.now()
+        while block := [
+            with_time_of_saving(info, batch.checker.values(p), now) for p in islice(positions, BLOCK_ROWS)
+        ]:
             table.insert(block)
             history.note(
                 (Change(table.name, "insert", after=row) for row in block),

@@ -276,5 +276,5 @@ class Deleting(Service):
             if is_entered(place) and self._services.history.of(place).prepare()
         )
         return Deleted(
-            rows_label(info, keys), info.name, batch, total, n_kept, dt.datetime.now().astimezone()
+            rows_label(info, keys), info.name, batch, total, n_kept, self._services.entering.custom.local()
         )

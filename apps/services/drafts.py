@@ -6,8 +6,10 @@ database's own, which they foresee, remain the last word.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +22,8 @@ from dj_panel.apps.services.storefiles import checked_path
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads, split_reference
 from dj_panel.apps.typed import Custom
+from dj_panel.apps.typed_times import refuse_cut, refuse_missing_time
+from dj_panel.core.columntypes import DatetimeType, TimeType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect import Dialect
 from dj_panel.core.errors import AccessError, ValueRefusedError
@@ -31,12 +35,15 @@ __all__ = [
     "MAX_TEXT_CHARS",
     "CheckedRow",
     "Draft",
+    "Reading",
     "check_parts",
     "check_row",
     "fingerprint",
     "key_texts",
     "key_values",
+    "readings",
     "stored_value",
+    "with_time_of_saving",
 ]
 
 Draft = Mapping[str, str]
@@ -62,6 +69,22 @@ class CheckedRow:
 
     values: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A day or time that was typed in another way than it is shown.
+
+    Parameters
+    ----------
+    text
+        As it is shown.
+    note
+        A sentence that says so.
+    """
+
+    text: str
+    note: str
 
 
 def check_row(
@@ -140,6 +163,27 @@ def stored_value(attribute: Attribute, value: Any) -> Any:
     return attribute.column_type.check(attribute.default)
 
 
+def with_time_of_saving(info: TableInfo, values: Mapping[str, Any], now: dt.datetime) -> dict[str, Any]:
+    """Return a row in which the time of saving stands where that is the default and nothing was entered.
+
+    The clocks of servers differ from each other and from the lab's, by which people enter all other times.
+
+    Parameters
+    ----------
+    info, values
+        The table and the row.
+    now
+        The time by the clock of the lab.
+    """
+    own = {
+        a.name: a.column_type.check(now if a.column_type.kind == "datetime" else now.date())
+        for a in info.attributes
+        if a.name not in values and a.default is not None and is_server_value(a.default)
+        if a.codec is None and a.column_type.kind in ("datetime", "date")
+    }
+    return {**values, **own}
+
+
 def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the primary key of a row, defaults included; ``None`` if a part of it is not known."""
     key = {}
@@ -147,11 +191,48 @@ def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | N
         attribute = info.attribute(name)
         if name in values:
             key[name] = values[name]
-        elif attribute.default is not None and not attribute.autoincrement:
+        elif (
+            attribute.default is not None
+            and not attribute.autoincrement
+            and not is_server_value(attribute.default)
+        ):
             key[name] = attribute.column_type.check(attribute.default)
         else:
             return None
     return key
+
+
+def readings(
+    info: TableInfo, draft: Draft, values: Mapping[str, Any], only: Collection[str]
+) -> dict[str, Reading]:
+    """Return the days and times among what was typed that are written in another way than they are shown.
+
+    Parameters
+    ----------
+    info, draft
+        The table and what was typed.
+    values
+        What it means.
+    only
+        Attributes that are asked about.
+    """
+    found = {}
+    for attribute in info.attributes:
+        name, typed = attribute.name, draft.get(attribute.name, "").strip()
+        kind = attribute.column_type.kind if attribute.codec is None else ""
+        if name not in only or name not in values or kind not in ("date", "datetime", "time"):
+            continue
+        text = format_value(attribute, values[name])
+        if text.startswith(typed.replace("T", " ")) or info.parent_of(name) is not None:
+            continue  # nothing but zeros is added
+        is_zoned = re.search(r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)$", typed) is not None and kind == "datetime"
+        words = (
+            say("“{typed}” is {text} by the lab's clock.", typed=typed, text=text)
+            if is_zoned
+            else say("“{typed}” is {text}.", typed=typed, text=text)
+        )
+        found[name] = Reading(text, words)
+    return found
 
 
 def key_texts(info: TableInfo, key: Mapping[str, Any]) -> dict[str, str]:
@@ -285,6 +366,11 @@ def _read(
         value = uploads.value(text, attribute) if is_file else parse_text(attribute, text, custom)
         if value is None:
             return
+        column = attribute.column_type
+        if kind == "datetime":
+            refuse_missing_time(text)
+        if isinstance(column, (DatetimeType, TimeType)) and attribute.codec is None:
+            refuse_cut(text, column.digits, column.format(value))
         encode = dialect.encoder(attribute.column_type) if attribute.codec is None else None
         if encode is not None:
             encode(value)  # a server may take less than the type: the embedded one no integer from 2**63 on

@@ -33,6 +33,7 @@ from dj_panel.apps.services.seen import dump_seen, load_parts_seen, load_seen
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.storefiles import new_files, stored_with_row
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.typed import time_told
 from dj_panel.core.errors import AccessError, DataJointError, OneRowError, ValueRefusedError
 from dj_panel.core.history import Digest
 from dj_panel.core.rowtexts import noted, stored_contents, stored_rows, texts_of
@@ -250,7 +251,11 @@ class Editing(Service):
             noted_there = events and any(
                 d.theirs in events[0].changes.get(d.attribute, ()) for d in differences if d.is_theirs
             )
-            who = f"{events[0].user} at {events[0].time:%H:%M:%S}" if noted_there else ""
+            who = (
+                say("{user} at {time}", user=events[0].user, time=time_told(events[0].time))
+                if noted_there
+                else ""
+            )
             review = replace(review, other=who)
         return replace(review, computed=self._services.rewriting.computed(table & key_values))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import dj_panel as dj
 from dj_panel.apps.fields import complaint, format_value, parse_text
 from dj_panel.apps.grid import Form, counter_of, describe_form, given_by_master
-from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.comparison import PartValues, find_same, newest_key
 from dj_panel.apps.services.doubts import find_doubts
 from dj_panel.apps.services.drafts import (
@@ -24,7 +22,11 @@ from dj_panel.apps.services.drafts import (
     fingerprint,
     key_texts,
     key_values,
+    readings,
+    with_time_of_saving,
 )
+from dj_panel.apps.services.entered import Entered, row_label
+from dj_panel.apps.services.history import N_EVENTS
 from dj_panel.apps.services.originals import Originals
 from dj_panel.apps.services.parents import Choice, Found, Guess, Parents
 from dj_panel.apps.services.receipts import Checked, Duplicate, Receipt, Refused, doubted, refused
@@ -32,7 +34,7 @@ from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.storefiles import PathTakenError, free_path, new_files, stored_with_row
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads
-from dj_panel.apps.typed import custom_of
+from dj_panel.apps.typed import custom_of, time_told
 from dj_panel.core.errors import (
     AccessError,
     DataJointError,
@@ -43,16 +45,14 @@ from dj_panel.core.errors import (
     ValueRefusedError,
 )
 from dj_panel.core.structure import Attribute
-from dj_panel.core.words import say, say_many
+from dj_panel.core.words import say
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
 
 __all__ = ["Checked", "Duplicate", "Entering", "Receipt", "Refused"]
 
-N_RECENT = 20
 _N_TOKENS = 2000
-_N_USED = 10
 
 Parts = Mapping[str, Sequence[Draft]]
 """A part's name → its rows, as drafts."""
@@ -70,8 +70,7 @@ class Entering(Service):
         self.uploads = Uploads(limit, decimal_comma=self.custom.decimal_comma)
         self._running: dict[str, asyncio.Task[Receipt | Refused]] = {}
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
-        self._recent: dict[str, deque[Receipt]] = defaultdict(lambda: deque(maxlen=N_RECENT))
-        self._used: dict[str, deque[dict[str, str]]] = defaultdict(lambda: deque(maxlen=_N_USED))
+        self.entered = Entered(services)
 
     def close(self) -> None:
         """Remove the files that were not saved."""
@@ -82,11 +81,6 @@ class Entering(Service):
         """Return the tables that people may fill in, parts left out: they belong to their masters' forms."""
         return [info for info in self._services.tables() if info.can_enter and info.master is None]
 
-    def recent_tables(self) -> list[str]:
-        """Return the tables in which rows were saved, the last one first."""
-        last = {name: receipts[0].saved_at for name, receipts in self._recent.items() if receipts}
-        return sorted(last, key=lambda name: last[name], reverse=True)
-
     def form(self, table: str) -> Form:
         """Return the form of a table.
 
@@ -96,10 +90,6 @@ class Entering(Service):
             If people cannot fill it in.
         """
         return describe_form(self._writable(table), self._services.table)
-
-    def recent(self, table: str) -> list[Receipt]:
-        """Return what was saved in a table since the server started, the latest first, at most 20."""
-        return list(self._recent[table])
 
     def _writable(self, table: str) -> TableInfo:
         info = self._services.table(table)
@@ -176,7 +166,7 @@ class Entering(Service):
         return Parents(link, self._services.table(link.table), self._rows(link.table))
 
     def _search(self, link: Link, text: str, fixed: Mapping[str, str]) -> Found:
-        return self._parents(link).search(text, fixed, list(self._used[link.table]))
+        return self._parents(link).search(text, fixed, self.entered.used(link.table))
 
     def _resolve(
         self, link: Link, text: str, fixed: Mapping[str, str], is_code: bool
@@ -227,7 +217,8 @@ class Entering(Service):
         if asked and info.master is None and not set(checked.errors) & set(info.primary_key):
             duplicate = self._duplicate(info, checked.values)
         doubts = self._doubts(info, checked, draft, {}, only) if info.master is None else {}
-        return Checked(checked.errors, duplicate, doubts)
+        read = readings(info, draft, checked.values, only or ())
+        return Checked(checked.errors, duplicate, doubts, read)
 
     def _doubts(
         self,
@@ -250,7 +241,15 @@ class Entering(Service):
         texts = key_texts(info, key)
         counter = counter_of(info)
         free = self._next_free(info, counter, texts) if counter else ""
-        return Duplicate(texts, _label(info, texts), counter if free else "", free)
+        return Duplicate(
+            texts, row_label(info, texts), counter if free else "", free, self._entered_by(info, texts)
+        )
+
+    def _entered_by(self, info: TableInfo, texts: Mapping[str, str]) -> str:
+        """Return who entered a row and when; empty if the history does not know."""
+        events = self._services.history.of_row_now(info, texts, N_EVENTS)
+        found = next((event for event in events if event.action == "insert"), None)
+        return f"{found.user}, {time_told(found.time)}" if found is not None else ""
 
     # ------------------------------------------------------------------ saving
     async def save(
@@ -311,7 +310,7 @@ class Entering(Service):
         while len(self._receipts) > _N_TOKENS:
             self._receipts.popitem(last=False)
         if not receipt.is_repeat:
-            self._recent[info.name].appendleft(receipt)
+            self.entered.add(receipt)
         self._services.watcher.poke()
 
     def _save(
@@ -336,11 +335,12 @@ class Entering(Service):
             return refused(row.errors, part_errors, duplicate)
         if ticked is not None and (doubts := self._doubts(info, row, draft, ticked)):
             return doubted(doubts)
+        values, rows_of_parts = self._at_saving(info, row.values, part_rows)
         try:
             sent = {info.name: [draft], **parts}
             files = new_files(sent, self._services.table, self.uploads, self._settings)
             with stored_with_row(files) as take_back:
-                self._write(info, row.values, part_rows, take_back)
+                self._write(info, values, rows_of_parts, take_back)
         except (DuplicateError, IntegrityError, PathTakenError) as error:
             # Someone was faster: what the checks say now is what went wrong.
             return self._explained(info, draft, parts, row.values, part_rows, token, error)
@@ -356,12 +356,21 @@ class Entering(Service):
             return refused({name: error.reason} if name else {}, {}, None, str(error))
         except DataJointError as error:
             return refused(*self._located(info, error), None, str(error))
-        key = key_values(info, row.values) or newest_key(info, row.values, self._rows(info.name))
-        self._note_used(info, row.values, key)
+        key = key_values(info, values) or newest_key(info, values, self._rows(info.name))
+        self.entered.note_used(info, row.values, key)
         for one in (draft, *chain.from_iterable(parts.values())):
             for text in one.values():
                 self.uploads.drop(text)
         return self._receipt(info, key, part_rows, token)
+
+    def _at_saving(
+        self, info: TableInfo, values: Mapping[str, Any], parts: PartValues
+    ) -> tuple[dict[str, Any], PartValues]:
+        now = self.custom.now()
+        table = self._services.table
+        return with_time_of_saving(info, values, now), {
+            name: [with_time_of_saving(table(name), one, now) for one in rows] for name, rows in parts.items()
+        }
 
     def _explained(
         self,
@@ -423,23 +432,6 @@ class Entering(Service):
 
         self._services.pipeline.connection.retried(write)
 
-    def _note_used(self, info: TableInfo, values: Mapping[str, Any], key: Mapping[str, Any]) -> None:
-        """Remember which parents were referred to: they are offered first the next time."""
-        found = [(info.name, dict(key_texts(info, key)))]
-        for link in info.parents:
-            fk = link.foreign_key
-            if all(n in values for n in fk.attributes):
-                pairs = zip(fk.attributes, fk.parent_attributes, strict=True)
-                parent = self._services.table(link.table)
-                found.append(
-                    (link.table, {t: format_value(parent.attribute(t), values[o]) for o, t in pairs})
-                )
-        for table, texts in found:
-            used = self._used[table]
-            if texts in used:
-                used.remove(texts)
-            used.appendleft(texts)
-
     # ------------------------------------------------------------------ afterwards
     def _receipt(
         self,
@@ -454,63 +446,19 @@ class Entering(Service):
         return Receipt(
             table=info.name,
             key=texts,
-            label=_label(info, texts),
+            label=row_label(info, texts),
             token=token,
-            saved_at=dt.datetime.now().astimezone(),
+            saved_at=self.custom.local(),
             n_parts={name: len(rows) for name, rows in parts.items() if rows},
             is_repeat=is_repeat,
             values=dict(key),
         )
 
     async def undo(self, receipt: Receipt) -> None:
-        """Delete the row of a receipt and its parts, if nothing else depends on them.
-
-        Raises
-        ------
-        IntegrityError
-            If other rows depend on it, or it has other parts now; nothing was deleted.
-        OneRowError
-            If it is gone already.
-        """
-        await self._services.run(self._undo, self._writable(receipt.table), receipt)
+        """Delete the row of a receipt and its parts; raises as :meth:`Entered.undo` does."""
+        self._writable(receipt.table)
+        await self.entered.undo(receipt)
         for mark, known in list(self._receipts.items()):
             if known.values == receipt.values and known.table == receipt.table:
                 del self._receipts[mark]
-        self._recent[receipt.table] = deque(
-            (r for r in self._recent[receipt.table] if r.values != receipt.values), maxlen=N_RECENT
-        )
         self._services.watcher.poke()
-
-    def _undo(self, info: TableInfo, receipt: Receipt) -> None:
-        rows = self._rows(info.name) & receipt.values
-        plan = rows.plan_delete()
-        counts = plan.counts(rows.connection)
-        names = self._services.pipeline.names
-        found = {names.get(place, str(place.class_name)): number for place, number in counts.items()}
-        if found.pop(info.name, 0) != 1:
-            raise OneRowError(say("{label} is not there any more.", label=receipt.label))
-        for name, number in found.items():
-            if name not in info.parts:
-                kind = name.split(".", 1)[-1]
-                raise IntegrityError(
-                    say_many(
-                        "{label} cannot be taken back: {n} row of {table} depends on it. Nothing was deleted.",
-                        "{label} cannot be taken back: {n} rows of {table} depend on it. Nothing was deleted.",
-                        number,
-                        label=receipt.label,
-                        table=kind,
-                    )
-                )
-        if found != receipt.n_parts:
-            raise IntegrityError(
-                say(
-                    "{label} cannot be taken back: rows were added to its parts or removed since. Nothing "
-                    "was deleted. Delete it in its table.",
-                    label=receipt.label,
-                )
-            )
-        self._services.history.delete_planned(rows, plan, counts, reason="Taken back")
-
-
-def _label(info: TableInfo, texts: Mapping[str, str]) -> str:
-    return f"{info.label} {key_label(texts, info.primary_key)}".strip()

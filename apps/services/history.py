@@ -57,7 +57,7 @@ class Event:
     action, user, source, reason, batch
         As noted.
     time
-        When, by this computer's clock with its offset.
+        When, by the lab's clock, with its zone.
     changes
         Attribute → value before, value afterwards; of a row that came or went, ``None`` for the other.
     before
@@ -261,7 +261,7 @@ def _event(info: TableInfo, entry: Entry, custom: Custom) -> Event:
         if not isinstance(value := (entry.before or {})[a.name], Digest)
     }
     return Event(
-        entry.action, entry.user, entry.source, entry.reason, entry.batch, entry.time.astimezone(), changes, before
+        entry.action, entry.user, entry.source, entry.reason, entry.batch, custom.local(entry.time), changes, before
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
 import logging
 import secrets
 import tempfile
@@ -396,7 +395,13 @@ class Importing(Service):
     def _write(self, batch: Batch) -> None:
         table = self._services.pipeline[batch.table]()
         try:
-            n_rows = write_rows(table, batch, partial(self._advance, batch))
+            n_rows = write_rows(
+                self.table(batch.table),
+                table,
+                batch,
+                partial(self._advance, batch),
+                self._services.entering.custom,
+            )
         except UnknownOutcomeError:
             n_rows = self._look_after(batch)
         except (DuplicateError, IntegrityError) as error:
@@ -416,7 +421,7 @@ class Importing(Service):
             ImportReceipt(
                 n_rows,
                 len(batch.classes) - batch.count(RowClass.IMPORTED),
-                dt.datetime.now().astimezone(),
+                self._services.entering.custom.local(),
                 is_traced=is_traced(self.table(batch.table), table, batch, number),
             )
         ]

@@ -12,6 +12,7 @@ from dj_panel.apps.services.batches import ImportReceipt, writing_token
 from dj_panel.apps.services.batchwriting import remove_rows
 from dj_panel.apps.services.rowchecks import Values
 from dj_panel.apps.services.service import Service
+from dj_panel.apps.typed import Custom
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Digest, History
 from dj_panel.core.words import say
@@ -47,7 +48,7 @@ class PastImports(Service):
     async def find(self, batch_id: str, table: str, user: str) -> PastImport | None:
         """Return what the history knows of an import of this user into a table that people fill."""
         rows = self._services.pipeline[self._services.table(table).name]()
-        found = await self._services.run(_find, rows, batch_id)
+        found = await self._services.run(_find, rows, batch_id, self._services.entering.custom)
         return found if found is not None and self._may_undo(found, table, user) else None
 
     async def all(self, batch_id: str, table: str, user: str) -> list[PastImport]:
@@ -70,7 +71,7 @@ class PastImports(Service):
 
         def work() -> None:
             rows = self._services.pipeline[info.name]()
-            past = _find(rows, batch_id)
+            past = _find(rows, batch_id, self._services.entering.custom)
             if past is None or past.receipt.is_undone or not self._may_undo(past, table, user):
                 raise IntegrityError(say("There is no import of yours to take back."))
             written = partial(_rows, rows, batch_id, past)
@@ -83,7 +84,7 @@ class PastImports(Service):
         return past.user == user and self._services.table(table).can_enter
 
 
-def _find(table: Any, batch_id: str) -> PastImport | None:
+def _find(table: Any, batch_id: str, custom: Custom) -> PastImport | None:
     """Return what the history knows of an import into a table."""
     n_rows, is_undone, user, when, first = 0, False, "", None, 0
     n_key, is_traced = len(table.heading.primary_key), True
@@ -98,7 +99,7 @@ def _find(table: Any, batch_id: str) -> PastImport | None:
         is_undone = entry.action == "delete"
     if when is None:
         return None
-    receipt = ImportReceipt(n_rows, 0, when.astimezone(), is_undone=is_undone, is_traced=is_traced)
+    receipt = ImportReceipt(n_rows, 0, custom.local(when), is_undone=is_undone, is_traced=is_traced)
     return PastImport(user, receipt, first, batch_id)
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
+from dj_panel.apps.services.drafts import Reading
 from dj_panel.core.words import say, say_many
 
 __all__ = ["Checked", "Duplicate", "Receipt", "Refused", "doubted", "refused"]
@@ -23,12 +24,15 @@ class Duplicate:
         The same in one line, with the table: ``Subject M042``.
     counter, next_free
         The attribute that numbers the rows and its next free number; empty if none does.
+    entered_by
+        Who entered it and when, ``ana, 10:42:07``; empty if that is not known.
     """
 
     key: dict[str, str]
     label: str
     counter: str = ""
     next_free: str = ""
+    entered_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,14 @@ class Checked:
         The row that has the key already, if there is one.
     doubts
         Sentences by attribute on what is unusual without being wrong.
+    readings
+        Days and times by attribute that were typed in another way than they are shown.
     """
 
     errors: dict[str, str]
     duplicate: Duplicate | None = None
     doubts: dict[str, str] = field(default_factory=dict)
+    readings: dict[str, Reading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class Receipt:
     token
         Of the draft.
     saved_at
-        When, by the server's clock with its offset.
+        When, by the lab's clock, with its zone.
     n_parts
         Part → how many rows came with it.
     is_repeat

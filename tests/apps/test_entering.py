@@ -92,7 +92,7 @@ def test_a_row_of_every_type_is_stored_as_typed(lab: Lab) -> None:
     assert row["settings"] == {"a": [1, None]}
     assert row["created"] == dt.datetime(2026, 3, 31, 14, 5)
     assert receipt.label == "Subject M1"
-    assert lab.entering.recent(lab.name("Subject")) == [receipt]
+    assert lab.entering.entered.recent(lab.name("Subject")) == [receipt]
 
 
 def test_what_is_left_empty_gets_its_default(lab: Lab) -> None:
@@ -116,7 +116,7 @@ def test_what_is_left_empty_gets_its_default(lab: Lab) -> None:
         ("species", "", "Choose a row of Species."),
         ("species", "mose", "There is no Species mose. Did you mean mouse?"),
         ("sex", "X", "is not one of"),
-        ("birth", "1/2/2026", "YYYY-MM-DD"),
+        ("birth", "1/2/2026", "could mean 2026-02-01 or 2026-01-02"),
         ("weight", "1000", "digits before the point"),
         ("weight", "20,5", "comma"),
         ("temperature", "warm", "is not a number"),
@@ -314,7 +314,7 @@ def test_undo_deletes_the_row_and_its_parts_and_nothing_else(lab: Lab) -> None:
     asyncio.run(lab.entering.undo(receipt))
     assert lab.rows("Session").keys() == [{"subject_id": "M042", "session": 2}]
     assert len(lab.rows("Session.Note")) == 0
-    assert [r.key["session"] for r in lab.entering.recent(lab.name("Session"))] == ["2"]
+    assert [r.key["session"] for r in lab.entering.entered.recent(lab.name("Session"))] == ["2"]
     with pytest.raises(OneRowError):
         asyncio.run(lab.entering.undo(receipt))
     assert isinstance(lab.save("Session", SESSION, Note=[note("1"), note("2")]), Receipt)

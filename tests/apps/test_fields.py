@@ -85,8 +85,8 @@ def test_text_is_kept_but_for_blanks_around_it_and_composed(text: str) -> None:
         ("decimal(5,2)", "3,50", "comma"),
         ("decimal(5,2)", "1.234", "more than 2 digits"),
         ("float64", "nan", "not a finite number"),
-        ("date", "31.3.2026", "YYYY-MM-DD"),
-        ("date", "2026-02-30", "is not a date"),
+        ("date", "31 March", "YYYY-MM-DD"),
+        ("date", "2026-02-30", "February 2026 has 28 days"),
         ("datetime", "2026-03-31T14:05:00+02:00", "time zone"),
         ("enum('M','F')", "m", "is not one of"),
         ("bool", "maybe", "neither true nor false"),
@@ -149,7 +149,10 @@ def test_a_field_says_what_happens_if_it_stays_empty() -> None:
     assert describe_field(attribute("int32")).is_required
     assert describe_field(attribute("float64", default="0.5")).default == "0.5"
     assert describe_field(attribute("bool", default="1")).default == "yes"
-    assert describe_field(attribute("datetime", default="CURRENT_TIMESTAMP")).default == "the time of saving"
+    assert (
+        describe_field(attribute("datetime", default="CURRENT_TIMESTAMP")).default
+        == "the lab's time of saving"
+    )
     assert describe_field(attribute("date", nullable=True)).is_nullable
 
 

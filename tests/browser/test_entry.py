@@ -204,7 +204,7 @@ def test_a_pin_keeps_a_value_for_the_next_row(lab: Lab) -> None:
 
 def test_every_kind_of_wrong_text_is_told_at_its_field_and_nothing_is_written(lab: Lab) -> None:
     wrong = {
-        "Birth": ("1.2.2026", "YYYY-MM-DD"),
+        "Birth": ("1/2/2026", "could mean 2026-02-01 or 2026-01-02"),
         "Weight": ("20,5", "comma"),
         "Temperature": ("warm", "is not a number"),
         "Big": ("9223372036854775808", "is outside"),
@@ -249,7 +249,7 @@ def test_a_taken_key_offers_to_open_it_or_the_next_number(lab: Lab) -> None:
     lab.field("Day").fill("2026-01-02")
     lab.press("Control+Enter")
     expect(tab.get_by_text("Session M042 · 1 exists already. Nothing was saved.")).to_be_visible()
-    expect(tab.get_by_role("link", name="Open")).to_have_attribute("href", re.compile("^#/table/"))
+    expect(tab.get_by_role("link", name="Open")).to_have_attribute("href", re.compile("^#/record/"))
     tab.get_by_role("button", name="Use next free number: 2").click()
     expect(lab.field("Session")).to_have_value("2")
     lab.press("Control+Enter")
@@ -463,35 +463,95 @@ def test_a_killed_server_takes_nothing_of_what_was_typed(server: Server, page: T
     page.keyboard.type("carla")
     server.kill()
     expect(page.get_by_role("alert").filter(has_text="connection to the server is lost")).to_be_visible()
-    page.get_by_role("textbox", name="Full name").fill("typed while it was gone")
+    full_name = page.get_by_role("textbox", name="Full name")
+    full_name.fill("typed while it was gone")
     server.start()
-    page.goto("about:blank")
-    open_form(page, server, "Person")
+    # The page is loaded again by itself, and whoever was typing goes on typing.
+    expect(page.get_by_text(re.compile("Restored what you had typed"))).to_be_visible()
+    expect(full_name).to_be_focused()
+    page.keyboard.type(" and afterwards")
     expect(page.get_by_label(re.compile("^Person")).first).to_have_value("carla")
-    expect(page.get_by_role("textbox", name="Full name")).to_have_value("typed while it was gone")
+    expect(full_name).to_have_value("typed while it was gone and afterwards")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".receipt")).to_contain_text("Saved: Person carla")
     page.goto("about:blank")
 
 
+def n_carlas(server: Server, backend: Backend) -> int:
+    connection = backend.connect()
+    try:
+        return (dj.FreeTable(connection, f"{server.name}.person") & {"person": "carla"}).count()
+    finally:
+        connection.close()
+
+
 @pytest.mark.console_errors(LOST)
-def test_a_server_that_died_while_saving_has_saved_once(
-    server: Server, page: Tab, backend: Backend, tmp_path: Path
+def test_what_was_sent_to_a_dead_server_is_sent_again_when_it_is_back(
+    server: Server, page: Tab, backend: Backend
 ) -> None:
+    server.start()
+    open_form(page, server, "Person")
+    page.keyboard.type("carla")
+    server.kill()
+    expect(page.get_by_role("alert").filter(has_text="connection to the server is lost")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("button", name="Saving…")).to_be_visible()
+    server.start()
+    expect(page.locator(".receipt")).to_contain_text("Saved: Person carla")
+    expect(page.get_by_role("button", name="Save", exact=True)).to_be_visible()
+    assert n_carlas(server, backend) == 1
+    page.goto("about:blank")
+
+
+@pytest.mark.console_errors(LOST)
+def test_a_server_that_died_while_saving_has_saved_once(server: Server, page: Tab, backend: Backend) -> None:
     server.start("dies")
     open_form(page, server, "Person")
     page.keyboard.type("carla")
     page.keyboard.press("Control+Enter")
     server.wait()
     server.start()
+    expect(page.locator(".receipt")).to_contain_text("Already saved: Person carla")
+    assert n_carlas(server, backend) == 1
     page.goto("about:blank")
+
+
+@on_one_server
+@pytest.mark.console_errors(LOST)
+def test_a_window_that_was_left_while_saving_asks_to_save_again(
+    server: Server, page: Tab, backend: Backend
+) -> None:
+    server.start("dies")
+    open_form(page, server, "Person")
+    page.keyboard.type("carla")
+    page.keyboard.press("Control+Enter")
+    server.wait()
+    page.goto("about:blank")
+    server.start()
     open_form(page, server, "Person")
     expect(page.get_by_text("It was being saved, and no answer came")).to_be_visible()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".receipt")).to_contain_text("Already saved: Person carla")
-    connection = backend.connect()
-    assert (dj.FreeTable(connection, f"{server.name}.person") & {"person": "carla"}).count() == 1
-    connection.close()
+    assert n_carlas(server, backend) == 1
+    page.goto("about:blank")
+
+
+@on_one_server
+@pytest.mark.console_errors(LOST)
+def test_a_browser_that_keeps_no_drafts_is_not_loaded_again_unasked(server: Server, page: Tab) -> None:
+    server.start()
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full') }")
+    open_form(page, server, "Person")
+    page.keyboard.type("carla")
+    server.kill()
+    expect(page.get_by_role("alert").filter(has_text="connection to the server is lost")).to_be_visible()
+    page.keyboard.press("Control+Enter")
+    server.start()
+    again = "this page must be loaded again. Copy what you have not saved."
+    expect(page.locator("#banner")).to_contain_text(again)
+    expect(page.locator(".summary")).to_contain_text(again)
+    expect(page.get_by_role("button", name="Save", exact=True)).to_be_visible()
+    expect(page.get_by_label(re.compile("^Person")).first).to_have_value("carla")
     page.goto("about:blank")
 
 

@@ -1,0 +1,218 @@
+"""What a form says in a real browser: nothing out of sight, nothing that contradicts another message."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+from playwright.sync_api import Page as Tab
+
+import dj_panel as dj
+from dj_panel.apps.services import Services
+from dj_panel.apps.site import Site, serve
+from dj_panel.apps.typed import Custom
+from tests.browser.test_entry import PAGES, Lab, Plain
+from tests.entry_tables import pipeline_of
+
+FAR = zoneinfo.ZoneInfo("Pacific/Kiritimati")
+
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+def declare(schema: dj.Schema) -> Any:
+    @schema
+    class Animal(dj.Manual):
+        definition = """
+        animal : varchar(8)
+        ---
+        species = "mouse" : varchar(20)
+        """
+
+    @schema
+    class Weighing(dj.Manual):
+        definition = """
+        -> Animal
+        n : int16
+        ---
+        seen = null : datetime
+        weight : decimal(6,2)  # (g)
+        note = null : varchar(20)
+        remarks = null : varchar(400)
+        place = null : varchar(20)
+        lamp = null : enum('on', 'off')
+        extra = null : json
+        """
+
+    @schema
+    class Consent(dj.Manual):
+        definition = """
+        consent : int32
+        ---
+        -> [unique] Animal
+        """
+
+    return pipeline_of(schema)
+
+
+@pytest.fixture
+def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
+    services = Services(declare(schema))
+    services.entering.custom = Custom(zone=FAR)
+    running = serve(
+        Site({**PAGES, "record": Plain}, services, title="Test lab", user="ana"), port=port, threaded=True
+    )
+    lab = Lab(running, services, page)
+    lab.rows("Animal").insert([("A1", "mouse"), ("A2", "rat")])
+    yield lab
+    page.goto("about:blank")
+    running.stop()
+    services.close()
+
+
+def weigh(lab: Lab, n: str) -> None:
+    lab.field("N").fill(n)
+    lab.field("Weight").fill("20.5")
+    lab.press("Control+Enter")
+    lab.expect_saved(f"Weighing A1 · {n}")
+
+
+def is_uncovered(place: Locator) -> bool:
+    found: bool = place.evaluate("""(element) => {
+      const {x, y, width, height} = element.getBoundingClientRect()
+      const middle = element.getRootNode().elementFromPoint(x + width / 2, y + height - 3)
+      return element.contains(middle)
+    }""")
+    return found
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 640), (768, 1024), (1280, 800)])
+def test_the_receipt_and_the_first_field_are_both_in_sight(
+    lab: Lab, open_page: Callable[..., Tab], width: int, height: int
+) -> None:
+    lab.tab = open_page(viewport={"width": width, "height": height})
+    tab = lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    weigh(lab, "1")
+    expect(lab.field("Seen")).to_be_focused()
+    expect(lab.field("N")).to_have_value("2")
+    for name, place in {
+        "receipt": tab.locator(".receipt"),
+        "undo": tab.locator(".receipt").get_by_role("button", name="Undo"),
+        "focus": tab.locator(".form :focus"),
+    }.items():
+        expect(place).to_be_in_viewport(ratio=1)
+        assert is_uncovered(place), name
+    # Nor does the bar, which the receipt has made higher, lie over a field that is tabbed into.
+    for _ in range(4):
+        lab.press("Tab")
+        focus = tab.locator(".form :focus")
+        expect(focus).to_be_in_viewport(ratio=1)
+        assert is_uncovered(focus)
+    tab.goto("about:blank")
+
+
+def test_what_is_said_of_a_number_goes_with_its_key(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    lab.rows("Weighing").insert1({"animal": "A1", "n": 5, "weight": 20})
+    lab.type("A1")
+    lab.press("Tab")
+    free = tab.get_by_text("Next free: 6")
+    expect(free).to_be_visible()
+    lab.field("N").fill("7")
+    expect(free).to_have_count(0)
+    weigh(lab, "7")
+    expect(lab.field("N")).to_have_value("8")
+    expect(tab.get_by_text("Next free:")).to_have_count(0)
+
+
+def test_a_row_is_either_saved_or_not(lab: Lab) -> None:
+    tab = lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    lab.field("Weight").fill("20.5")
+    lab.press("Control+Enter", "Control+Enter")
+    lab.expect_saved("Weighing A1 · 1")
+    lab.press("Control+Enter")
+    expect(tab.get_by_text("Nothing is typed yet, so there is nothing more to save.")).to_be_visible()
+    expect(tab.locator(".summary")).to_be_hidden()
+    lab.expect_saved("Weighing A1 · 1")
+    lab.field("Weight").fill("heavy")
+    expect(tab.get_by_text("Nothing is typed yet")).to_have_count(0)
+    lab.press("Control+Enter")
+    expect(tab.locator(".summary")).to_contain_text("Nothing was saved")
+    expect(tab.locator(".receipt")).to_be_hidden()
+    assert lab.rows("Weighing").count() == 1
+
+
+def test_what_was_typed_is_restored_with_the_labs_time(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    lab.field("Note").fill("calm")
+    before = dt.datetime.now(FAR)
+    tab.reload()
+    said = tab.get_by_text(re.compile(r"Restored what you had typed at \d\d:\d\d\."))
+    expect(said).to_be_visible()
+    text = said.text_content() or ""
+    assert any(f"{before - dt.timedelta(minutes=back):%H:%M}" in text for back in (0, 1))
+
+
+def test_a_time_that_is_typed_with_a_zone_is_shown_by_the_labs_clock(lab: Lab) -> None:
+    tab = lab.open("Weighing", "?animal=A1")
+    seen = lab.field("Seen")
+    seen.fill("2026-03-31T12:05Z")
+    lab.press("Tab")
+    expect(seen).to_have_value("2026-04-01 02:05:00")
+    said = tab.get_by_text("“2026-03-31T12:05Z” is 2026-04-01 02:05:00 by the lab's clock.")
+    expect(said).to_be_visible()
+    seen.fill("2026-03-31 12:05:00")
+    expect(said).to_have_count(0)
+    expect(tab.get_by_text("Lab time: Pacific/Kiritimati")).to_be_visible()
+
+
+def test_pinned_values_are_here_again_after_back_and_a_reload(lab: Lab) -> None:
+    tab = lab.open("Weighing")
+    lab.type("A1")
+    lab.press("Tab")
+    expect(lab.field("Animal")).to_have_value("A1")
+    weigh(lab, "1")
+    tab.locator(".receipt").get_by_role("link", name="Weighing A1 · 1").click()
+    expect(tab).to_have_url(re.compile(r"#/record/.*Weighing\?animal=A1&n=1$"))
+    expect(tab.get_by_text("elsewhere", exact=True)).to_be_visible()
+    tab.go_back()
+    expect(lab.field("Animal")).to_have_value("A1")
+    expect(lab.field("N")).to_have_value("2")
+    tab.reload()
+    expect(lab.field("Animal")).to_have_value("A1")
+    expect(lab.field("N")).to_have_value("2")
+    expect(tab.get_by_text("Restored what")).to_have_count(0)
+
+
+def test_a_time_that_was_now_is_now_again_and_a_typed_one_is_not(lab: Lab) -> None:
+    lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    seen = lab.field("Seen")
+    seen.focus()
+    lab.press("Alt+n")
+    first = seen.input_value()
+    weigh(lab, "1")
+    expect(seen).not_to_have_value("")
+    assert seen.input_value() >= first
+    expect(lab.field("Weight")).to_be_focused()
+    seen.fill("2026-03-31 14:05:00")
+    weigh(lab, "2")
+    expect(seen).to_have_value("")
+
+
+def test_a_parent_that_no_second_row_may_have_is_not_kept_for_it(lab: Lab) -> None:
+    tab = lab.open("Consent")
+    lab.field("Consent").fill("1")
+    lab.field("Animal").fill("A1")
+    lab.press("Control+Enter")
+    lab.expect_saved("Consent 1")
+    expect(lab.field("Animal")).to_have_value("")
+    expect(tab.get_by_role("button", name="Keep Animal for the next row")).to_have_attribute(
+        "aria-pressed", "false"
+    )
