@@ -140,6 +140,8 @@ class Dialect(ABC):
     """Whether a new table is there for everybody at once, and ends whatever transaction is open."""
     has_narrow_catalog: ClassVar[bool] = False
     """Whether comments, defaults and choices of columns keep no character beyond U+FFFF."""
+    numbers_only_keys: ClassVar[bool] = False
+    """Whether rows are numbered only by an attribute that is the whole primary key."""
     lock_clause: ClassVar[str]
     """What a SELECT ends with to lock its rows until the transaction ends, where transactions do not wait anyway."""
 
