@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.constants import CLIENT, CR
 
-from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, FloatType
+from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, EnumType, FloatType
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.mysql_inserts import packed_inserts
 from dj_panel.core.dialect.mysql_json import json_number, json_scalar
@@ -303,7 +303,9 @@ class MySQL(MySQLStructure):
         # MariaDB 10.11 merges expressions into a left join such that they have values where there is no partner.
         return f"{select} LIMIT {2**63 - 1}"
 
-    def order_expression(self, sql: str, column: ColumnType) -> str:
+    def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
+        if isinstance(column, EnumType) and not is_stored:
+            return f"FIELD({sql}, {', '.join(map(self.literal, column.choices))})"
         return sql
 
     def as_text(self, sql: str, kind: str) -> str:
