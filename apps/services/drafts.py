@@ -143,8 +143,10 @@ def stored_value(attribute: Attribute, value: Any) -> Any:
 def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the primary key of a row, defaults included; ``None`` if a part of it is not known."""
     key = {}
-    for name in info.primary_key:
-        attribute = info.attribute(name)
+    for attribute in info.attributes:
+        name = attribute.name
+        if not attribute.in_key:
+            continue
         if name in values:
             key[name] = values[name]
         elif attribute.default is not None and not attribute.autoincrement:
