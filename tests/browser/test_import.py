@@ -204,7 +204,11 @@ def test_what_is_left_out_is_found_with_f8_from_anywhere_corrected_and_imported_
     expect(headline).to_have_text("2 rows need a correction")
     expect(headline).to_be_focused()
     expect(tab.locator("td .read")).to_have_text("read as 2026-02-01")
-    width, height = tab.get_by_role("gridcell").filter(has_text=uid).evaluate("cell => [cell.offsetWidth, cell.offsetHeight]")
+    width, height = (
+        tab.get_by_role("gridcell")
+        .filter(has_text=uid)
+        .evaluate("cell => [cell.offsetWidth, cell.offsetHeight]")
+    )
     assert width > 200, "a UUID stands in one line"
     assert height < 60
     tab.go_back()
