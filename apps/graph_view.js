@@ -45,7 +45,7 @@ export function render({model}) {
     for (const group of model.groups) drawGroup(group, areas, names)
     for (const edge of model.edges) if (edge.points.length) lines.push(drawEdge(edge, wires))
     for (const node of model.nodes) drawn.set(node.id, drawNode(node, nodes, model.icons, isStill))
-    picture.setAttribute("aria-label", say("{label}, {n} tables", {label: model.label, n: model.nodes.length}))
+    picture.setAttribute("aria-label", sayMany("{label}, {n} table", "{label}, {n} tables", model.nodes.length, {label: model.label}))
     const {current} = graph
     graph.current = drawn.has(current) ? current : drawn.has(model.selected) ? model.selected : model.nodes[0]?.id
     if (!isStill) drawn.get(graph.current)?.group.setAttribute("tabindex", 0)

@@ -174,9 +174,11 @@ def _progress(batch: Batch) -> str:
     total = batch.n_total or max(batch.n_done, 1)
     share = min(100 * batch.n_done / total, 100) if batch.n_total else 0
     doing = say(_DOING[batch.stage])
-    words = say("{doing}: {n} rows", doing=doing, n=batch.n_done)
+    words = say_many("{doing}: {n} row", "{doing}: {n} rows", batch.n_done, doing=doing)
     if batch.n_total:
-        words = say("{doing}: {n} rows of {total}", doing=doing, n=batch.n_done, total=batch.n_total)
+        words = say_many(
+            "{doing}: {done} of {n} row", "{doing}: {done} of {n} rows", total, doing=doing, done=batch.n_done
+        )
     return (
         f'<div class="row" data-key="progress"><span class="dj-progress dj-state-running" role="progressbar"'
         f' aria-label="{escape(doing)}" aria-valuemin="0" aria-valuemax="100"'

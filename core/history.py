@@ -9,14 +9,9 @@ can be put back as long as they have not been collected.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import secrets
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -30,11 +25,10 @@ from dj_panel.core.errors import AccessError, OneRowError, TransactionError
 from dj_panel.core.expression import U
 from dj_panel.core.inserting import Inserter
 from dj_panel.core.jobs import create_table
+from dj_panel.core.noting import Writer, row_digest
 from dj_panel.core.rows import label
 from dj_panel.core.rowtexts import (
     Digest,
-    Texts,
-    as_json,
     content_of,
     from_json,
     key_blocks,
@@ -55,6 +49,7 @@ ENTRIES, CONTENTS = "~history", "~history_content"
 _MAX_ROWS = 200
 _PAGE = 1000
 _N_LOOKED_AT = 500
+_MAX_CHANGES = 500
 
 _ENTRY_DEFINITION = """
 # Who changed which row, when and how; entries are added and never changed
@@ -81,24 +76,6 @@ entry_attribute : varchar(64)
 ---
 entry_content : bytes
 """
-
-
-@dataclass
-class _Clock:
-    """Gives each moment once, so that entries of one process are in order."""
-
-    last: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def moment(self) -> int:
-        """Return microseconds since 1970."""
-        with self.lock:
-            self.last = max(time.time_ns() // 1000, self.last + 1)
-            return self.last
-
-
-_clock = _Clock()
-_compact = json.JSONEncoder(ensure_ascii=False)
 
 
 class History:
@@ -171,9 +148,9 @@ class History:
         """
         batch = batch or secrets.token_hex(16)
         if self.prepare():
-            columns = self._common(user, source, batch, reason)
-            entries = (self._entry(change, number, columns) for number, change in enumerate(changes))
-            self._table(ENTRIES).insert(entries)
+            writer, coming = self._writer(user, source, batch, reason), iter(changes)
+            while block := list(islice(coming, _MAX_CHANGES)):
+                writer.write(block)
         return batch
 
     def archive(
@@ -197,26 +174,17 @@ class History:
         """
         if not self.prepare():
             return 0
-        columns = self._common(user, source, batch, reason)
-        n_rows = 0
+        writer = self._writer(user, source, batch, reason)
         for rows in stored_blocks(self._connection, table, node):
-            entries, contents = [], []
-            for row in rows:
-                entry = self._entry(Change(table, "delete", noted(row), are_texts=True), n_rows, columns)
-                entries.append(entry)
-                contents += [
-                    {
-                        "entry_id": entry["entry_id"],
-                        "entry_attribute": name,
-                        "entry_content": content_of(value),
-                    }
-                    for name, value in row.items()
-                    if isinstance(short(value), Digest)
-                ]
-                n_rows += 1
-            self._table(ENTRIES).insert(entries)
+            numbers = writer.write([Change(table, "delete", noted(row), are_texts=True) for row in rows])
+            contents = [
+                {"entry_id": number, "entry_attribute": name, "entry_content": content_of(value)}
+                for number, row in zip(numbers, rows, strict=True)
+                for name, value in row.items()
+                if isinstance(short(value), Digest)
+            ]
             self._table(CONTENTS).insert(contents)
-        return n_rows
+        return writer.n_entries
 
     def flag(
         self, table: TableName, node: Node, *, user: str, source: Source, batch: str, reason: str
@@ -232,48 +200,14 @@ class History:
         """
         if not self.prepare():
             return 0
-        columns = self._common(user, source, batch, reason)
-        n_rows = 0
+        writer = self._writer(user, source, batch, reason)
         for keys in key_blocks(self._connection, table, node):
-            changes = (Change(table, "update", key=key) for key in keys)
-            entries = [self._entry(change, n_rows + number, columns) for number, change in enumerate(changes)]
-            self._table(ENTRIES).insert(entries)
-            n_rows += len(keys)
-        return n_rows
+            writer.write([Change(table, "update", key=key) for key in keys])
+        return writer.n_entries
 
-    def _common(self, user: str, source: Source, batch: str, reason: str) -> dict[str, Any]:
-        moment = _clock.moment()
-        seconds, rest = divmod(moment, 1_000_000)
-        when = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None, microsecond=rest)
-        return {
-            "entry_id": f"{moment:014x}%06x{secrets.token_hex(6)}",
-            "entry_batch": batch,
-            "entry_time": when,
-            "entry_user": user[:255],
-            "entry_source": source,
-            "entry_reason": reason[:1000],
-        }
-
-    def _entry(self, change: Change, number: int, common: Mapping[str, Any]) -> dict[str, Any]:
-        heading = self._connection.catalog.structure(change.table).heading
-        before, after = (
-            values if values is None or change.are_texts else texts_of(heading, values)
-            for values in (change.before, change.after)
-        )
-        texts = {**(before or {}), **(after or {})}
-        if change.key is not None:
-            texts |= texts_of(heading, change.key)
-        key = {name: texts[name] for name in heading.primary_key if name in texts}
-        return {
-            **common,
-            "entry_id": common["entry_id"] % number,
-            "entry_table": change.table.table,
-            "entry_row": _row_digest(change.table.table, key),
-            "entry_action": change.action,
-            "entry_key": as_json(key),
-            "entry_before": None if before is None else as_json(before),
-            "entry_after": None if after is None else as_json(after),
-        }
+    def _writer(self, user: str, source: Source, batch: str, reason: str) -> Writer:
+        entries = TableName(self._schema, ENTRIES)
+        return Writer(self._connection, entries, user=user, source=source, batch=batch, reason=reason)
 
     def _table(self, name: str) -> FreeTable:
         return FreeTable(self._connection, TableName(self._schema, name))
@@ -300,7 +234,7 @@ class History:
             return []
         heading = self._connection.catalog.structure(table).heading
         texts = texts_of(heading, {name: key[name] for name in heading.primary_key})
-        found = self._table(ENTRIES) & {"entry_row": _row_digest(table.table, texts)}
+        found = self._table(ENTRIES) & {"entry_row": row_digest(table.table, texts)}
         return [self._read(row) for row in found.to_dicts(order_by="entry_id DESC", limit=limit)]
 
     def entered(self, table: TableName, user: str, since: datetime, limit: int) -> list[Entry]:
@@ -466,8 +400,3 @@ class History:
             else:
                 values[name] = column.parse(value)
         return values
-
-
-def _row_digest(table: str, key: Texts) -> str:
-    text = _compact.encode([table, sorted(as_json(key).items())])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

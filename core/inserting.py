@@ -113,6 +113,13 @@ class Inserter:
                 raise  # not from these rows, but from what makes them
             raise self._explained(error, list(self._refused.rows()), self._every(reader)) from error
 
+    def insert_encoded(self, block: Block) -> None:
+        """Insert rows that were checked and are as the driver takes them; for tables of ours, in a transaction."""
+        if block.n_rows:
+            if self._provenance is not None:
+                block.columns[provenance.ATTRIBUTE] = [self._provenance] * block.n_rows
+            self._write(block)
+
     @property
     def _overlaps(self) -> bool:
         """Whether rows can be checked while others are written already: if none is kept should one be refused."""

@@ -48,6 +48,7 @@ class RowFile:
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b")
         self._places = array("Q")
+        self._at = 0
         self._end = 0
         self._lock = threading.Lock()
 
@@ -66,8 +67,11 @@ class RowFile:
         if place == _NOWHERE:
             return None
         with self._lock:
-            self._file.seek(place)
-            return json.loads(self._file.readline())
+            if self._at != place:  # one row after the other is read without moving, which is much faster
+                self._file.seek(place)
+            line = self._file.readline()
+            self._at = place + len(line)
+        return json.loads(line)
 
     def _write(self, value: Any) -> int:
         line = json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
@@ -76,6 +80,7 @@ class RowFile:
             self._file.write(line)
             place = self._end
             self._end += len(line)
+            self._at = self._end
         return place
 
     def close(self) -> None:

@@ -13,13 +13,15 @@ from dj_panel.apps.services.drafts import key_texts, key_values, with_time_of_sa
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, Values
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.typed import Custom
+from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Change, History
+from dj_panel.core.structure import Attribute
 from dj_panel.core.words import say, say_many
 
 __all__ = ["batch_rows", "is_traced", "remove_rows", "write_rows"]
 
-_UNDO_ROWS = 500
+_UNDO_ROWS = 1000
 TAKEN_BACK = "Import taken back"
 
 Told = Callable[[int], None]
@@ -95,7 +97,7 @@ def remove_rows(
                         label=info.label,
                     )
                 )
-            _check_unchanged(info, table & keys, block)
+            _check_unchanged(info, table & keys, block, keys)
             try:
                 (table & keys).delete_quick()
             except IntegrityError as error:
@@ -114,15 +116,26 @@ def remove_rows(
     table.connection.retried(remove)
 
 
-def _check_unchanged(info: TableInfo, there: Any, block: list[Values]) -> None:
+def _check_unchanged(info: TableInfo, there: Any, block: list[Values], keys: list[Values]) -> None:
     plain = [a for a in info.attributes if a.codec is None]
-    found = {_place(info, row): row for row in there.to_dicts(attributes=(a.name for a in plain))}
+    rows = there.to_dicts(attributes=(a.name for a in plain))
+    primary_key = info.primary_key
+    found = {tuple(row[name] for name in primary_key): row for row in rows}
+    written_out: dict[
+        tuple[str, ...], Values
+    ] = {}  # made when a key as it was read is not the same as it is there
+    made = [a.name for a in plain if a.autoincrement or is_server_value(a.default or "")]
+    defaults = {a.name: _default(a) for a in plain}
     gone, changed = [], []
-    for row in block:
-        key = key_values(info, row) or {}
-        now = found.get(_place(info, key))
+    for row, key in zip(block, keys, strict=True):
+        now = found.get(tuple(key.values()))
+        if now is None:
+            written_out = written_out or {_place(info, one): one for one in rows}
+            now = written_out.get(_place(info, key))
         if now is None:
             gone.append(key)
+        elif now == defaults | {name: now[name] for name in made} | row:
+            continue
         elif not all(agrees(a, now[a.name], row.get(a.name)) for a in plain):
             changed.append(key)
     if changed:
@@ -143,6 +156,13 @@ def _check_unchanged(info: TableInfo, there: Any, block: list[Values]) -> None:
                 rows=_named(info, gone),
             )
         )
+
+
+def _default(attribute: Attribute) -> Any:
+    """Return what a row has that was written without a value; of what the server makes, nothing is known."""
+    if attribute.default is None or is_server_value(attribute.default):
+        return None
+    return attribute.column_type.check(attribute.default)
 
 
 def _place(info: TableInfo, row: Values) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from dj_panel.core.codec import decode_value, resolve_chain
 from dj_panel.core.columntypes import FloatType, TextType
 from dj_panel.core.errors import CodecError, DataJointError
 from dj_panel.core.structure import Attribute
-from dj_panel.core.words import grouped, marked, say
+from dj_panel.core.words import grouped, marked, say, say_many
 
 __all__ = ["HEAD_BYTES", "Cell", "Plan", "Storage", "cell_of", "is_value", "plan_of"]
 
@@ -216,7 +216,7 @@ def _object_text(attribute: Attribute, facts: Mapping[str, Any]) -> str:
         file = say("{extension} file", extension=extension) if extension else say("file")
         words = ["Zarr" if extension == ".zarr" else say("folder") if is_folder else file]
         if is_folder and isinstance(facts.get("item_count"), int):
-            words.append(say("{n} files", n=facts["item_count"]))
+            words.append(say_many("{n} file", "{n} files", facts["item_count"]))
     if isinstance(size, int):
         words.append(human_bytes(size))
     return ", ".join(words)

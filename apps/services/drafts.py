@@ -187,8 +187,10 @@ def with_time_of_saving(info: TableInfo, values: Mapping[str, Any], now: dt.date
 def key_values(info: TableInfo, values: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the primary key of a row, defaults included; ``None`` if a part of it is not known."""
     key = {}
-    for name in info.primary_key:
-        attribute = info.attribute(name)
+    for attribute in info.attributes:
+        name = attribute.name
+        if not attribute.in_key:
+            continue
         if name in values:
             key[name] = values[name]
         elif (

@@ -17,12 +17,13 @@ from dj_panel.apps.fields import complaint, describe_field, format_value, parse_
 from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.batches import Batch, RowClass, cell_text
 from dj_panel.apps.services.comparison import agrees
-from dj_panel.apps.services.drafts import key_values
+from dj_panel.apps.services.drafts import MAX_TEXT_CHARS, key_values
 from dj_panel.apps.services.notation import plain_number, plain_time
 from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import Cell
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.typed import Custom
+from dj_panel.core.columntypes import TextType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
 from dj_panel.core.structure import Attribute
@@ -67,11 +68,23 @@ class CellReader:
         self._notation = batch.notation
         self._custom = replace(custom, decimal_comma=False)  # the file has a decimal sign of its own
         self._known: dict[Cell, Any] = {}
+        column = attribute.column_type
+        is_text = attribute.codec is None and type(column) is TextType and column.name != "char"
+        self._plain_chars = (getattr(column, "length", None) or MAX_TEXT_CHARS) if is_text else 0
 
     def value(self, cell: Cell) -> Any:
         """Return the value of a cell, ``None`` of an empty one; raise ``ValueError`` with the reason as a clause."""
         if cell == "":
             return None
+        if (
+            self._plain_chars
+            and isinstance(cell, str)
+            and len(cell) <= self._plain_chars
+            and cell.isascii()
+            and cell.isprintable()
+            and " " not in (cell[0], cell[-1])
+        ):
+            return cell  # as parse_text would read it, which takes ten times as long
         # True and 1 are one key of a dict, but no cell is a bool.
         if cell in self._known:
             return self._known[cell]

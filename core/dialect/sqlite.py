@@ -90,6 +90,8 @@ class SQLite(SQLiteStructure):
             raw.execute("PRAGMA foreign_keys = ON")
             raw.execute("PRAGMA synchronous = FULL")
             raw.execute("PRAGMA temp_store = MEMORY")
+            # Of many rows the indexes are touched everywhere; with the 2 MB of the default, pages come and go.
+            raw.execute("PRAGMA cache_size = -16000")
             _prepare_file(raw)
         except sqlite3.OperationalError as error:
             raise AccessError(f"The database file {path} cannot be opened: {error}.") from error

@@ -268,6 +268,10 @@ def test_the_buttons_offer_what_can_be_done_and_say_why_not_all_can(lab: Lab) ->
     info = lab.services.table(lab.name("Subject"))
     none_valid = batch_html(info, lab.open("Subject", "subject_id,species\nA,cow\n"), None)
     assert "1 row needs a correction first.<" in none_valid
+    assert "text · 1 row · 2 columns" in none_valid
+    one = batch_html(info, lab.open("Subject", "subject_id\nA\n"), None)
+    assert "1 of 1 column is used" in one
+    assert "text · 1 row · 1 column<" in one
     assert "valid" not in none_valid.split('data-key="actions"')[1]
     batch = lab.open("Subject", "subject_id,species\nA,rat\nB,cow\n")
     shown = batch_html(info, batch, None)

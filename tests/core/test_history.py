@@ -14,8 +14,9 @@ import pytest
 import dj_panel as dj
 from dj_panel.core.errors import AccessError, DuplicateError, IntegrityError, TransactionError
 from dj_panel.core.history import ENTRIES, Change, Digest, History
-from dj_panel.core.rowtexts import key_blocks, stored_rows
-from dj_panel.core.structure import TableName
+from dj_panel.core.noting import RowTexts
+from dj_panel.core.rowtexts import key_blocks, stored_rows, texts_of
+from dj_panel.core.structure import Attribute, Heading, TableName
 from tests.conftest import Backend
 from tests.counting import counted_statements, largest_answer
 from tests.lab_tables import declare_lab, fill_lab
@@ -304,3 +305,34 @@ def test_without_permission_to_create_tables_nothing_is_noted(
         )
     assert len(lab.Species & "species = 'frog'") == 1
     assert caplog.text.count("No history is kept") == 1
+
+
+def test_entries_of_many_rows_have_the_texts_of_rows_noted_one_by_one(lab: Any, history: History) -> None:
+    name = lab.Subject().name
+    heading = lab.Subject().structure.heading
+    weights = [Decimal("20.5"), Decimal("20.50"), 20.5, "20.5", None]
+    species = ["mouse", "rat", "日本", ""]
+    meta = [{"a": 1}, {"a": True}, {"a": 1.0}, None, [HOSTILE, "x" * 3000]]
+    rows = [
+        {"subject": f"M{n}", "species": species[n % 4], "weight": weights[n % 5], "meta": meta[n % 5]}
+        for n in range(1200)
+    ]
+    history.prepare()
+    with lab.schema.connection.transaction:
+        batch = history.note((Change(name, "insert", after=row) for row in rows), user="ana", source="import")
+    entries = list(history.of_batch(batch))
+    assert [entry.after for entry in entries] == [texts_of(heading, row) for row in rows]
+    assert [entry.key for entry in entries] == [{"subject": row["subject"]} for row in rows]
+    assert [entry.entry_id for entry in history.of_row(name, {"subject": "M7"})] == [entries[7].entry_id]
+
+
+def test_zero_and_minus_zero_are_noted_as_what_they_are() -> None:
+    heading = Heading((Attribute("x", "float64", in_key=True), Attribute("day", "date")))
+    texts = RowTexts(heading)
+    rows: list[dict[str, Any]] = [
+        {"x": 0.0, "day": dt.date(2026, 1, 2)},
+        {"x": -0.0, "day": "2026-01-02"},
+        {"x": 1, "day": None},
+    ]
+    assert [texts(row) for row in rows] == [texts_of(heading, row) for row in rows]
+    assert texts(rows[1])["x"] == "-0.0"
