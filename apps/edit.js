@@ -27,7 +27,7 @@ class EditForm extends EntryForm {
     this.state = make("span", {class: "state", role: "status"})
     this.panel = make("section", {class: "revision", tabindex: "-1", hidden: true})
     this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset,
-      make("a", {href: this.edit.href}, say("Cancel")), this.state)
+      make("a", {href: this.edit.href, onclick: (event) => this.cancel(event)}, say("Cancel")), this.state)
     this.root = make("div", {class: "form"}, this.banner, this.summary,
       this.drawSubject(), make("fieldset", {}, make("legend", {}, this.legend), fields), this.panel, this.bar)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
@@ -38,6 +38,8 @@ class EditForm extends EntryForm {
       control.chip?.remove()           // an empty field leaves what is there
     }
   }
+  // Whoever cancels does not want what was typed; a link that opens elsewhere cancels nothing.
+  cancel(event) { if (!event.ctrlKey && !event.metaKey && !event.shiftKey) this.drafts.remove() }
   get legend() { return say("Values") }
   get nothing() { return say("All attributes of this table belong to its key.") }
   drawSubject() {
@@ -60,6 +62,7 @@ class EditForm extends EntryForm {
       this.drafts.take(oldest)
       this.put({texts: {...gone, ...oldest.draft.texts, ...this.edit.key}})
       this.seen = oldest.draft.seen
+      this.ticks = oldest.draft.ticks ?? {}
       if (oldest.key === this.came?.key && oldest.draft.sent && !oldest.draft.files?.length) this.send(oldest.draft.sent)
       else this.showRestored(oldest.draft)
     } else this.store.set(this.model.prefill)
@@ -73,13 +76,14 @@ class EditForm extends EntryForm {
   // A reason that is being written is not in the draft.
   get isKept() { return this.isStored && (Boolean(this.sent) || !this.panel.querySelector("input[type=text]")?.value) }
   set isKept(isStored) { this.isStored = isStored }
-  get kept() { return {texts: withoutFiles(this.store.texts), seen: this.seen} }
+  get kept() { return {texts: withoutFiles(this.store.texts), seen: this.seen, ticks: this.ticks} }
   changed(control) { this.hidePanel(); super.changed(control) }
   focusFirst() { (this.controls.find((control) => control.about.kind !== "none")?.input ?? this.button).focus() }
   discard() {
     this.drafts.remove()
     this.seen = this.edit.seen
-    for (const control of this.controls) control.setError("")
+    this.ticks = {}
+    for (const control of this.controls) { control.setError(""); control.setDoubt("") }
     const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
     this.store.set({...gone, ...this.edit.texts, ...this.edit.key})
     this.banner.hidden = true
@@ -89,7 +93,7 @@ class EditForm extends EntryForm {
   }
 
   // ---- two steps
-  get content() { return {draft: {...this.store.texts}, seen: this.seen} }
+  get content() { return {draft: {...this.store.texts}, seen: this.seen, ticked: {...this.ticks}} }
   async ask(kind, data = {}) {
     const message = {...this.content, ...data}
     this.isSaving = true
@@ -130,7 +134,7 @@ class EditForm extends EntryForm {
     if (answer === null || answer.is_saved) return
     this.hidePanel()
     this.showSummary([])
-    if (answer.summary) this.refuse({errors: answer.errors, part_errors: [], summary: answer.summary})
+    if (answer.summary) this.refuse({errors: answer.errors, part_errors: [], summary: answer.summary, doubts: answer.doubts})
     else if (answer.differences?.some((difference) => difference.is_theirs)) this.showOthers(answer)
     else this.showChanges(answer)
   }

@@ -93,11 +93,16 @@ class EditPage(EntryPage):
         typed = draft if isinstance(draft, Mapping) else {}
         # The row itself has what it had before: neither its key nor its unique values are taken by another.
         errors = {n: text for n, text in answer["errors"].items() if typed.get(n) != self._initial.get(n)}
-        return {**answer, "errors": errors, "duplicate": None}
+        doubts = {n: text for n, text in answer["doubts"].items() if typed.get(n) != self._initial.get(n)}
+        return {**answer, "errors": errors, "duplicate": None, "doubts": doubts}
 
     async def _review(self, data: Mapping[str, Any]) -> dict[str, Any]:
         review = await self.visit.services.editing.review(
-            self._info.name, self._key, texts_in(data.get("draft")), text_in(data.get("seen"))
+            self._info.name,
+            self._key,
+            texts_in(data.get("draft")),
+            text_in(data.get("seen")),
+            texts_in(data.get("ticked", {})),
         )
         return self._reviewed(review)
 
@@ -108,6 +113,7 @@ class EditPage(EntryPage):
             texts_in(data.get("draft")),
             text_in(data.get("seen")),
             agreement_in(data),
+            texts_in(data.get("ticked", {})),
         )
         if isinstance(outcome, Review):
             return self._reviewed(outcome)
@@ -137,6 +143,7 @@ class EditPage(EntryPage):
                 for d in review.differences
             ],
             "errors": review.errors,
+            "doubts": review.doubts,
             "summary": review.summary,
             "seen": review.seen,
             "other": review.other,

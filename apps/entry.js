@@ -140,17 +140,27 @@ class EntryForm extends Messages {
   request(kind, data = {}, timeout = ANSWER_MS) {
     const number = ++lastRequest
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.requests.delete(number)
-        reject(Object.assign(new Error(say("The server does not answer. What you typed is kept here; try again.")), {isLost: true}))
-      }, timeout)
-      this.requests.set(number, {resolve, reject, timer})
+      const asked = {resolve, reject}
+      asked.wait = () => {
+        clearTimeout(asked.timer)
+        asked.timer = setTimeout(() => {
+          this.requests.delete(number)
+          reject(Object.assign(new Error(say("The server does not answer. What you typed is kept here; try again.")), {isLost: true}))
+        }, timeout)
+      }
+      asked.wait()
+      this.requests.set(number, asked)
       this.model.send_msg({type: kind, number, table: this.table, ...data})
     })
   }
-  answered({number, error, ...answer}) {
+  answered({number, error, busy, ...answer}) {
     const asked = this.requests.get(number)
     if (!asked) return
+    if (busy) {                        // the server is there, and at work on it
+      if (this.isSaving) this.state.textContent = busy
+      asked.wait()
+      return
+    }
     this.requests.delete(number)
     clearTimeout(asked.timer)
     if (error) asked.reject(new Error(error))
@@ -274,20 +284,6 @@ class EntryForm extends Messages {
     if (answer.duplicate) this.showDuplicate(answer.duplicate)
     else if (this.duplicate && control.about.in_key) this.showSummary([])
     if (control.about.in_key && this.counter && !this.counter.hasText) this.suggestNext({onlyNote: true})
-  }
-  // ---- what is unusual
-  showDoubts(controls, doubts) {
-    for (const control of controls) {
-      const name = control.names.find((one) => doubts[one])
-      control.setDoubt(name ? doubts[name] : "", name !== undefined && this.ticks[name] === control.store.get(name))
-    }
-  }
-  ticked(control) {
-    for (const name of control.names) {
-      if (control.tick.checked) this.ticks[name] = control.store.get(name)
-      else delete this.ticks[name]
-    }
-    this.keepDraft(true)
   }
   uploading(step) {
     this.nUploading += step

@@ -13,7 +13,7 @@ from dj_panel.apps.pickers import Picker, key_label, picker_number
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.drafts import Draft, stored_value
 from dj_panel.apps.services.history import Shown, Value, is_typed, shown
-from dj_panel.apps.services.receipts import corrections_needed
+from dj_panel.apps.services.receipts import corrections_needed, doubted
 from dj_panel.apps.services.revisions import (
     Agreement,
     Difference,
@@ -52,7 +52,14 @@ class Editing(Service):
         """
         return await self._services.run(self._open, self.editable(table), key)
 
-    async def review(self, table: str, key: Mapping[str, str], draft: Draft, seen: str) -> Review:
+    async def review(
+        self,
+        table: str,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen: str,
+        ticked: Mapping[str, str] | None = None,
+    ) -> Review:
         """Check a draft, and tell what saving it would change; nothing is written.
 
         Parameters
@@ -63,8 +70,10 @@ class Editing(Service):
             What the fields hold. What is empty becomes no value, or the default where there must be one.
         seen
             From :class:`Opened`, or of the last review.
+        ticked
+            Attribute → text that is unusual, and meant; ``None`` does not ask about what is unusual.
         """
-        return await self._services.run(self._review, self.editable(table), key, draft, seen)
+        return await self._services.run(self._review, self.editable(table), key, draft, seen, ticked)
 
     async def save(
         self,
@@ -73,12 +82,13 @@ class Editing(Service):
         draft: Draft,
         seen: str,
         agreement: Agreement | None = None,
+        ticked: Mapping[str, str] | None = None,
     ) -> Edited | Review:
         """Change a row, if it still is as it was seen.
 
         Parameters
         ----------
-        table, key, draft, seen
+        table, key, draft, seen, ticked
             As for :meth:`review`.
         agreement
             Why, and what becomes of computed rows; they stay if not given.
@@ -89,7 +99,9 @@ class Editing(Service):
             Nothing was written if a review comes back.
         """
         info = self.editable(table)
-        outcome = await self._services.run(self._save, info, key, draft, seen, agreement or Agreement())
+        outcome = await self._services.run(
+            self._save, info, key, draft, seen, agreement or Agreement(), ticked
+        )
         if isinstance(outcome, Edited):
             self._services.watcher.poke()
         return outcome
@@ -181,7 +193,28 @@ class Editing(Service):
         touched = {name for group in groups if set(group) & set(values) for name in group}
         return values, errors | {n: text for n, text in checked.errors.items() if n in touched}
 
-    def _review(self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen_text: str) -> Review:
+    def _doubts(
+        self,
+        info: TableInfo,
+        key: Mapping[str, Any],
+        values: Mapping[str, Any],
+        draft: Draft,
+        ticked: Mapping[str, str] | None,
+    ) -> dict[str, str]:
+        """Return what is unusual of the values that change."""
+        if ticked is None:
+            return {}
+        given = {name: value for name, value in {**values, **key}.items() if value is not None}
+        return self._services.entering.doubts(info, given, draft, ticked, values.keys())
+
+    def _review(
+        self,
+        info: TableInfo,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen_text: str,
+        ticked: Mapping[str, str] | None,
+    ) -> Review:
         table, key_values = self._table(info, key)
         seen = _load(seen_text)
         content = self._contents(table & key_values)
@@ -190,6 +223,8 @@ class Editing(Service):
         values, errors = self._checked(info, key, draft, seen)
         if errors:
             return Review(errors=errors, summary=corrections_needed(len(errors)), seen=seen_text)
+        if doubts := self._doubts(info, key_values, values, draft, ticked):
+            return Review(doubts=doubts, summary=doubted(doubts).summary, seen=seen_text)
         differences = tuple(self._differences(info, draft, seen, content, values))
         review = Review(differences, seen=_dump(noted(content)))
         if not any(d.is_mine for d in differences) and not review.is_changed_meanwhile:
@@ -244,12 +279,13 @@ class Editing(Service):
         draft: Draft,
         seen_text: str,
         agreement: Agreement,
+        ticked: Mapping[str, str] | None,
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
         seen = _load(seen_text)
         values, errors = self._checked(info, key, draft, seen)
-        if errors or not values:
-            return self._review(info, key, draft, seen_text)
+        if errors or not values or self._doubts(info, key_values, values, draft, ticked):
+            return self._review(info, key, draft, seen_text, ticked)
 
         def check(found: Sequence[Seen]) -> None:
             if list(found) != [seen]:
@@ -269,7 +305,7 @@ class Editing(Service):
                     begin=take_back,  # what an attempt before this one wrote
                 )
         except ChangedMeanwhileError:
-            return self._changed_meanwhile(info, key, draft, seen, values)
+            return self._changed_meanwhile(info, key, draft, seen, values, ticked)
         except ValueRefusedError as error:
             errors = {error.attribute: error.reason} if error.attribute in values else {}
             return Review(errors=errors, summary=str(error), seen=seen_text)
@@ -286,7 +322,13 @@ class Editing(Service):
         return Edited(_label(info, key), len(before), rewritten.n_computed, texts)
 
     def _changed_meanwhile(
-        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen: Seen, values: Mapping[str, Any]
+        self,
+        info: TableInfo,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen: Seen,
+        values: Mapping[str, Any],
+        ticked: Mapping[str, str] | None,
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
         now = next(stored_rows(table.connection, table.name, (table & key_values).node), None)
@@ -294,7 +336,7 @@ class Editing(Service):
         if now is not None and now == {**seen, **mine}:
             # The answer to an earlier attempt got lost: the row is as it was to be.
             return Edited(_label(info, key), len(mine), 0, {})
-        return self._review(info, key, draft, _dump(seen))
+        return self._review(info, key, draft, _dump(seen), ticked)
 
 
 def is_of_key(item: Any, info: TableInfo) -> bool:

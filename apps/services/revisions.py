@@ -128,6 +128,8 @@ class Review:
         Who changed it meanwhile, and when, if that is known.
     computed
         Table → how many of its rows were computed from this row.
+    doubts
+        Sentences by attribute on what is unusual, if all else is right: it has to be ticked.
     """
 
     differences: tuple[Difference, ...] = ()
@@ -136,6 +138,7 @@ class Review:
     seen: str = ""
     other: str = ""
     computed: dict[str, int] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_changed_meanwhile(self) -> bool:
