@@ -103,6 +103,7 @@ class TablePage(Page):
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._stop_answering: Callable[[], None] = lambda: None
         self._n_rows: int | None = None
         self._found: tuple[tuple[object, ...], RowsPage] | None = None
         self._serial = 0
@@ -118,12 +119,16 @@ class TablePage(Page):
         """Show the head of the table and the rows that the address asks for."""
         self._document = pn.state.curdoc
         services = self.visit.services
+        if not self.visit.route.path:
+            self.visit.go(Route("tables"), history=False)
+            return pn.Column()
         self._info: TableInfo = services.table("/".join(self.visit.route.path))
         self.title = self._info.name
         self._view = read_view(self._info, self.visit.route.query)
         self._head = LiveHtml(head_html(self._info, services), stylesheets=[asset("table_head.css")])
         self._answers = TableAnswers(self.visit, self._info)
         self._answers.selected = self._view.selected
+        self._stop_answering = self._answers.close
         self._grid = RowGrid(
             self.guard(self._take_event),
             columns=columns_of(self._info),
@@ -176,7 +181,7 @@ class TablePage(Page):
         self._unsubscribe()
         if self._refresh is not None:
             self._refresh.cancel()
-        self._answers.close()
+        self._stop_answering()
 
     # ------------------------------------------------------------------ what is shown
     def _asked_view(self, route: Route) -> TableView:
@@ -374,7 +379,7 @@ class TablePage(Page):
             return
         text = text[:500]
         try:
-            parse_filter(attribute, text)
+            parse_filter(attribute, text, self.visit.services.entering.custom)
         except FilterError as error:
             # The rows stay, and so does the address: it always leads to what is shown.
             self._problems = {**self._problems, attribute.name: {"text": text, "message": str(error)}}

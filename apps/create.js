@@ -24,14 +24,19 @@ function openCreate(host, picker) {
   panel.showModal()
   host.request("form", {link: picker.about.id}).then((about) => {
     if (!panel.open) return
-    const typed = picker.store.get(picker.about.id)
+    const typed = picker.store.get(picker.about.id).trim()
+    const words = typed.split(/[\s·]+/).filter(Boolean)
     const prefill = {}
     picker.about.attributes.forEach((name, i) => {
       const known = picker.store.get(name)
       if (known) prefill[picker.about.parent_attributes[i]] = known
     })
+    // What was typed is the rest of the key, or the part of it that the row does not take from a parent of its own.
     const open = picker.about.parent_attributes.filter((name) => !(name in prefill))
-    if (typed.trim() && open.length === 1) prefill[open[0]] = typed.trim()
+    const own = open.filter((name) => about.form.items.some((item) => item.name === name))
+    const rest = own.length === 1 ? own : open
+    if (words.length === open.length) open.forEach((name, i) => { prefill[name] = words[i] })
+    else if (typed && rest.length === 1) prefill[rest[0]] = typed
     const place = `${host.model.pin_key}/new/${about.form.table}`
     const model = {
       form: {...about.form, custom: host.about.custom}, recent: [], prefill, pin_key: place,

@@ -187,7 +187,7 @@ def preview_html(preview: Preview) -> str:
     lines = []
     for going in preview.going:
         after = say("can be put back") if going.is_kept else say("can be computed again")
-        if not going.is_kept and going.tier in ("Manual", "Lookup"):
+        if going.is_entered and not going.is_kept:
             after = say("cannot be put back: no history is kept here")
         name = escape(going.table).replace(".", ".<wbr>")  # where a long name may be broken
         if going.is_chosen:

@@ -85,7 +85,7 @@ const pinned = (place, texts = null) => {
   } catch { return {} }                // storage may be forbidden
 }
 
-// A list of presets with a button to apply, one to add, one to remove.
+// A list of presets with a button to fill one in, one to add, one to remove.
 function presetBar(key, {values, apply}) {
   const all = () => stored(key) ?? {}
   const list = make("select", {"aria-label": say("Preset")})
@@ -99,7 +99,7 @@ function presetBar(key, {values, apply}) {
       ...names.map((one) => make("option", {value: one}, one)))
     list.value = chosen
     list.hidden = names.length === 0
-    remove.hidden = chosen === ""
+    use.hidden = remove.hidden = chosen === ""
   }
   const store = () => {
     const text = name.value.trim()
@@ -111,7 +111,7 @@ function presetBar(key, {values, apply}) {
     status.textContent = isKept ? say("Preset {name} saved.", {name: text}) : say("This browser keeps no presets.")
     add.focus()
   }
-  const add = button(say("Save as preset…"), () => { naming.hidden = false; add.hidden = true; name.value = list.value; name.focus() })
+  const add = button(say("Save as preset…"), () => { naming.hidden = false; add.hidden = true; name.value = list.value; name.select() })
   const remove = button(say("Remove"), () => {
     const {[list.value]: _, ...rest} = all()
     keep(key, rest)
@@ -126,12 +126,19 @@ function presetBar(key, {values, apply}) {
     if (event.key === "Enter") store()
     else { naming.hidden = true; add.hidden = false; add.focus() }
   }
-  list.onchange = () => {
-    remove.hidden = list.value === ""
+  // To look through the list changes nothing: what it names is filled in by the button, or by Enter.
+  const fill = () => {
     const chosen = all()[list.value]
-    if (chosen) apply(chosen)
+    if (chosen) apply(chosen, list.value)
   }
-  const bar = make("div", {class: "presets"}, list, remove, naming, add, status)
+  list.onchange = () => { use.hidden = remove.hidden = list.value === "" }
+  list.onkeydown = (event) => {
+    if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return
+    event.preventDefault()
+    fill()
+  }
+  const use = button(say("Fill in"), fill, say("Fill in this preset"))
+  const bar = make("div", {class: "presets"}, list, use, remove, naming, add, status)
   show()
   return bar
 }

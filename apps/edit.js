@@ -1,4 +1,5 @@
-// The form that changes a row: the form of entry.js, beginning with the row, and what would change before it is saved.
+// The form that changes a row: the form of entry.js, beginning with the row and the rows of its parts, and what would
+// change before it is saved.
 //
 // `EntryForm` gives the fields, messages to Python, drafts and errors. Saving here takes two steps: Python compares the
 // row as it was seen (`seen`), as it is, and as it is to be; then the visitor confirms, or chooses between two changes.
@@ -29,8 +30,11 @@ class EditForm extends EntryForm {
     this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset,
       make("a", {href: this.edit.href, onclick: (event) => this.cancel(event)}, say("Cancel")), this.state)
     this.root = make("div", {class: "form"}, this.banner, this.summary,
-      this.drawSubject(), make("fieldset", {}, make("legend", {}, this.legend), fields), this.panel, this.bar)
+      this.drawSubject(), make("fieldset", {}, make("legend", {}, this.legend), fields), ...this.grids.map((grid) => grid.root),
+      ...this.edit.large.map(({label, text, link, href}) => make("section", {class: "part"}, make("h3", {}, label),
+        make("p", {}, text), make("a", {href}, link))), this.panel, this.bar)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
+    for (const {about} of this.grids) about.files = this.edit.part_files[about.table]
     for (const control of this.controls) {
       const there = this.edit.files[control.about.name]
       if (!there) continue
@@ -56,36 +60,56 @@ class EditForm extends EntryForm {
   // ---- what is typed
   begin() {
     const oldest = this.foundDraft
-    this.put({texts: {...this.edit.texts, ...this.edit.key}})
+    this.put({texts: {...this.edit.texts, ...this.edit.key}, parts: this.edit.parts})
     if (oldest && typeof oldest.draft.seen === "string") {
-      const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
       this.drafts.take(oldest)
-      this.put({texts: {...gone, ...oldest.draft.texts, ...this.edit.key}})
-      this.seen = oldest.draft.seen
-      this.ticks = oldest.draft.ticks ?? {}
+      this.resume(oldest.draft)
       if (oldest.key === this.came?.key && oldest.draft.sent && !oldest.draft.files?.length) this.send(oldest.draft.sent)
       else this.showRestored(oldest.draft)
-    } else this.store.set(this.model.prefill)
+    } else {
+      this.put({texts: this.model.prefill, parts: this.edit.prefill_parts ?? this.edit.parts})
+      this.banner.replaceChildren(make("div", {}, ...this.edit.lost.map(({text, link, href}) =>
+        make("p", {}, `${text} `, href ? make("a", {href}, link) : ""))))
+      this.banner.hidden = this.edit.lost.length === 0
+    }
     this.focusWhenShown()
   }
+  // A draft of before may know nothing of a part that the form shows now, or of one that it leaves out.
+  resume({texts, seen, parts = {}, ticks = {}}) {
+    this.ticks = ticks
+    const {[ORIGIN]: before = {}, ...row} = JSON.parse(seen)
+    const now = JSON.parse(this.edit.seen)[ORIGIN] ?? {}
+    const isKnown = (table) => Boolean(before[table] && parts[table])
+    const tables = this.grids.map((grid) => grid.about.table)
+    const choose = (theirs, ours) => Object.fromEntries(tables.map((table) => [table, (isKnown(table) ? theirs : ours)[table]]))
+    const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
+    this.put({texts: {...gone, ...texts, ...this.edit.key}, parts: choose(parts, this.edit.parts)})
+    this.seen = JSON.stringify({...row, [ORIGIN]: choose(before, now)})
+  }
+  get parts() { return Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()])) }
+  get cells() { return this.grids.flatMap((grid) => grid.controls) }
   keepDraft() {
-    const files = this.controls.filter((c) => c.holdsFile).map((c) => c.about.label)
+    const files = this.everyControl.filter((c) => c.holdsFile).map((c) => c.about.label)
     this.isStored = this.drafts.keep({...this.kept, files, sent: this.sent ?? null, at: Date.now()})
     if (!this.isStored) this.state.textContent = say("This browser keeps no copy of what you type.")
   }
   // A reason that is being written is not in the draft.
   get isKept() { return this.isStored && (Boolean(this.sent) || !this.panel.querySelector("input[type=text]")?.value) }
   set isKept(isStored) { this.isStored = isStored }
-  get kept() { return {texts: withoutFiles(this.store.texts), seen: this.seen, ticks: this.ticks} }
+  get kept() { return {...this.typedTexts(), seen: this.seen, ticks: this.ticks} }
   changed(control) { this.hidePanel(); super.changed(control) }
-  focusFirst() { (this.controls.find((control) => control.about.kind !== "none")?.input ?? this.button).focus() }
+  partChanged() { this.hidePanel(); super.partChanged() }
+  focusFirst() {
+    const first = [...this.controls, ...this.cells].find((control) => control.about.kind !== "none")
+    ;(first?.input ?? this.button).focus()
+  }
   discard() {
-    this.drafts.remove()
     this.seen = this.edit.seen
     this.ticks = {}
     for (const control of this.controls) { control.setError(""); control.setDoubt("") }
     const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
-    this.store.set({...gone, ...this.edit.texts, ...this.edit.key})
+    this.put({texts: {...gone, ...this.edit.texts, ...this.edit.key}, parts: this.edit.parts})
+    this.drafts.remove()
     this.banner.hidden = true
     this.showSummary([])
     this.hidePanel()
@@ -93,7 +117,7 @@ class EditForm extends EntryForm {
   }
 
   // ---- two steps
-  get content() { return {draft: {...this.store.texts}, seen: this.seen, ticked: {...this.ticks}} }
+  get content() { return {draft: {...this.store.texts}, parts: this.parts, seen: this.seen, ticked: {...this.ticks}} }
   async ask(kind, data = {}) {
     const message = {...this.content, ...data}
     this.isSaving = true
@@ -134,9 +158,28 @@ class EditForm extends EntryForm {
     if (answer === null || answer.is_saved) return
     this.hidePanel()
     this.showSummary([])
-    if (answer.summary) this.refuse({errors: answer.errors, part_errors: [], summary: answer.summary, doubts: answer.doubts})
-    else if (answer.differences?.some((difference) => difference.is_theirs)) this.showOthers(answer)
+    for (const grid of this.grids) grid.setErrors([])
+    if (answer.summary) {
+      this.refuse({errors: answer.errors, part_errors: answer.part_errors ?? [], summary: answer.summary, doubts: answer.doubts})
+      this.offerBack(answer.blocked ?? [])
+    } else if (answer.differences?.some((difference) => difference.is_theirs)) this.showOthers(answer)
     else this.showChanges(answer)
+  }
+  // Rows that cannot be removed, each with a button that brings it back into its grid.
+  offerBack(blocked) {
+    if (blocked.length === 0) return
+    this.summary.querySelector("div").append(make("ul", {}, ...blocked.map(({part, row: name, reason, draft}) => {
+      const button = make("button", {type: "button", class: "link"}, say("Bring back {row}", {row: name}))
+      button.onclick = () => {
+        item.remove()
+        if (!this.summary.querySelector("li")) this.showSummary([])
+        const row = this.grids.find((grid) => grid.about.table === part).addRow(draft)
+        this.partChanged()
+        row.controls[0]?.focus()
+      }
+      const item = make("li", {}, `${reason} `, button)
+      return item
+    })))
   }
   hidePanel() { this.panel.hidden = true; this.proceed = null }
   showPanel(title, ...children) {
@@ -152,6 +195,12 @@ class EditForm extends EntryForm {
     return make("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": say("Values before and afterwards")},
       make("table", {class: "changes"}, make("thead", {}, head), make("tbody", {}, ...body)))
   }
+  // What differs, by its name: an attribute, a row of a part, or an attribute of such a row.
+  nameOf({attribute, label, row}) { return [label && `${label} ${row}`.trim(), attribute].filter(Boolean).join(", ") }
+  name(difference) {
+    const {attribute, label, row} = difference
+    return label ? make("span", {}, make("span", {class: "row"}, `${label} ${row}`.trim()), attribute ? make("span", {}, ` ${attribute}`) : "") : attribute
+  }
   value({text, is_words: isWords}, kind = "span") {
     return make(kind, {class: isWords ? "value words" : "value"}, text)
   }
@@ -161,25 +210,23 @@ class EditForm extends EntryForm {
 
   showOthers({differences, other, seen}) {
     const group = newId("choice")
-    const rows = differences.map((d) => {
+    const rows = differences.map((d, i) => {
       const choose = (side, shown, words) => make("div", {},
-        d.is_conflict ? this.choice(`${group}-${d.attribute}`, side, false, this.value(shown), make("span", {class: "comment"}, words))
+        d.is_conflict ? this.choice(`${group}-${i}`, side, false, this.value(shown), make("span", {class: "comment"}, words))
           : this.value(shown))
       const theirs = choose("theirs", d.theirs, say("keep this"))
       const mine = d.is_mine ? choose("mine", d.mine, say("take this")) : make("span", {class: "comment"}, say("not changed by you"))
-      return [d.attribute, this.value(d.was), theirs, mine]
+      return [this.name(d), this.value(d.was), theirs, mine]
     })
     const missing = make("p", {class: "problem", role: "alert", hidden: true})
     const go = make("button", {type: "button", class: "save"}, say("Go on"))
     go.onclick = () => {
-      const chosen = Object.fromEntries(differences.filter((d) => d.is_conflict).map((d) =>
-        [d.attribute, this.panel.querySelector(`input[name="${CSS.escape(`${group}-${d.attribute}`)}"]:checked`)?.value]))
-      const open = Object.keys(chosen).filter((name) => !chosen[name])
+      const side = (d, i) => d.is_conflict ? this.panel.querySelector(`input[name="${group}-${i}"]:checked`)?.value : "theirs"
+      const open = differences.filter((d, i) => !side(d, i))
       missing.hidden = open.length === 0
-      missing.textContent = say("Choose between the two for: {names}.", {names: open.join(", ")})
+      missing.textContent = say("Choose between the two for: {names}.", {names: open.map((d) => this.nameOf(d)).join("; ")})
       if (open.length) { this.panel.querySelector("input")?.focus(); return }
-      const taken = differences.filter((d) => d.is_theirs && (chosen[d.attribute] ?? "theirs") === "theirs")
-      this.store.set(Object.fromEntries(taken.map((d) => [d.attribute, d.theirs_text ?? ""])))
+      this.take(differences.map((d, i) => ({...d, side: side(d, i)})).filter((d) => d.is_theirs))
       this.seen = seen
       this.save()
     }
@@ -191,23 +238,51 @@ class EditForm extends EntryForm {
     ;(this.panel.querySelector("input") ?? go).focus()
   }
 
-  showChanges({differences, ...computed}) {
-    const rows = differences.map((d) => [d.attribute, this.value(d.was, "del"), this.value(d.mine, "ins")])
-    this.showAgreement(sayMany("{n} value will change", "{n} values will change", rows.length),
-      [this.changesTable([say("Attribute"), say("Old"), say("New")], rows)], {...computed, n_values: rows.length})
+  // Put what others have written into the form, where the visitor did not prefer what is there.
+  take(differences) {
+    const rows = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.filled]))
+    for (const {attribute, part, number, side, theirs_text: text, theirs_row: draft} of differences) {
+      const row = part ? rows[part][number] : null
+      if (!part) { if (side === "theirs") this.store.set({[attribute]: text ?? ""}) }
+      else if (attribute) { if (side === "theirs") row.store.set({[attribute]: text ?? ""}) }
+      else if (side === "mine") row?.store.set({[ORIGIN]: ""})       // the row that it was is another one by now, or gone
+      else {
+        const grid = this.grids.find(({about}) => about.table === part)
+        if (row) grid.drop(row)
+        if (draft) grid.addRow(draft)
+      }
+    }
   }
-  // What becomes of computed rows, and why it is changed; then it is saved.
-  showAgreement(title, content, {computed, n_computed: number, n_values: nValues}) {
+
+  showChanges({differences, notes, ...computed}) {
+    const rows = differences.map((d) => [this.name(d), this.value(d.was, "del"), this.value(d.mine, "ins")])
+    const nAdded = differences.filter((d) => !d.attribute && d.number >= 0).length
+    const nRemoved = differences.filter((d) => !d.attribute && d.number < 0).length
+    const nValues = differences.length - nAdded - nRemoved
+    const title = [nValues && sayMany("{n} value will change", "{n} values will change", nValues),
+      nAdded && sayMany("{n} row will be added", "{n} rows will be added", nAdded),
+      nRemoved && sayMany("{n} row will be removed", "{n} rows will be removed", nRemoved)].filter(Boolean).join(", ")
+    this.showAgreement(title, [this.changesTable([say("Attribute"), say("Old"), say("New")], rows),
+      ...notes.map((note) => make("p", {class: "comment"}, note))], {...computed, n_values: rows.length})
+  }
+  // What becomes of computed rows, and why it is changed; then it is saved. Some cannot stay if rows are removed.
+  showAgreement(title, content, {computed, n_computed: number, n_values: nValues, is_deletion_needed: mustGo = false}) {
     const group = newId("consequence")
     const reason = make("input", {id: newId("reason"), type: "text", maxlength: "1000", autocomplete: "off"})
+    const undecided = make("p", {class: "problem", role: "alert", hidden: true}, say("Tick that they are deleted, or go back to the form and keep the rows."))
     const used = number === 0 ? "" : make("fieldset", {class: "used"},
       make("legend", {}, nValues === 1 ? sayMany("{n} computed row used the old value", "{n} computed rows used the old value", number) : sayMany("{n} computed row used the old values", "{n} computed rows used the old values", number)),
       make("p", {class: "comment"}, computed.map(({label, count}) => `${grouped(count)} × ${label}`).join(", ")),
-      ...CONSEQUENCES.map(([value, text], i) => this.choice(group, value, i === 0, make("span", {}, text))))
+      mustGo ? make("p", {}, say("Some were computed from rows that are removed, so they cannot stay.")) : "",
+      ...CONSEQUENCES.filter(([value]) => !mustGo || value === "delete").map(([value, text], i) =>
+        this.choice(group, value, i === 0 && !mustGo, make("span", {}, text))), undecided)
     const confirm = make("button", {type: "button", class: "save"}, say("Save changes"))
     confirm.onclick = async () => {
       if (this.isSaving) return
-      const consequence = number ? this.panel.querySelector(`input[name="${group}"]:checked`).value : "keep"
+      const chosen = this.panel.querySelector(`input[name="${group}"]:checked`)
+      undecided.hidden = number === 0 || chosen !== null
+      if (!undecided.hidden) { this.panel.querySelector("input").focus(); return }
+      const consequence = number ? chosen.value : "keep"
       const agreed = Object.fromEntries(computed.map(({table, count}) => [table, count]))
       confirm.setAttribute("aria-disabled", "true")
       await this.send({reason: reason.value, consequence, computed: agreed})

@@ -13,11 +13,22 @@ from panel.viewable import Viewable
 
 from dj_panel.apps.assets import asset, script
 from dj_panel.apps.entry import SCRIPTS, EntryForm, EntryPage, text_in, texts_in
+from dj_panel.apps.formmessages import part_errors_out, parts_in
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import empty_state
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import Route, format_route
-from dj_panel.apps.services.revisions import Agreement, Consequence, Edited, Review
+from dj_panel.apps.services.revisions import (
+    ORIGIN,
+    Agreement,
+    Consequence,
+    Difference,
+    Edited,
+    LargePart,
+    Lost,
+    Opened,
+    Review,
+)
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_view import delete_route, edit_route, record_route, table_route
 from dj_panel.core.errors import OneRowError, UnknownAttributeError, ValueRefusedError
@@ -27,6 +38,9 @@ __all__ = ["EditPage", "Handler", "agreement_in", "computed_message", "made_by_c
 
 PREFILL = "set."
 """Before the names of attributes in the address whose new values it holds."""
+
+BATCH = "@"
+"""Stands for an attribute where the address names a change, whose rows of parts come back as they were before."""
 
 _CONSEQUENCES: Final[Mapping[str, Consequence]] = MappingProxyType(
     {"keep": "keep", "flag": "flag", "delete": "delete"}
@@ -66,16 +80,15 @@ class EditPage(EntryPage):
         names = {a.name for a in info.attributes if not a.in_key}
         place = Route("edit", (info.name,), route.query)
         self._initial = opened.texts
+        self._initial_parts = {
+            name: {row[ORIGIN]: row for row in rows} for name, rows in opened.parts.rows.items()
+        }
+        batch = prefill.get(BATCH, "")
+        parts, lost = await services.editing.parts_before(info.name, key, batch) if batch else ({}, [])
         self._component = RowForm(
             form={
                 **self._message(opened.form),
-                "edit": {
-                    "key": opened.key,
-                    "texts": opened.texts,
-                    "seen": opened.seen,
-                    "files": opened.files,
-                    "href": format_route(record_route(info.name, opened.key)),
-                },
+                "edit": self._about(opened, parts, lost),
             },
             prefill={name: text for name, text in prefill.items() if name in names},
             draft_key=f"dj-panel-edit/{services.pipeline.title}/{self.visit.user}/{format_route(place)}",
@@ -84,16 +97,37 @@ class EditPage(EntryPage):
         )
         return pn.Column(_heading(info, opened.key), self._component, sizing_mode="stretch_width", margin=0)
 
+    def _about(
+        self, opened: Opened, parts: Mapping[str, list[dict[str, str]]], lost: list[Lost]
+    ) -> dict[str, Any]:
+        """Return what the form begins with, as the browser takes it."""
+        return {
+            "key": opened.key,
+            "texts": opened.texts,
+            "seen": opened.seen,
+            "files": opened.files,
+            "href": format_route(record_route(self._info.name, opened.key)),
+            "parts": opened.parts.rows,
+            "part_files": opened.parts.files,
+            "prefill_parts": dict(parts) or None,
+            "lost": [_lost(one) for one in lost],
+            "large": [_large(part) for part in opened.parts.large],
+        }
+
     # ------------------------------------------------------------------ messages
     async def _check_field(self, data: Mapping[str, Any]) -> dict[str, Any]:
         answer = await self._check(data)
-        if data.get("table") != self._info.name:  # a parent that is entered beside this form
-            return answer
-        draft = data.get("draft")
+        table, draft = data.get("table"), data.get("draft")
         typed = draft if isinstance(draft, Mapping) else {}
+        if table in self._initial_parts:
+            initial = self._initial_parts[table].get(typed.get(ORIGIN, ""), {})
+        elif table == self._info.name:
+            initial = self._initial
+        else:  # a parent that is entered beside this form
+            return answer
         # The row itself has what it had before: neither its key nor its unique values are taken by another.
-        errors = {n: text for n, text in answer["errors"].items() if typed.get(n) != self._initial.get(n)}
-        doubts = {n: text for n, text in answer["doubts"].items() if typed.get(n) != self._initial.get(n)}
+        errors = {n: text for n, text in answer["errors"].items() if typed.get(n) != initial.get(n)}
+        doubts = {n: text for n, text in answer["doubts"].items() if typed.get(n) != initial.get(n)}
         return {**answer, "errors": errors, "duplicate": None, "doubts": doubts}
 
     async def _review(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,6 +136,7 @@ class EditPage(EntryPage):
             self._key,
             texts_in(data.get("draft")),
             text_in(data.get("seen")),
+            parts_in(data.get("parts")),
             texts_in(data.get("ticked", {})),
         )
         return self._reviewed(review)
@@ -112,6 +147,7 @@ class EditPage(EntryPage):
             self._key,
             texts_in(data.get("draft")),
             text_in(data.get("seen")),
+            parts_in(data.get("parts")),
             agreement_in(data),
             texts_in(data.get("ticked", {})),
         )
@@ -122,11 +158,10 @@ class EditPage(EntryPage):
 
     def _leave(self, edited: Edited) -> None:
         """Go to the row, and offer to bring back what it was."""
-        words = say_many(
-            "Saved: {label}, {n} value changed.", "Saved: {label}, {n} values changed.", edited.n_changed,
-            label=edited.label,
-        )  # fmt: skip
-        back = edit_route(self._info.name, self._key, edited.before) if edited.before else None
+        words = _saved(edited)
+        before = edited.before | ({BATCH: edited.batch} if edited.batch else {})
+        can_undo = bool(before) and bool(edited.batch or not edited.n_part_rows)
+        back = edit_route(self._info.name, self._key, before) if can_undo else None
         notice = self.visit.services.history.missing(self._info.name)
         self.visit.notify(
             f"{words} {notice}" if notice else words,
@@ -138,12 +173,13 @@ class EditPage(EntryPage):
     def _reviewed(self, review: Review) -> dict[str, Any]:
         services = self.visit.services
         return {
-            "differences": [
-                {**asdict(d), "is_theirs": d.is_theirs, "is_mine": d.is_mine, "is_conflict": d.is_conflict}
-                for d in review.differences
-            ],
+            "differences": [_difference(d) for d in (*review.differences, *review.part_differences)],
             "errors": review.errors,
             "doubts": review.doubts,
+            "part_errors": part_errors_out(review.part_errors),
+            "blocked": [asdict(blocked) for blocked in review.blocked],
+            "notes": review.notes,
+            "is_deletion_needed": review.is_deletion_needed,
             "summary": review.summary,
             "seen": review.seen,
             "other": review.other,
@@ -179,6 +215,49 @@ def computed_message(services: Any, computed: Mapping[str, int]) -> dict[str, An
             for name, number in computed.items()
         ],
         "n_computed": sum(computed.values()),
+    }
+
+
+def _saved(edited: Edited) -> str:
+    """Return the receipt of a change in words."""
+    if not edited.n_part_rows:
+        return say_many(
+            "Saved: {label}, {n} value changed.", "Saved: {label}, {n} values changed.", edited.n_changed,
+            label=edited.label,
+        )  # fmt: skip
+    if not edited.n_changed:
+        return say_many(
+            "Saved: {label}, {n} row of its parts.", "Saved: {label}, {n} rows of its parts.",
+            edited.n_part_rows, label=edited.label,
+        )  # fmt: skip
+    values = say_many("{n} value changed", "{n} values changed", edited.n_changed)
+    rows = say_many("{n} row of its parts", "{n} rows of its parts", edited.n_part_rows)
+    return say("Saved: {label}, {values}, {rows}.", label=edited.label, values=values, rows=rows)
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    facts = {"is_theirs": found.is_theirs, "is_mine": found.is_mine, "is_conflict": found.is_conflict}
+    return asdict(found) | facts
+
+
+def _lost(lost: Lost) -> dict[str, str]:
+    if not lost.key:
+        return {"text": lost.text, "link": "", "href": ""}
+    href = format_route(record_route(lost.table, lost.key))
+    return {"text": lost.text, "link": say("Its own page can put it back whole."), "href": href}
+
+
+def _large(part: LargePart) -> dict[str, Any]:
+    text = say(
+        "There are more than {n} rows, which are too many for this form. They stay as they are.",
+        n=part.n_shown,
+    )
+    link = say("Open them in their table")
+    return {
+        "label": part.label,
+        "text": text,
+        "link": link,
+        "href": format_route(table_route(part.table, part.filters)),
     }
 
 

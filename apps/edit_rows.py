@@ -96,6 +96,8 @@ class EditRowsPage(EntryPage):
                     "key": opened.common,
                     "texts": {},
                     "files": {},
+                    "parts": {},
+                    "large": [],
                     "seen": [],
                     "label": opened.label,
                     "notices": _gone(opened.n_gone),

@@ -9,11 +9,12 @@ const RECHECK_MS = 350
 const LOOK_MS = 5000
 const DOUBLE_MS = 700
 const waiting = new Set()              // keys of drafts that were sent and not answered, while this window lives
+const enterText = () => say("Ctrl+Enter saves; Enter alone does not, for it goes to the next field.")
 const uploadingText = () => say("A file is still on its way. Save when it has arrived.")
 const overText = () => say("Not saved: this page must be loaded again. Copy what you have not saved.")
 let lastRequest = 0
 
-class EntryForm extends Messages {
+class EntryForm extends Replacing {
   constructor(model, {onSaved = null} = {}) {
     super()
     this.model = model
@@ -32,6 +33,8 @@ class EntryForm extends Messages {
     this.controls = this.about.items.map((item) => makeControl(item, this.store, this))
     this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
     this.build()
+    this.undoing = make("div", {class: "restored", role: "status", hidden: true})
+    this.summary.before(this.undoing)
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
@@ -45,6 +48,7 @@ class EntryForm extends Messages {
   get pinKey() { return this.model.pin_key }
   get zone() { return this.about.custom?.zone ?? "" }
   get maxBytes() { return this.about.custom?.max_bytes ?? 0 }
+  get everyControl() { return [...this.controls, ...this.grids.flatMap((grid) => grid.controls)] }
   get counter() { return this.controls.find((control) => control.about.name === this.about.counter) }
 
   // ---- what is on the page
@@ -79,21 +83,21 @@ class EntryForm extends Messages {
     this.scanner.onchange = () => keep(scanKey, this.scanner.checked || null)
     const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, say("Enter goes to the next field"))
     this.presets = this.onSaved ? "" : presetBar(`${this.pinKey}/presets`, {
-      values: () => this.presetValues(), apply: (values) => this.applyPreset(values)})
+      values: () => this.presetValues(), apply: (...preset) => this.applyPreset(...preset)})
     this.saved = make("section", {class: "saved", hidden: true})
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""
     if (this.about.blocker) this.button.disabled = true
-    const bar = make("div", {class: "bar"}, this.receipt, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state)
+    this.bar = make("div", {class: "bar", tabindex: "-1"}, this.receipt, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset, scanner, this.state)
     this.root = make("div", {class: "form"}, this.blocker, this.banner, this.summary,
       this.presets, group(say("Key"), inKey), group(say("Values"), rest), ...this.grids.map((grid) => grid.root),
-      bar, this.saved)
+      this.bar, this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     // The bar must not cover the field that has the focus, which browsers scroll into sight as if there were no bar.
     this.root.addEventListener("focusin", ({target}) => {
-      const covered = target.getBoundingClientRect().bottom - bar.getBoundingClientRect().top
-      if (covered <= 0 || bar.contains(target) || !this.root.contains(target) || target.closest("dialog, .saved")) return
-      target.style.scrollMarginBottom = `${bar.offsetHeight}px`
+      const covered = target.getBoundingClientRect().bottom - this.bar.getBoundingClientRect().top
+      if (covered <= 0 || this.bar.contains(target) || !this.root.contains(target) || target.closest("dialog, .saved")) return
+      target.style.scrollMarginBottom = `${this.bar.offsetHeight}px`
       target.scrollIntoView({block: "nearest"})
     })
     // What the number may be is said of one key, and of no other.
@@ -113,10 +117,13 @@ class EntryForm extends Messages {
     } else if (event.key === "Enter" && target.tagName === "INPUT" && target.type === "checkbox") {
       event.preventDefault()
       target.click()
-    } else if (event.key === "Enter" && target.tagName === "INPUT" && control) {
+    } else if (event.key === "Enter" && this.isScanning && !event.shiftKey && (target === control?.input || target === this.button)) {
       event.preventDefault()
-      if (this.scanner?.checked) this.advance(control)
-      else this.save()
+      if (control) this.advance(control)
+      else this.sayEnter()
+    } else if (event.key === "Enter" && target.tagName === "INPUT" && control && !this.isScanning) {
+      event.preventDefault()
+      this.save()
     } else if (event.altKey && event.code === "KeyP" && control?.togglePin) {
       event.preventDefault()
       control.togglePin()
@@ -124,16 +131,23 @@ class EntryForm extends Messages {
       event.preventDefault()
       control.empty()
     } else if (event.altKey && event.code === "KeyN") {
-      const filled = control ?? this.grids.flatMap((grid) => grid.controls).find((c) => c.root.contains(target))
+      const filled = this.everyControl.find((c) => c.root.contains(target))
       if (filled?.fill) { event.preventDefault(); filled.fill() }
     }
   }
 
+  // Whether each Enter may be the end of a code that was scanned: it leads on, and saves nothing.
+  get isScanning() { return this.scanner?.checked === true }
   advance(control) {
-    const open = this.controls.filter((one) => one.about.kind !== "none")
-    const next = open[open.indexOf(control) + 1]
+    const open = this.controls.slice(this.controls.indexOf(control) + 1)
+    const next = open.find(({about: {kind}}) => !["none", "file"].includes(kind))
     if (next) next.focus()
+    else if (this.isScanning) { this.bar.focus(); this.sayEnter() }  // before the buttons: one more code presses none of them
     else this.button.focus()
+  }
+  sayEnter() {
+    this.state.textContent = enterText()
+    this.bar.addEventListener("focusout", () => { if (this.state.textContent === enterText()) this.state.textContent = "" }, {once: true})
   }
 
   // ---- asking Python
@@ -220,22 +234,21 @@ class EntryForm extends Messages {
     const isFree = active === null || active === document.body || active.id === "heading"
     if (document.body.classList.contains("waiting")) stayed = 0
     else if (!isFree && active.shadowRoot === null) return
-    else if (this.controls.some((control) => control.hasFocus)) stayed += 1
+    else if (this.root.contains(this.root.getRootNode().activeElement)) stayed += 1
     else if (isFree || stayed === 0) this.focusAgain()
     else return
     requestAnimationFrame(() => this.focusWhenShown(tries + 1, stayed))
   }
-  get allControls() { return [...this.controls, ...this.grids.flatMap((grid) => grid.controls)] }
   leave() {
     if (this.onSaved) return
-    const place = this.allControls.findIndex((control) => control.hasFocus)
-    const {selectionStart: start, selectionEnd: end} = this.allControls[place]?.input ?? {}
+    const place = this.everyControl.findIndex((control) => control.hasFocus)
+    const {selectionStart: start, selectionEnd: end} = this.everyControl[place]?.input ?? {}
     this.drafts.beat(0)
     returned(this.draftKey, {key: this.drafts.key, place, start, end})
   }
   focusAgain() {
     const {place, start, end} = this.came ?? {}
-    const control = this.allControls[place]
+    const control = this.everyControl[place]
     if (!control) { this.focusFirst(); return }
     control.focus()
     if (Number.isInteger(start)) control.input.setSelectionRange(start, end)
@@ -298,20 +311,6 @@ class EntryForm extends Messages {
   }
   keepPinned() { pinned(this.draftKey, this.pinnedTexts) }
 
-  // ---- presets: all that is typed, but for the number of the row and files
-  presetValues() {
-    const names = Object.entries(this.store.texts)
-    return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
-  }
-  applyPreset(values) {
-    this.savedAt = null
-    this.store.set(values)
-    for (const control of this.controls) if (control.names.some((name) => name in values)) control.isTouched = true
-    this.keepDraft(true)
-    this.suggestNext()
-    this.focusFirst()
-  }
-
   // Files are not kept: the server lets go of them with the page.
   typedTexts() {
     const parts = this.grids.map((grid) => [grid.about.table, grid.drafts().map(withoutFiles)])
@@ -319,7 +318,7 @@ class EntryForm extends Messages {
   }
   keepDraft(isTyped) {
     this.typedAt = Date.now()
-    const files = [...this.controls, ...this.grids.flatMap((grid) => grid.controls)].filter((c) => c.holdsFile).map((c) => c.about.label)
+    const files = this.everyControl.filter((c) => c.holdsFile).map((c) => c.about.label)
     const {texts, parts} = this.typedTexts()
     const draft = {texts, parts, files, ticks: this.ticks, token: this.token, at: this.typedAt, isTyped, isSent: this.isSaving}
     this.isKept = this.drafts.keep(draft)
@@ -372,6 +371,8 @@ class EntryForm extends Messages {
     this.button.textContent = say("Saving…")
     this.state.textContent = ""
     const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
+    this.keepDraft(true)               // from here on it is being saved, also if the page is loaded again
+    await Promise.all(this.everyControl.map((control) => control.settled))  // so that what is saved is what one sees
     const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
     const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent, ticked: {...this.ticks}}
     this.keepDraft(true)
@@ -429,7 +430,7 @@ class EntryForm extends Messages {
     this.token = newUuid()
     this.ticks = {}
     if (this.onSaved) { this.onSaved(receipt); return }
-    this.banner.hidden = true
+    this.banner.hidden = this.undoing.hidden = true
     this.showSummary([])
     const kept = this.pinnedTexts
     const cleared = Object.keys(this.store.texts).filter((name) => !(name in kept))
@@ -452,20 +453,6 @@ class EntryForm extends Messages {
       this.restore(next)
       this.focusFirst()
     }
-  }
-  empty() { this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))) }
-  discard() {
-    this.drafts.remove()
-    this.token = newUuid()
-    this.ticks = {}
-    this.empty()
-    for (const control of this.controls) control.clear()
-    for (const grid of this.grids) grid.clear()
-    this.store.set(this.model.prefill)
-    this.keepPinned()
-    this.banner.hidden = true
-    this.showSummary([])
-    this.focusFirst()
   }
   close() {
     this.isGone = true

@@ -14,12 +14,21 @@ from panel.custom import JSComponent
 from panel.viewable import Viewable
 
 from dj_panel.apps.assets import asset, script
-from dj_panel.apps.formmessages import BadMessageError, SentFiles, bytes_in, text_in, texts_in
+from dj_panel.apps.formmessages import (
+    BadMessageError,
+    SentFiles,
+    bytes_in,
+    part_errors_out,
+    parts_in,
+    text_in,
+    texts_in,
+)
 from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state, report
 from dj_panel.apps.pickers import picker_number
 from dj_panel.apps.routes import Route, format_route
+from dj_panel.apps.services.parents import Guess
 from dj_panel.apps.services.receipts import Duplicate, Receipt, Refused
 from dj_panel.apps.services.scanning import read_code
 from dj_panel.apps.services.structure import TableInfo
@@ -50,6 +59,7 @@ SCRIPTS = (
     "scan.js",
     "grid.js",
     "messages.js",
+    "replacing.js",
     "entry.js",
 )
 _BUSY_S = 1.5
@@ -259,9 +269,13 @@ class EntryPage(Page):
     async def _resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
         link, text, fixed = _link(data.get("link")), text_in(data.get("text")), texts_in(data.get("fixed"))
         found = await self.visit.services.entering.resolve(
-            self._table(data), link, text, fixed, anywhere=data.get("anywhere") is True
+            self._table(data), link, text, fixed, is_code=data.get("is_code") is True
         )
-        return {"message": found} if isinstance(found, str) else {"choice": asdict(found)}
+        if isinstance(found, str):
+            return {"message": found}
+        if isinstance(found, Guess):
+            return {"choice": asdict(found.choice), "is_guess": True}
+        return {"choice": asdict(found)}
 
     async def _next(self, data: Mapping[str, Any]) -> dict[str, Any]:
         form, name = self._form_of(data), text_in(data.get("attribute"))
@@ -271,14 +285,11 @@ class EntryPage(Page):
         return {"text": await entering.next_free(form.table, name, texts_in(data.get("fixed")))}
 
     async def _save(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        parts = data.get("parts")
-        if not isinstance(parts, Mapping) or not all(isinstance(rows, list) for rows in parts.values()):
-            raise BadMessageError("parts")
         form = self._form_of(data)
         outcome = await self.visit.services.entering.save(
             form.table,
             texts_in(data.get("draft")),
-            {str(name): [texts_in(row) for row in rows] for name, rows in parts.items()},
+            parts_in(data.get("parts")),
             text_in(data.get("token")),
             is_resent=data.get("is_resent") is True,
             ticked=texts_in(data.get("ticked", {})),
@@ -365,10 +376,7 @@ class EntryPage(Page):
     def _refusal(self, table: str, refused: Refused) -> dict[str, Any]:
         return {
             "errors": refused.errors,
-            "part_errors": [
-                {"part": part, "row": row, "attribute": attribute, "text": text}
-                for (part, row, attribute), text in refused.part_errors.items()
-            ],
+            "part_errors": part_errors_out(refused.part_errors),
             "summary": refused.summary,
             "duplicate": self._duplicate(table, refused.duplicate),
             "doubts": refused.doubts,

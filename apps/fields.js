@@ -152,7 +152,7 @@ class Control {
     const text = this.names.length === 1 ? this.store.get(this.names[0]) : this.hasText ? "x" : ""
     const words = text === EMPTY ? say("empty text") : text !== "" || required ? ""
       : byDefault ? say("default: {value}", {value: byDefault}) : nullable || kind === undefined ? "NULL" : kind === "text" ? say("empty text") : ""
-    this.chip.textContent = words
+    this.chip.textContent = this.chip.title = words
     this.chip.hidden = words === ""
   }
   describe() {
@@ -228,9 +228,9 @@ class Field extends Control {
       return
     }
     const common = {id: this.id, "aria-required": String(required), autocomplete: "off"}
-    const hint = byDefault ? say("database default: {value}", {value: byDefault}) : ""
+    const hint = byDefault ? say("default: {value}", {value: byDefault}) : ""
     if (kind === "choice" || kind === "bool") {
-      const empty = byDefault ? hint : nullable ? say("NULL (no value)") : say("Choose…")
+      const empty = byDefault ? say("database default: {value}", {value: byDefault}) : nullable ? say("NULL (no value)") : say("Choose…")
       const words = kind === "bool" ? ["yes", "no"] : this.about.choices
       this.input = make("select", common, make("option", {value: ""}, empty),
         ...words.map((word) => make("option", {value: word || EMPTY}, word === "" ? say("(empty text)") : word)))
@@ -240,7 +240,7 @@ class Field extends Control {
     } else {
       const mode = {integer: "numeric", decimal: "decimal", float: "decimal"}[kind]
       const example = {date: "YYYY-MM-DD", datetime: "YYYY-MM-DD HH:MM:SS", time: "HH:MM:SS"}[kind] ?? ""
-      this.input = make("input", {...common, type: "text", inputmode: mode, placeholder: hint || example,
+      this.input = make("input", {...common, type: "text", inputmode: mode, placeholder: example || hint,
         spellcheck: "false", autocapitalize: "off", class: ["uuid", "path"].includes(kind) ? "mono" : ""})
     }
     this.input.addEventListener("input", () => this.typed())
@@ -326,7 +326,8 @@ class Field extends Control {
     const picker = make("input", {type: "date", class: "calendar", tabindex: "-1", "aria-hidden": "true", title: say("Calendar")})
     picker.onchange = () => {
       if (!picker.value) return
-      this.store.set({[this.about.name]: picker.value})
+      this.input.value = picker.value
+      this.typed()
       this.left()
       this.input.focus()
     }

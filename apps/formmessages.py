@@ -11,7 +11,15 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.structure import Attribute
 from dj_panel.core.words import say
 
-__all__ = ["BadMessageError", "SentFiles", "bytes_in", "text_in", "texts_in"]
+__all__ = [
+    "BadMessageError",
+    "SentFiles",
+    "bytes_in",
+    "part_errors_out",
+    "parts_in",
+    "text_in",
+    "texts_in",
+]
 
 _MAX_PIECE_CHARS = 1_000_000
 _MAX_NAMES = 1000
@@ -45,6 +53,21 @@ def bytes_in(value: Any) -> bytes:
         return base64.b64decode(value, validate=True)
     except binascii.Error as error:
         raise BadMessageError("bytes") from error
+
+
+def parts_in(value: Any) -> dict[str, list[dict[str, str]]]:
+    """Return the drafts of the rows of parts out of a message."""
+    if not isinstance(value, Mapping) or not all(isinstance(rows, list) for rows in value.values()):
+        raise BadMessageError("parts")
+    return {str(name): [texts_in(row) for row in rows] for name, rows in value.items()}
+
+
+def part_errors_out(errors: Mapping[tuple[str, int, str], str]) -> list[dict[str, Any]]:
+    """Return what is wrong with the rows of parts as the browser takes it."""
+    return [
+        {"part": part, "row": row, "attribute": attribute, "text": text}
+        for (part, row, attribute), text in errors.items()
+    ]
 
 
 class SentFiles:

@@ -1,5 +1,8 @@
 // A part table under its master: rows of controls. Tab moves right, Enter moves down, and at the end adds a row.
 
+// Under this name the draft of a row says which row it was when the form was opened.
+const ORIGIN = "@"
+
 class Grid {
   constructor(about, master, host) {
     this.about = about
@@ -58,6 +61,7 @@ class Grid {
     row.root = make("tr", {}, make("th", {scope: "row", class: "number"}), ...row.controls.map((c) => make("td", {}, c.root)),
       make("td", {class: "tools"}, remove))
     row.root.addEventListener("keydown", (event) => this.pressed(event, row))
+    this.showFiles(row)
     store.watchers.add(() => this.host.partChanged())
     this.rows.push(row)
     this.body.append(row.root)
@@ -69,13 +73,29 @@ class Grid {
     }
     return row
   }
-  removeRow(row) {
-    const at = this.rows.indexOf(row)
+  // What is there already, where a cell can only replace it.
+  showFiles({store, controls}) {
+    const there = this.about.files?.[store.get(ORIGIN)] ?? {}
+    for (const control of controls.filter(({about}) => there[about.name])) {
+      const text = there[control.about.name]
+      const note = make("p", {class: "note"}, text)
+      control.root.append(note)
+      control.input.setAttribute("aria-label", `${control.title}, ${text}`)
+      store.watchers.add(() => { note.hidden = control.hasText || store.get(ORIGIN) === "" })
+    }
+  }
+  drop(row) {
     for (const control of row.controls) control.remove()
     row.root.remove()
-    this.rows.splice(at, 1)
+    this.rows.splice(this.rows.indexOf(row), 1)
     this.number()
     this.host.partChanged()
+  }
+  removeRow(row) {
+    const at = this.rows.indexOf(row)
+    const before = this.filled.includes(row) ? this.host.snapshot : null
+    this.drop(row)
+    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before, this.add)
     const neighbour = this.rows[Math.min(at, this.rows.length - 1)]
     if (neighbour) neighbour.controls[0].focus()
     else this.add.focus()

@@ -13,6 +13,10 @@ function make(tag, attributes = {}, ...children) {
   return element
 }
 
+function forgetPasted(place) {
+  try { localStorage.removeItem(place) } catch { /* a browser may keep nothing */ }
+}
+
 const WORDS = {new: say("New"), identical: say("Identical"), conflict: say("Conflict"), invalid: say("Invalid"), imported: say("Imported"), unchecked: say("Not checked")}
 
 export function render({model}) {
@@ -55,6 +59,7 @@ export function render({model}) {
       make("td", {class: "kind", tabindex: "-1"}, make("span", {class: `chip ${row.kind}`}, WORDS[row.kind]),
         row.note ? make("span", {class: "message"}, row.note) : ""),
       ...columns.map((column, c) => drawn(row, r, column, c)))))
+    if (view().is_written) forgetPasted(model.place)
     root.hidden = total === 0 && !view().is_filtered
     place.textContent = total ? say("{first}–{last} of {total}", {first: first + 1, last: first + rows.length, total}) : say("No rows of this class")
     previous.disabled = first === 0
@@ -85,6 +90,8 @@ export function render({model}) {
     const cell = make("td", {tabindex: "-1", class: message ? "bad" : "", "aria-invalid": Boolean(message) && "true",
       "aria-describedby": message ? id : null},
       make("span", {class: "text"}, row.cells[column.place]),
+      column.place in row.readings
+        ? make("span", {class: "read"}, say("read as {value}", {value: row.readings[column.place] || say("no value")})) : "",
       message ? make("span", {class: "message", id}, message) : "")
     cell.addEventListener("focus", () => moveTo(r, c))
     cell.addEventListener("dblclick", () => edit(r, c))
@@ -103,7 +110,7 @@ export function render({model}) {
   }
 
   function edit(r, c, text = null, caret = null) {
-    if (editing || !view().is_editable) return
+    if (editing || !view().is_editable || view().rows[r].kind === "imported") return
     const cell = cellAt(r, c)
     const {position, cells} = view().rows[r]
     const {place: column, attribute} = view().columns[c]
@@ -135,13 +142,17 @@ export function render({model}) {
     model.send_msg({type: "next", after: rows.length ? rows[rows.length - 1].position : -1})
   }
 
+  // F8 works wherever the visitor is on the page.
+  const f8 = (event) => {
+    if (event.key !== "F8" || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return
+    if (!root.isConnected || !view().n_problems) return
+    event.preventDefault()
+    editing?.leave(true)
+    goToProblem()
+  }
+  document.addEventListener("keydown", f8)
+  model.on("remove", () => document.removeEventListener("keydown", f8))
   root.addEventListener("keydown", (event) => {
-    if (event.key === "F8") {
-      event.preventDefault()
-      editing?.leave(true)
-      goToProblem()
-      return
-    }
     if (!event.target.closest?.("tbody")) return
     if (editing) {
       const moves = {Enter: [1, 0], Tab: [0, event.shiftKey ? -1 : 1]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from dj_panel.apps.fields import describe_field
@@ -83,20 +84,22 @@ def intro_html(info: TableInfo, recent: Sequence[Batch], *, has_workbooks: bool)
 
 def _recent_item(info: TableInfo, batch: Batch) -> str:
     if batch.receipt is None:
-        state = say("not imported yet")
+        state = say("not imported yet; sent at {time}", time=f"{batch.begun_at:%H:%M:%S}")
     elif batch.receipt.is_undone:
         state = say("taken back")
     else:
         time = time_told(batch.receipt.saved_at)
-        state = say("{n} rows, {time}", n=batch.receipt.n_rows, time=time)
+        state = say_many("{n} row, {time}", "{n} rows, {time}", batch.receipt.n_rows, time=time)
     route = Route("import", (info.name,), {"batch": batch.id})
     return f'<li data-key="{escape(batch.id)}">{link(batch.file_name, route)} <span class="muted">{escape(state)}</span></li>'
 
 
-def past_html(info: TableInfo, past: PastImport, batch_id: str, problem: str) -> str:
-    """Return what is shown of an import that only the history knows."""
+def past_html(info: TableInfo, past: Sequence[PastImport], problem: str) -> str:
+    """Return what is shown of the writings of a file that only the history knows."""
+    receipts = "".join(_receipt(info, one.receipt, one.token) for one in past)
     return (
-        f'<div class="stack">{heading_html(info)}{_problem(problem)}{_receipt(info, past.receipt, batch_id)}'
+        f'<div class="stack">{heading_html(info)}<h2 tabindex="-1" data-arrival="past">{say("An earlier import")}</h2>'
+        f"{_problem(problem)}{receipts}"
         f'<p class="muted">{say("The file and its rows are not on the server any more.")}</p></div>'
     )
 
@@ -114,11 +117,31 @@ def batch_html(info: TableInfo, batch: Batch, chosen: RowClass | None) -> str:
         The class whose rows are shown; ``None`` for all.
     """
     return (
-        f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_problem(batch.problem)}'
-        f"{_progress(batch)}{_receipt(info, batch.receipt, batch.id) if batch.receipt else ''}"
+        f'<div class="stack">{heading_html(info)}{_file_line(info, batch)}{_headline(batch)}{_problem(batch.problem)}'
+        f"{_progress(batch)}{_receipts(info, batch)}"
         f"{_questions(batch)}{_missing(info, batch)}{_reading_card(info, batch)}"
         f"{_rows_line(batch, chosen)}</div>"
     )
+
+
+def _headline(batch: Batch) -> str:
+    """Return where the import stands: the focus goes there whenever that changes."""
+    receipts = " ".join(str(receipt.is_undone) for receipt in batch.receipts)
+    n_new, n_bad = batch.count(RowClass.NEW), batch.n_bad
+    if batch.is_busy and batch.stage in _DOING:
+        text = say(_DOING[batch.stage])
+    elif batch.stage == "written":
+        text = say("Imported")
+    elif batch.stage != "checked" or not batch.classes:
+        text = say("Choose what goes where") if batch.columns else say("The file could not be read")
+    elif n_bad:
+        text = say_many("{n} row needs a correction", "{n} rows need a correction", n_bad)
+    elif n_new:
+        text = say_many("{n} row can be imported", "{n} rows can be imported", n_new)
+    else:
+        text = say("There is nothing to import")
+    place = f"{batch.id} {batch.stage} {receipts} {batch.problem}"
+    return f'<h2 tabindex="-1" data-key="headline" data-arrival="{escape(place)}">{escape(text)}</h2>'
 
 
 def _file_line(info: TableInfo, batch: Batch) -> str:
@@ -126,8 +149,8 @@ def _file_line(info: TableInfo, batch: Batch) -> str:
     facts = [kinds[batch.layout.kind]]
     if batch.classes:
         facts += [
-            say("{n} rows", n=len(batch.classes)),
-            say("{n} columns", n=str(len(batch.columns))),
+            say_many("{n} row", "{n} rows", len(batch.classes)),
+            say_many("{n} column", "{n} columns", len(batch.columns)),
         ]
     another = f'<a class="btn quiet" href="{href(Route("import", (info.name,)))}">{say("Another file")}</a>'
     return (
@@ -163,7 +186,13 @@ def _progress(batch: Batch) -> str:
     )
 
 
-def _receipt(info: TableInfo, receipt: ImportReceipt, batch_id: str) -> str:
+def _receipts(info: TableInfo, batch: Batch) -> str:
+    return "".join(
+        _receipt(info, receipt, batch.token(number)) for number, receipt in enumerate(batch.receipts)
+    )
+
+
+def _receipt(info: TableInfo, receipt: ImportReceipt, token: str) -> str:
     rows = say_many("{n} row", "{n} rows", receipt.n_rows)
     table = link(info.name, Route("table", (info.name,)))
     if receipt.is_undone:
@@ -173,23 +202,24 @@ def _receipt(info: TableInfo, receipt: ImportReceipt, batch_id: str) -> str:
         time = f"{time_told(receipt.saved_at)} ({escape(zone_name(receipt.saved_at))})"
         words = say("Imported {rows} into {table} at {time}.", rows=rows, table=table, time=time)
         if receipt.n_left_out:
-            words += f" {say('{n} others were left out.', n=receipt.n_left_out)}"
+            left = say_many("{n} other was left out.", "{n} others were left out.", receipt.n_left_out)
+            words += f" {left}"
         if receipt.is_traced:
             shown = say_many("Look at the row", "Look at the rows", receipt.n_rows)
             if receipt.n_rows > MAX_WRITTEN:
                 shown = say("Look at the first {n} of these rows", n=MAX_WRITTEN)
-            words += f" {link(shown, Route('table', (info.name,), {'batch': batch_id}))}"
-        undo = button(say("Undo import"), "undo", label=say("Undo import of {rows}", rows=rows))
+            words += f" {link(shown, Route('table', (info.name,), {'batch': token}))}"
+        undo = button(say("Undo import"), "undo", token, label=say("Undo import of {rows}", rows=rows))
         state = "done"
     return (
-        f'<div class="notice-box dj-state-{state}" data-key="receipt" role="status">{icon(state)}'
+        f'<div class="notice-box dj-state-{state}" data-key="receipt-{escape(token)}" role="status">{icon(state)}'
         f"<div>{words}</div>{undo}</div>"
     )
 
 
 # ---------------------------------------------------------------------------------------------- reading
 def _questions(batch: Batch) -> str:
-    if batch.stage in ("writing", "written", "undoing") or not batch.classes:
+    if batch.stage in ("writing", "written", "undoing") or batch.has_written or not batch.classes:
         return ""
     boxes = ""
     if batch.number_forms.has_signs and not batch.notation.decimal:
@@ -223,6 +253,17 @@ def _ambiguous(batch: Batch, kind: str) -> str:
     return "1,234" if kind == "number" else "3/4/2026"
 
 
+def _dotted(batch: Batch) -> str:
+    """Return a day of the file that is written with points, or one that is like them."""
+    for column, name in zip(batch.columns, batch.mapped, strict=True):
+        if name and column.forms.dotted:
+            for text in column.samples:
+                with contextlib.suppress(ValueError):
+                    if "." in text and plain_time(text, "") != text.strip():
+                        return text
+    return "1.2.2026"
+
+
 def _question(name: str, question: str, answers: Iterable[tuple[str, str]]) -> str:
     buttons = "".join(button(text, f"{name}-answer", value) for value, text in answers)
     return (
@@ -250,26 +291,22 @@ def _missing(info: TableInfo, batch: Batch) -> str:
 
 
 def _reading_card(info: TableInfo, batch: Batch) -> str:
-    if (batch.receipt is not None and not batch.receipt.is_undone) or not (batch.columns or batch.problem):
+    if batch.has_written or not (batch.columns or batch.problem):
         return ""
     is_open = (
         not batch.classes or bool(missing(info, batch.mapped)) or not all(m.is_sure for m in batch.matches)
     )
     n_used = sum(map(bool, batch.mapped))
     ignored = [c.name for c, name in zip(batch.columns, batch.mapped, strict=True) if not name]
-    used, total = str(n_used), str(len(batch.columns))
-    words = say("{n} of {total} columns are used", n=used, total=total)
+    # How many there are decides the form; how many are used is said as text.
+    words = say_many(
+        "{used} of {n} column is used", "{used} of {n} columns are used", len(batch.columns), used=str(n_used)
+    )
     if ignored:
         names = ", ".join(ignored[:_MAX_NAMED])
-        words = say("{n} of {total} columns are used; ignored: {names}", n=used, total=total, names=names)
         if (more := len(ignored) - _MAX_NAMED) > 0:
-            words = say(
-                "{n} of {total} columns are used; ignored: {names} and {more} more",
-                n=used,
-                total=total,
-                names=names,
-                more=str(more),
-            )
+            names = say("{names} and {n} more", names=names, n=str(more))
+        words = say("{words}; ignored: {names}", words=words, names=names)
     table = _mapping_table(info, batch) if batch.columns else ""
     return (
         f'<details class="card" data-key="reading"{" open" if is_open else ""}><summary class="head">'
@@ -297,6 +334,11 @@ def _layout_fields(batch: Batch) -> str:
     if batch.number_forms.has_signs:
         signs = {".": say("point (1.5)"), ",": say("comma (1,5)")}
         fields += _select(say("Decimal sign"), "decimal", signs, batch.notation.decimal)
+    if batch.day_forms.dotted:
+        text = _dotted(batch)
+        day = plain_time(text, "")
+        words = say("Days with points begin with the day: {text} is {day}.", text=text, day=day)
+        fields += f'<span class="small muted">{escape(words)}</span>'
     if batch.day_forms.has_days:
         orders = {"dmy": say("day/month/year"), "mdy": say("month/day/year")}
         fields += _select(say("Days"), "days", orders, batch.notation.days)
@@ -381,20 +423,24 @@ def _actions(batch: Batch) -> str:
     if batch.stage == "written" or (batch.is_busy and batch.stage in _DOING):
         return ""
     n_new, n_same = batch.count(RowClass.NEW), batch.count(RowClass.IDENTICAL)
-    n_bad = batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT)
-    if n_bad:
-        why = say("{n} rows need a correction first, or import only the valid ones.", n=n_bad)
+    n_bad = batch.n_bad
+    if n_bad and n_new:
+        why = say_many(
+            "{n} row needs a correction first, or import only the valid ones.",
+            "{n} rows need a correction first, or import only the valid ones.",
+            n_bad,
+        )
+    elif n_bad:
+        why = say_many("{n} row needs a correction first.", "{n} rows need a correction first.", n_bad)
     elif not n_new:
         why = say("All rows are in the table already.") if n_same else say("There are no new rows.")
     else:
         why = ""
-    made = button(
-        say_many("Import {n} row", "Import {n} rows", n_new),
-        "import",
-        kind="primary",
-        key="import",
-        why_not=why,
-    )
+    n_all = n_new + n_bad
+    every = say_many("Import {n} row", "Import {n} rows", n_all)
+    if n_bad and n_all > 1:
+        every = say_many("Import all {n} row", "Import all {n} rows", n_all)
+    made = button(every, "import", kind="primary", key="import", why_not=why) if n_all else ""
     if n_bad and n_new:
         made += button(
             say_many("Import only the {n} valid row", "Import only the {n} valid rows", n_new),
@@ -402,6 +448,7 @@ def _actions(batch: Batch) -> str:
             key="import-valid",
         )
     if n_bad:
-        made += button(say("Download {n} rejected rows", n=n_bad), "rejected", key="rejected")
+        rejected = say_many("Download {n} rejected row", "Download {n} rejected rows", n_bad)
+        made += button(rejected, "rejected", key="rejected")
     made += button(say("Check again"), "check", kind="quiet", key="check")
     return made + (f'<span class="small muted">{escape(why)}</span>' if why else "")

@@ -2,6 +2,7 @@
 
 const PIECE_BYTES = 512 * 1024
 const ANSWER_MS = 30000
+const MAX_KEPT_CHARS = 500000
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag)
@@ -67,6 +68,23 @@ export function render({model}) {
         say("Copy cells, names of the columns among them, and paste them here. Nothing is written before you say so.")),
       make("p", {class: "row"}, use)),
     drop, make("div", {class: "sending"}, problem, status, bar))
+
+  // What was pasted is kept in this browser until it is imported or removed, as far as it is not very large.
+  const kept = () => { try { return localStorage.getItem(model.place) ?? "" } catch { return "" } }
+  const keep = () => {
+    try {
+      if (box.value.trim() && box.value.length <= MAX_KEPT_CHARS) localStorage.setItem(model.place, box.value)
+      else localStorage.removeItem(model.place)
+    } catch { /* a browser may keep nothing, or be full */ }
+    empty.hidden = !box.value
+  }
+  const empty = make("button", {type: "button", class: "btn"}, say("Empty the box"))
+  empty.addEventListener("click", () => { box.value = ""; keep(); box.focus() })
+  use.after(empty)
+  box.value = kept()
+  empty.hidden = !box.value
+  if (box.value) status.textContent = say("The rows that you pasted are still here.")
+  box.addEventListener("input", keep)
 
   async function send(blob, name) {
     if (isBusy) return

@@ -53,6 +53,7 @@ class _ImportComponent(JSComponent):
     """A component that tells the page what the visitor does."""
 
     receive = param.Callable(doc="Called with each message from the browser.")
+    place = param.String(doc="Under which name the browser keeps what was pasted until it is imported.")
 
     __abstract = True
     _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, _LIVE_CSS, _OWN_CSS]
@@ -99,7 +100,7 @@ class ImportPage(Page):
         self._tasks: set[asyncio.Task[None]] = set()
         self._uploads: set[str] = set()
         self._batch: Batch | None = None
-        self._past: PastImport | None = None
+        self._past: list[PastImport] = []
         self._past_problem = ""
         self._chosen: RowClass | None = None
         self._first = 0
@@ -114,6 +115,7 @@ class ImportPage(Page):
         info: TableInfo = self.visit.services.table("/".join(self.visit.route.path))
         self.title = say("Import {label}", label=info.label)
         if not info.can_enter:
+            self.takes_focus = False
             return empty_state(
                 f"{info.label} is {info.tier.lower()}",
                 say(
@@ -131,8 +133,9 @@ class ImportPage(Page):
             rows=MAX_ROWS,
             columns=MAX_COLUMNS,
         )
-        self._source = ImportSource(self._receive, limits=limits)
-        self._grid = ImportGrid(self._receive, view=self._empty_view())
+        place = f"dj-panel-import/{self.visit.user}/{info.name}"
+        self._source = ImportSource(self._receive, limits=limits, place=place)
+        self._grid = ImportGrid(self._receive, view=self._empty_view(), place=place)
         self._body = pn.Column(self._top, sizing_mode="stretch_width", margin=0, styles={"gap": "16px"})
         await self._open(self.visit.route)
         return self._body
@@ -156,9 +159,9 @@ class ImportPage(Page):
         importing = self.visit.services.importing
         token = route.query.get("batch", "")
         self._batch = importing.find(token, self._info.name, self.visit.user) if token else None
-        self._past = None
+        self._past = []
         if token and self._batch is None:
-            self._past = await self.visit.services.past_imports.find(token, self._info.name, self.visit.user)
+            self._past = await self.visit.services.past_imports.all(token, self._info.name, self.visit.user)
         name = route.query.get("class", "").upper()
         self._chosen = RowClass[name] if name in RowClass.__members__ else None
         number = route.query.get("page", "")
@@ -167,7 +170,7 @@ class ImportPage(Page):
         parts: list[Any] = [self._top]
         if self._batch is not None:
             parts.append(self._grid)
-        elif self._past is None:
+        elif not self._past:
             parts.append(self._source)
         await self._show()
         if list(self._body) != parts:
@@ -207,9 +210,8 @@ class ImportPage(Page):
             in_document(self._document, show)
 
     def _top_without_batch(self) -> str:
-        if self._past is not None:
-            token = self.visit.route.query.get("batch", "")
-            return past_html(self._info, self._past, token, self._past_problem)
+        if self._past:
+            return past_html(self._info, self._past, self._past_problem)
         recent = self.visit.services.importing.recent(self._info.name, self.visit.user)
         return intro_html(self._info, recent, has_workbooks=has_workbooks())
 
@@ -232,21 +234,23 @@ class ImportPage(Page):
             ],
             "rows": [
                 {
-                    "position": position,
-                    "kind": kind.name.lower(),
-                    "number": number,
-                    "cells": {str(place): cell_text(cells[place]) for place in places.values()},
-                    "messages": {str(places[n]): text for n, text in messages.items() if n in places},
-                    "note": " ".join(text for n, text in messages.items() if n not in places),
+                    "position": row.position,
+                    "kind": row.kind.name.lower(),
+                    "number": row.number,
+                    "cells": {str(place): cell_text(row.cells[place]) for place in places.values()},
+                    "messages": {str(places[n]): text for n, text in row.messages.items() if n in places},
+                    "readings": {str(places[n]): text for n, text in row.readings.items()},
+                    "note": " ".join(text for n, text in row.messages.items() if n not in places),
                 }
-                for position, kind, (number, *cells), messages in rows
+                for row in rows
             ],
             "first": first,
             "total": total,
             "size": PAGE_ROWS,
             "is_filtered": self._chosen is not None,
             "is_editable": batch.stage == "checked",
-            "n_problems": batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT),
+            "n_problems": batch.n_bad,
+            "is_written": batch.stage == "written",
             "focus": focus,
         }
 
@@ -278,13 +282,14 @@ class ImportPage(Page):
         """Act on a button or field of the upper part."""
         if action.name in ("template-csv", "template-xlsx"):
             self._send_template(action.name.removeprefix("template-"))
-        elif action.name == "undo" and self._past is not None:
-            self._start(self._undo_past(), "undoing")
+        elif action.name == "undo" and self._past:
+            self._start(self._undo_past(action.value), "undoing")
         elif self._batch is not None:
             self._act_on(self._batch, action)
 
     def _act_on(self, batch: Batch, action: Action) -> None:
         importing, name = self.visit.services.importing, action.name
+        tokens = [batch.token(number) for number in range(len(batch.receipts))]
         if name == "class":
             kind = action.value.upper()
             self._choose(RowClass[kind] if kind in RowClass.__members__ else None)
@@ -296,7 +301,7 @@ class ImportPage(Page):
                 "check": lambda: importing.check(batch),
                 "import": lambda: importing.write(batch),
                 "import-valid": lambda: importing.write(batch, only_valid=True),
-                "undo": lambda: importing.undo(batch),
+                "undo": lambda: importing.undo(batch, tokens.index(action.value)),
                 "has_header": lambda: importing.lay_out(batch, has_header=action.is_on),
                 **{
                     field: lambda field=field: importing.lay_out(batch, **{field: action.value})  # type: ignore[misc]
@@ -308,7 +313,7 @@ class ImportPage(Page):
                 self._start(importing.set_notation(batch, **{kind: action.value}), name)
             elif kind == "map" and rest.isdecimal():
                 self._start(importing.map_column(batch, int(rest), action.value), name)
-            elif name in works:
+            elif name in works and (name != "undo" or action.value in tokens):
                 self._start(works[name](), name)
 
     def _choose(self, kind: RowClass | None) -> None:
@@ -326,14 +331,13 @@ class ImportPage(Page):
             )
         )
 
-    async def _undo_past(self) -> None:
-        token = self.visit.route.query.get("batch", "")
+    async def _undo_past(self, token: str) -> None:
         self._past_problem = ""
         try:
             await self.visit.services.past_imports.undo(token, self._info.name, self.visit.user)
         except DataJointError as error:
             self._past_problem = str(error)
-        self._past = await self.visit.services.past_imports.find(token, self._info.name, self.visit.user)
+        self._past = await self.visit.services.past_imports.all(token, self._info.name, self.visit.user)
         await self._show()
 
     # ------------------------------------------------------------------ files that are sent out

@@ -82,6 +82,7 @@ export function render({model}) {
     for (let node = focused; node && node !== root; node = node.parentNode) above.push(node)
     morphChildren(root, template.content, focused)
     tick()
+    arrive()
     if (wasInside && !root.contains(focused)) {
       // The element in use is gone: go on from where it stood.
       const near = above.find(node => root.contains(node)) ?? root
@@ -136,6 +137,29 @@ export function render({model}) {
     menu.open = false
     menu.querySelector("summary").focus()
   })
+
+  // A heading with `data-arrival` is where a visitor goes on when its value is another one, unless they are elsewhere.
+  // While a window is being set up its parts are moved, and what is moved loses the focus again: so the focus is given
+  // until it has stayed for half a second.
+  let arrived = ""
+  function arrive() {
+    const heading = root.querySelector("[data-arrival]")
+    const place = heading?.dataset.arrival ?? ""
+    if (place === arrived) return
+    arrived = place
+    if (heading) focusArrival(heading, place)
+  }
+  function focusArrival(heading, place, tries = 0, stayed = 0) {
+    if (tries > 600 || stayed > 30 || arrived !== place) return
+    const active = document.activeElement
+    const inner = root.isConnected ? root.getRootNode().activeElement : null
+    const isFree = active === null || active === document.body || active.id === "heading"
+    if (document.body.classList.contains("waiting")) stayed = 0
+    else if (inner === heading) stayed += 1
+    else if (isFree || (stayed === 0 && root.contains(inner))) heading.focus({preventScroll: true})
+    else return
+    requestAnimationFrame(() => focusArrival(heading, place, tries + 1, stayed))
+  }
 
   model.on("html", update)
   model.on("clock", tick)

@@ -49,8 +49,8 @@ class LiveHtml(JSComponent):
     """Shows HTML and changes it in place.
 
     Elements that are to stay the same through changes of a list carry ``data-key``, unique among their
-    siblings. Buttons, fields and ``details`` with ``data-action`` report to `on_action`; a text field of type
-    ``search`` does so while it is typed in.
+    siblings. The focus goes to a heading with ``data-arrival`` when that has another value. Buttons, fields and
+    ``details`` with ``data-action`` report to `on_action`; a text field of type ``search`` does so while it is typed in.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class Messages {
       const parts = receipt.parts.map(({label, number}) => `${number} × ${label}`).join(", ")
       const again = make("button", {type: "button", class: "link", "aria-label": say("New row like {label}", {label: receipt.label})},
         say("New like this"))
-      again.onclick = () => this.beginLike(receipt.key)
+      again.onclick = () => this.beginLike(receipt.key, receipt.label)
       return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
         parts ? make("span", {class: "comment"}, parts) : "", again, undo)
     })))
@@ -91,20 +91,6 @@ class Messages {
       }
     } catch (error) {
       button.disabled = false
-      this.showSummary([], error.message)
-      this.summary.focus()
-    }
-  }
-  async beginLike(key) {
-    try {
-      const {texts, parts} = await this.request("like", {key})
-      this.discard()
-      this.empty()
-      this.put({texts, parts})
-      this.keepDraft(true)
-      this.suggestNext()
-      this.focusFirst()
-    } catch (error) {
       this.showSummary([], error.message)
       this.summary.focus()
     }

@@ -18,7 +18,7 @@ from dj_panel.apps.preview.view import pane, problem_html
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.record_html import steps_html
 from dj_panel.apps.routes import Route
-from dj_panel.apps.services.rows import Address, named_attribute
+from dj_panel.apps.services.rows import Address
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.table_html import link
 from dj_panel.apps.table_view import object_route, record_route, table_route, unit_of
@@ -46,7 +46,7 @@ class ObjectPage(Page):
         services = self.visit.services
         table, key, name = _parts(self.visit.route)
         info: TableInfo = services.table(table)
-        attribute = named_attribute(info, name)
+        attribute = info.attribute(name)
         wanted = key.pop("view", None) if "view" not in info.primary_key else None
         self.title = f"{info.class_name} {' · '.join(key.values())} · {name}"
         try:

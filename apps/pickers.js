@@ -9,6 +9,7 @@ class Picker extends Control {
   constructor(about, store, host, options) {
     super(about, store, host, options)
     this.isWide = false
+    this.isCode = false                // whether a scanner may have left the field
     this.choices = []
     this.active = -1
     this.number = 0
@@ -27,7 +28,13 @@ class Picker extends Control {
     })
     this.input.oninput = () => this.typed()
     this.input.onkeydown = (event) => this.pressed(event)
-    this.input.onclick = () => { if (!this.isOpen) this.open() }
+    // Whoever comes to a choice replaces it by typing, and does not add to it.
+    this.input.onmousedown = () => { this.isEntering = !this.hasFocus }
+    this.input.onclick = () => {
+      if (this.isEntering && this.isChosen && this.input.selectionStart === this.input.selectionEnd) this.input.select()
+      if (!this.isOpen) this.open()
+    }
+    this.input.onfocus = () => { if (this.isChosen) this.input.select() }
     this.input.onblur = () => { this.close(); this.settle() }
     this.opener = make("button", {type: "button", class: "open", tabindex: "-1", "aria-label": say("Show rows of {label}", {label: about.label})},
       icon("down"))
@@ -41,11 +48,14 @@ class Picker extends Control {
     this.show()
   }
   placeholder() {
-    return this.about.is_required ? say("Type to search") : say("Type to search, or leave empty")
+    return this.about.is_required ? say("Type to search") : say("Search, or leave empty")
   }
   get hasText() { return super.hasText || this.store.get(this.about.id) !== "" }
   get isFilled() { return this.isChosen || this.store.get(this.about.id) !== "" }
   get isChosen() { return this.names.every((name) => this.store.get(name) !== "") && this.store.get(this.about.id) === "" }
+  get key() { return Object.fromEntries(this.names.map((name) => [name, this.store.get(name)])) }
+  // Whether the list was made of what stands in the field now, or the visitor went to a row of it.
+  get isCurrent() { return this.wasMoved || this.listed === this.store.get(this.about.id) }
   get label() {
     if (this.isChosen) return this.names.map((name) => this.store.get(name)).join(" · ")
     return this.store.get(this.about.id)
@@ -68,13 +78,16 @@ class Picker extends Control {
     if (!this.inGrid) {
       const partly = fixed.length > 0 && !this.isChosen
       const values = fixed.map(([name, text]) => `${name} ${text}`).join(", ")
-      this.setNote(partly ? say("Only rows with {values}", {values}) : "")
+      this.setNote(partly ? say("Only rows with {values}", {values}) : this.isChosen && this.guessed
+        ? say("The only row that matches “{text}”.", {text: this.guessed}) : "")
     }
   }
   clear() {
     this.store.set({[this.about.id]: "", ...Object.fromEntries(this.about.own.map((name) => [name, ""]))})
     this.input.value = this.label
     this.isTouched = false
+    this.guessed = ""
+    this.former = null
     this.setError("")
   }
 
@@ -82,6 +95,9 @@ class Picker extends Control {
   typed() {
     const text = this.input.value
     this.isTouched = true
+    this.wasMoved = false
+    this.guessed = ""
+    if (this.isChosen) this.former = {...this.key, [this.about.id]: ""}
     // Of a key that is shared, only what is ours alone is taken back; if all is shared, all of it.
     const ours = this.about.own.length ? this.about.own : this.names
     this.store.set({...Object.fromEntries(ours.map((name) => [name, ""])), [this.about.id]: text}, this)
@@ -109,16 +125,17 @@ class Picker extends Control {
     try {
       // What the key's index knows comes at once; what other attributes hold is looked for after it.
       const {choices: begun} = text ? await this.host.request("search", {...asked, begun: true}) : {choices: []}
-      if (isCurrent() && begun.length) this.fill(begun, text)
+      if (isCurrent() && begun.length) this.showChoices(begun, text)
       if (!isCurrent() || begun.length === 20) return
       if (begun.length) this.announce(say("Searching further…"))
       const answer = await this.host.request("search", asked)
-      if (isCurrent()) this.fill(answer.choices, text, answer.is_cut)
+      if (isCurrent()) this.showChoices(answer.choices, text, answer.is_cut)
     } catch (error) {
-      if (number === this.number) { this.fill([], text); this.announce(error.message) }
+      if (number === this.number) { this.showChoices([], text); this.announce(error.message) }
     }
   }
-  fill(choices, text, isCut = false) {
+  showChoices(choices, text, isCut = false) {
+    this.listed = text
     const chosen = this.wasMoved && this.active >= 0 ? this.choices[this.active].label : null
     this.choices = choices
     this.list.replaceChildren(...choices.map((choice, i) => {
@@ -175,14 +192,19 @@ class Picker extends Control {
     } else if (event.key === "Enter") {
       event.preventDefault()           // in a picker Enter chooses, and never saves
       event.stopPropagation()
-      if (this.isOpen && this.active >= 0) this.choose(this.choices[this.active])
+      // What comes after the Enter belongs to the next field: a scanner does not wait for any answer.
+      const goesOn = this.inGrid || this.host.isScanning
+      if (this.isOpen && this.active >= 0 && this.isCurrent) this.choose(this.choices[this.active])
       else if (this.isOpen && !this.store.get(this.about.id)) this.close()
+      else if (goesOn) this.isCode = this.host.isScanning === true
       else this.settle()
-      if (this.inGrid && !this.isOpen) this.host.entered?.(this)
-    } else if (event.key === "Escape" && this.isOpen) {
+      if (this.inGrid) this.host.entered(this)
+      else if (goesOn) this.host.advance(this)
+    } else if (event.key === "Escape" && (this.isOpen || this.former)) {
       event.preventDefault()
       event.stopPropagation()
       this.close()
+      if (this.former) this.choose({key: this.former})
     } else if (event.key === "Tab" && this.isOpen && this.wasMoved && this.active >= 0) {
       this.choose(this.choices[this.active])
     }
@@ -192,8 +214,10 @@ class Picker extends Control {
     this.isCreating = true             // the field is left for the panel: what was typed is not looked up now
     openCreate(this.host, this)
   }
-  choose(choice) {
+  choose(choice, typed = "") {
     this.isTouched = true
+    this.guessed = typed
+    this.former = null                 // what was chosen before, while something else is typed
     this.close()
     this.store.set({...choice.key, [this.about.id]: ""}, this)
     this.input.value = this.label
@@ -218,21 +242,13 @@ class Picker extends Control {
     this.input.focus()
     this.input.value = code
     this.typed()
-    const text = this.input.value
-    try {
-      const {choice, message} = await this.host.request("resolve", {link: this.about.id, text, fixed: this.fixed, anywhere: true})
-      if (this.store.get(this.about.id) !== text) return
-      if (!choice) { this.setError(message); return }
-      const isHere = this.hasFocus
-      this.choose(choice)
-      if (isHere) this.host.advance(this)
-    } catch (error) {
-      this.setError(error.message)
-    }
+    if (await this.resolve(this.input.value, true) && this.hasFocus) this.host.advance(this)
   }
-  // What was typed and not chosen: the row of that key, if there is one.
-  async settle() {
+  // What was typed and not chosen: the row that it means, if there is one.
+  settle() {
     const text = this.store.get(this.about.id)
+    const {isCode} = this
+    this.isCode = false
     if (this.isCreating) { this.isCreating = false; return }
     if (text.trim() === "") {
       if (text !== "") this.store.set({[this.about.id]: ""})
@@ -240,17 +256,22 @@ class Picker extends Control {
       this.host.left(this)
       return
     }
-    if (this.settling === text) return
-    this.settling = text
+    if (this.resolving !== text) this.settled = this.resolve(text, isCode)
+  }
+  async resolve(text, isCode) {
+    this.resolving = text
     try {
-      const answer = await this.host.request("resolve", {link: this.about.id, text, fixed: this.fixed})
-      if (this.store.get(this.about.id) !== text) return
-      if (answer.choice) this.choose(answer.choice)
-      else this.setError(answer.message)
+      const asked = {link: this.about.id, text, fixed: this.fixed, is_code: isCode}
+      const {choice, is_guess: isGuess, message} = await this.host.request("resolve", asked)
+      if (this.store.get(this.about.id) !== text) return false
+      if (choice) this.choose(choice, isGuess ? text : "")
+      else this.setError(message)
+      return Boolean(choice)
     } catch (error) {
-      this.setError(error.message)
+      if (this.store.get(this.about.id) === text) this.setError(error.message)
+      return false
     } finally {
-      this.settling = null
+      this.resolving = null
     }
   }
 }

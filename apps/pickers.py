@@ -100,10 +100,8 @@ def _describe(
     others = {name for other in links if other is not link for name in other.foreign_key.attributes}
     parent = link.table.split(".", 1)[1]
     renamed = fk.renamed
-    if len(renamed) == 1:
-        label, comment = words_of(next(iter(renamed))), say("a row of {table}", table=words_of(parent))
-    elif renamed:
-        label, comment = words_of(parent), say("as {attributes}", attributes=", ".join(renamed))
+    if renamed:
+        label, comment = _renamed_label(renamed, parent), say("a row of {table}", table=words_of(parent))
     else:
         label = words_of(parent)
         comment = next((info.attribute(n).comment for n in fk.attributes[-1:] if len(fk.attributes) == 1), "")
@@ -120,6 +118,24 @@ def _describe(
         is_unique=fk.unique
         or any(set(n) <= set(fk.attributes) for n in (info.primary_key, *info.unique) if n),
     )
+
+
+def _renamed_label(renamed: Mapping[str, str], parent: str) -> str:
+    """Return what a key is called whose attributes have names of their own here.
+
+    >>> _renamed_label({"species_a": "species", "subject_a": "subject"}, "Subject")
+    'Subject a'
+    >>> _renamed_label({"dam_species": "species", "dam_subject_id": "subject_id"}, "Subject")
+    'Dam subject'
+    >>> _renamed_label({"earlier_session": "session"}, "Session")
+    'Earlier session'
+    """
+    if len(renamed) > 1:
+        ways = {(ours.partition(theirs)[0], ours.partition(theirs)[2]) for ours, theirs in renamed.items()}
+        if len(ways) == 1 and all(theirs in ours for ours, theirs in renamed.items()):
+            before, after = ways.pop()
+            return words_of(f"{before}{parent}{after}" if before else parent + after)
+    return words_of(list(renamed)[-1])
 
 
 def key_label(values: Mapping[str, str], names: Sequence[str]) -> str:

@@ -27,6 +27,9 @@ __all__ = ["RowComputing"]
 _PAUSE_S = 1.0
 
 
+_BUTTON = '<button type="button" class="button" data-act="compute" data-live="label"></button>'
+
+
 class RowComputing:
     """Shows how far the tables are that compute from a row, and follows the work as long as there is any.
 
@@ -46,12 +49,11 @@ class RowComputing:
         self._is_starting = False
         styles = [asset("record.css")]
         self._list = LiveHtml("", stylesheets=styles)
-        # Drawn once: the button keeps the focus while its words change.
+        # Drawn once, when there is something to compute: it keeps the focus while its words change.
         self._button = LiveHtml(
-            '<button type="button" class="button" data-act="compute" data-live="label"></button>',
+            "",
             on_act=lambda _name: self._do(self._start()),
             stylesheets=styles,
-            visible=False,
             margin=(12, 0, 0, 0),
         )
         self.view: Viewable = pn.Column(
@@ -102,7 +104,7 @@ class RowComputing:
             label = say("Compute what is missing") if is_missing else say("Nothing is missing")
         self._button.live = {"label": label}
         if is_missing and any(c.can_start for c in found):
-            self._button.visible = True
+            self._button.html = _BUTTON
 
     async def _start(self) -> None:
         if self._is_starting or self._computing.is_running(self._table, self._key):

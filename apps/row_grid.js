@@ -76,7 +76,14 @@ export function render({model}) {
   const copyText = text =>
     copied(text).then(() => grid.announce(say("Copied")), () => grid.announce(say("This browser does not let pages copy")))
   const copyButton = button(say("Copy as Python"), "copy", () => grid.send({type: "code"}), {text: say("Copy as Python")})
-  const bar = make("div", {class: "bar"}, count, clear, make("span", {class: "space"}), said, columnsButton, viewsButton, copyButton,
+  // Titles and filters of many columns stand before the first row.
+  const skip = button(say("To the rows"), null, () => {
+    const cell = body.querySelector('td[tabindex="0"]')
+    if (cell) cell.focus()
+    else grid.focusCell(0, grid.place.column)
+  }, {text: say("To the rows")})
+  skip.classList.add("skip")
+  const bar = make("div", {class: "bar"}, skip, count, clear, make("span", {class: "space"}), said, columnsButton, viewsButton, copyButton,
     exportButton)
 
   const chosenText = make("span", {role: "status"})

@@ -1,5 +1,8 @@
 // What opens over the grid of rows: the columns, the ways to filter one, the menu of a row, exports and views.
 
+const GAP = 4, EDGE = 8 // between a popup and what opens it, and between it and the edge of the window
+const MOST = 420
+
 function gridPopups(grid) {
   const {model, root, popup, send} = grid
   let close = () => {}
@@ -17,13 +20,16 @@ function gridPopups(grid) {
     popup.hidden = false
     const opener = anchor.matches("button") ? anchor : anchor.querySelector("button")
     opener.setAttribute("aria-expanded", "true")
-    put(anchor, end)
+    // What comes later, such as the values of a column, is given room too.
+    const sized = new ResizeObserver(() => put(anchor, end))
+    sized.observe(content)
     const outside = event => { if (!event.composedPath().includes(popup) && !event.composedPath().includes(anchor)) close() }
     const escape = event => { if (event.key === "Escape") { event.stopPropagation(); close(); (focus ?? anchor).focus() } }
     document.addEventListener("pointerdown", outside, true)
     root.addEventListener("keydown", escape)
     close = () => {
       popup.hidden = true
+      sized.disconnect()
       waiting = {}
       opener.setAttribute("aria-expanded", "false")
       document.removeEventListener("pointerdown", outside, true)
@@ -34,9 +40,11 @@ function gridPopups(grid) {
 
   function put(anchor, end) {
     const box = anchor.getBoundingClientRect(), around = root.getBoundingClientRect()
-    const wide = popup.offsetWidth
+    const below = innerHeight - box.bottom - GAP - EDGE, above = box.top - EDGE - GAP
+    popup.style.maxHeight = `${Math.min(MOST, Math.max(below, above))}px`
+    const wide = popup.offsetWidth, isAbove = popup.offsetHeight > below && above > below
     popup.style.left = `${Math.max(0, Math.min(box[end ? "right" : "left"] - around.left - (end ? wide : 0), around.width - wide))}px`
-    popup.style.top = `${box.bottom - around.top + 4}px`
+    popup.style.top = `${isAbove ? box.top - around.top - popup.offsetHeight - GAP : box.bottom - around.top + GAP}px`
   }
 
   // ------------------------------------------------------------------ menus

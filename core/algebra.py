@@ -8,12 +8,14 @@ Source: DataJoint 2.3, `reference/specs/query-algebra` and `reference/specs/prim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from dj_panel.core.errors import LineageError, QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.jsonplaces import JsonPlace, json_place
+from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Attribute, Heading, TableName
 
 __all__ = [
@@ -31,12 +33,14 @@ __all__ = [
     "Node",
     "OneOf",
     "Ordering",
+    "PassedOver",
     "Project",
     "Relation",
     "Restrict",
     "TextCondition",
     "TextMatch",
     "UnionOf",
+    "source_tables",
 ]
 
 
@@ -54,12 +58,19 @@ class Constant(Condition):
 
 
 @dataclass(frozen=True)
+class PassedOver(Condition):
+    """Every row: what remains of a dict's attributes that only related tables have, for those who must not pass."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison(Condition):
-    """An attribute equals a value; ``None`` means that it is empty. ``path`` reaches into a JSON document."""
+    """An attribute equals a value; ``None`` means that it is empty. ``place`` is one inside its JSON document."""
 
     attribute: str
     value: Any
-    path: str | None = None
+    place: JsonPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +193,7 @@ class Project(Node):
     def _heading(self) -> Heading:
         source = self.source.heading
         attributes = [replace(source[old], name=new) for new, old in self.kept]
-        attributes += [_computed(source, name, like) for name, _, like in self.computed]
+        attributes += [_computed(source, name, text, like) for name, text, like in self.computed]
         return _ordered(attributes)
 
     @property
@@ -215,7 +226,7 @@ class Join(Node):
         attributes = []
         for name in unique:
             attribute = replace(every[name], in_key=name in key)
-            if self.left and name not in a and name not in key:
+            if self.left and name not in a:
                 attribute = replace(attribute, nullable=True, default=None)
             attributes.append(attribute)
         return Heading(tuple(attributes))
@@ -251,7 +262,7 @@ class Group(Node):
         source = self.source.heading
         both = Heading((*source.attributes.values(), *_others(self.group.heading, source)))
         attributes = [replace(source[old], name=new) for new, old in self.kept]
-        attributes += [_computed(both, name, like) for name, _, like in self.computed]
+        attributes += [_computed(both, name, text, like) for name, text, like in self.computed]
         return _ordered(attributes)
 
     @property
@@ -271,7 +282,7 @@ class Distinct(Node):
     def _heading(self) -> Heading:
         source = self.source.heading
         key = [replace(source[name], in_key=True) for name in self.attributes]
-        rest = [_computed(source, name, like) for name, _, like in self.computed]
+        rest = [_computed(source, name, text, like) for name, text, like in self.computed]
         return _ordered((*key, *rest))
 
     @property
@@ -311,7 +322,7 @@ class UnionOf(Node):
 
 @dataclass(frozen=True)
 class Limit(Node):
-    """Some rows in an order: ``order`` lists ``(attribute, descending)``."""
+    """Some rows in an order: ``order`` lists ``(attribute or expression, descending)``."""
 
     source: Node
     limit: int | None
@@ -323,7 +334,7 @@ class Limit(Node):
         return self.source.heading
 
 
-def _computed(source: Heading, name: str, like: str | None) -> Attribute:
+def _computed(source: Heading, name: str, text: str, like: str | None) -> Attribute:
     if like is not None and like in source:
         return replace(
             source[like],
@@ -334,7 +345,9 @@ def _computed(source: Heading, name: str, like: str | None) -> Attribute:
             lineage=None,
             autoincrement=False,
         )
-    return Attribute(name, "computed", nullable=True)
+    place = json_place(text, source)
+    kind = place.column_type.text if place else read_over(text, "mysql", source).type
+    return Attribute(name, "computed", kind, nullable=True)
 
 
 def _others(group: Heading, source: Heading) -> Iterable[Attribute]:
@@ -389,3 +402,17 @@ def require_attributes(heading: Heading, names: Iterable[str], where: str = "") 
     for name in names:
         if name not in heading:
             raise UnknownAttributeError(name, available=heading.names, where=where)
+
+
+def source_tables(node: Node) -> Iterator[TableName]:
+    """Yield the tables whose rows a query is made of; not those that its conditions ask."""
+    if isinstance(node, Relation):
+        yield node.name
+    elif isinstance(node, Project | Distinct | Limit | Restrict):
+        yield from source_tables(node.source)
+    elif isinstance(node, Group):
+        yield from source_tables(node.source)
+        yield from source_tables(node.group)
+    elif isinstance(node, Join | UnionOf):
+        yield from source_tables(node.a)
+        yield from source_tables(node.b)

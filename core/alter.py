@@ -23,7 +23,7 @@ from dj_panel.core.difference import (
     target_structure,
     wanted_indexes,
 )
-from dj_panel.core.errors import DataJointError, DefinitionError, IntegrityError, shown
+from dj_panel.core.errors import DataJointError, DefinitionError, IntegrityError, shown, value_of
 from dj_panel.core.structure import Attribute, ForeignKey, Index, TableStructure
 
 __all__ = ["AlterPlan", "plan_alter"]
@@ -104,7 +104,9 @@ class AlterPlan:
                 connection.run(statement)
             if script.check is not None and connection.run(script.check).fetchall():
                 raise IntegrityError(
-                    f"{new.name}: rows refer to parents that are not there. Nothing was changed."
+                    f"{new.name}: rows refer to parents that are not there. Nothing was changed.",
+                    table=f"{new.name.schema}.{new.name.class_name}",
+                    remedy="Insert the parents first.",
                 )
             for statement in connection.dialect.record_lineage(
                 new.name.schema, lineage_rows(new), new.name.table
@@ -210,16 +212,21 @@ class _Check:
         attribute = self._new.heading[name]
         if has_rows and not attribute.has_default:
             raise IntegrityError(
-                f"{self._label}.{name} cannot be added: the rows that are there would have no value for it. Give it a"
-                " default, or let it be empty (= null)."
+                f"{self._label}.{name} cannot be added: the rows that are there would have no value for it.",
+                table=self._label,
+                attributes=(name,),
+                remedy="Give it a default, or let it be empty (= null).",
             )
 
     def _dropped(self, name: str) -> None:
         n_values = self._count("SELECT 1 AS x", f"{self._dialect.quote(name)} IS NOT NULL")
         if n_values and not self._plan.allow_loss:
             raise IntegrityError(
-                f"{self._label}.{name} would be dropped with its {n_values} values. If it has only another name now,"
-                f" begin the comment of the new one with {{{name}}}; else say alter(allow_loss=True)."
+                f"{self._label}.{name} would be dropped with its {n_values} values.",
+                table=self._label,
+                attributes=(name,),
+                remedy=f"If it has only another name now, begin the comment of the new one with {{{name}}}; else say"
+                " alter(allow_loss=True).",
             )
 
     def _changed(self, old: Attribute, new: Attribute, *, has_rows: bool) -> None:
@@ -228,8 +235,10 @@ class _Check:
             n_empty = self._count("SELECT 1 AS x", f"{self._dialect.quote(old.name)} IS NULL")
             if n_empty:
                 raise IntegrityError(
-                    f"{label} cannot be made to need a value: it is empty in {n_empty} rows. Fill them with update1()"
-                    " first."
+                    f"{label} cannot be made to need a value: it is empty in {n_empty} rows.",
+                    table=self._label,
+                    attributes=(new.name,),
+                    remedy="Fill them with update1() first.",
                 )
         if meaning(old) == meaning(new) or not has_rows:
             return
@@ -269,8 +278,10 @@ class _Check:
                     break
         if refused:
             raise IntegrityError(
-                f"{self._label}.{new.name} cannot change from {old.type} to {new.type}: {'; '.join(refused)}. Change"
-                " these values first, or choose a wider type."
+                f"{self._label}.{new.name} cannot change from {old.type} to {new.type}: {'; '.join(refused)}.",
+                table=self._label,
+                attributes=(new.name,),
+                remedy="Change these values first, or choose a wider type.",
             )
 
     def _unique(self, index: Index) -> None:
@@ -286,8 +297,11 @@ class _Check:
         if row is not None:
             values = ", ".join(f"{n}={shown(v)}" for n, v in zip(index.columns, row, strict=True))
             raise IntegrityError(
-                f"{self._label} cannot have a unique index ({', '.join(index.columns)}): several rows have {values}."
-                " Delete or change all but one."
+                f"{self._label} cannot have a unique index ({', '.join(index.columns)}): several rows have {values}.",
+                table=self._label,
+                attributes=index.columns,
+                value=value_of(dict(zip(index.columns, row, strict=True))),
+                remedy="Delete or change all but one.",
             )
 
     def _orphans(self, fk: ForeignKey) -> None:
@@ -312,6 +326,10 @@ class _Check:
             values = ", ".join(f"{n}={shown(v)}" for n, v in zip(fk.attributes, row, strict=True))
             parent = f"{fk.parent.schema}.{fk.parent.class_name}"
             raise IntegrityError(
-                f"{self._label} cannot refer to {parent}: it has a row with {values}, and {parent} has none. Insert"
-                " the missing parents, or delete the rows."
+                f"{self._label} cannot refer to {parent}: it has a row with {values}, and {parent} has none.",
+                table=self._label,
+                attributes=fk.attributes,
+                parent=parent,
+                value=value_of(dict(zip(fk.attributes, row, strict=True))),
+                remedy="Insert the missing parents, or delete the rows.",
             )

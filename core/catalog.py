@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dj_panel.core.codec import resolve_dtype
@@ -96,12 +96,25 @@ class Catalog:
             self.tables(name.schema)
         return self._column_text.get((name.schema, name.table, attribute), (None, None))
 
-    def knows_attribute(self, attribute: str) -> bool:
-        """Tell whether any table that was loaded has an attribute of this name."""
+    def relatives_have(self, tables: Iterable[TableName], attribute: str, given: Collection[str]) -> bool:
+        """Tell whether a relative of one of the tables has an attribute; see :meth:`Graph.relatives_have`.
+
+        The answer does not depend on which schemas were read before.
+        """
         with self._lock:
-            return any(
-                attribute in table.heading for tables in self._schemas.values() for table in tables.values()
-            )
+            names = [target for name in tables for target in self._targets(name)]
+            graph = self.graph
+            if any(graph.relatives_have(name, attribute, given) for name in names):
+                return True
+            graph = self.graph_with_children()
+            return any(graph.relatives_have(name, attribute, given) for name in names)
+
+    def _targets(self, name: TableName) -> list[TableName]:
+        """Return a table itself or, of a queue, which has no foreign keys, the tables whose queue it may be."""
+        tables = self.tables(name.schema)
+        if not name.table.startswith("~~"):
+            return [name]
+        return [TableName(name.schema, t) for t in tables if "~~" + t.lstrip("_") == name.table]
 
     @property
     def graph(self) -> Graph:
@@ -337,6 +350,9 @@ def _attribute(column: ColumnFacts, *, in_key: bool) -> Attribute:
             stored = "json" if stored in ("json", "longtext") else stored
     elif match:
         stored = kind
+    elif column.is_own:
+        # In SQL the same type; here it is none of those whose values we know.
+        stored = f"/* own */ {stored}"
     return Attribute(
         name=column.name,
         type=kind,

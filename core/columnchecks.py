@@ -21,16 +21,18 @@ from dj_panel.core.columntypes import (
     ColumnType,
     DatetimeType,
     DateType,
+    DecimalType,
     EnumType,
     FloatType,
     IntegerType,
     TextType,
     TimeTexts,
+    TimeType,
 )
 from dj_panel.core.lazy import np
 from dj_panel.core.rows import is_missing
 
-__all__ = ["encode_column"]
+__all__ = ["encode_column", "holds_all"]
 
 _NONE = type(None)
 _MARKS = ((4, "-"), (7, "-"), (10, " "), (13, ":"), (16, ":"))
@@ -74,6 +76,39 @@ def encode_column(
     return [None if v is None else next(rest) for v in values]
 
 
+def holds_all(column: ColumnType, other: ColumnType) -> bool:
+    """Tell whether a column takes every value of another type as it is, so that a server may copy them.
+
+    >>> from dj_panel.core.coretypes import parse_type
+    >>> holds_all(parse_type("int32"), parse_type("int16")), holds_all(parse_type("date"), parse_type("datetime"))
+    (True, False)
+    """
+    if column.text == other.text:
+        return True
+    if type(column) is not type(other):
+        return False
+    if isinstance(column, IntegerType) and isinstance(other, IntegerType):
+        return column.low <= other.low and other.high <= column.high
+    if isinstance(column, FloatType) and isinstance(other, FloatType):
+        return other.size_bytes <= column.size_bytes and column.unsigned <= other.unsigned
+    if isinstance(column, TextType) and isinstance(other, TextType) and column.name != "char":
+        return _fits(other.length, column.length)
+    if isinstance(column, BytesType) and isinstance(other, BytesType):
+        return _fits(other.length, column.length)
+    if isinstance(column, (DatetimeType, TimeType)) and isinstance(other, (DatetimeType, TimeType)):
+        return column.digits == other.digits
+    if isinstance(column, EnumType) and isinstance(other, EnumType):
+        return column.choices == other.choices
+    if isinstance(column, DecimalType) and isinstance(other, DecimalType):
+        is_wide = column.scale == other.scale and column.precision >= other.precision
+        return is_wide and column.unsigned <= other.unsigned
+    return column.kind in ("boolean", "date", "uuid", "json")
+
+
+def _fits(length: int | None, limit: int | None) -> bool:
+    return limit is None or (length is not None and length <= limit)
+
+
 def _may_be_missing(kind: type) -> bool:
     return issubclass(kind, (float, np.floating, np.datetime64)) or kind.__name__ in ("NAType", "NaTType")
 
@@ -82,7 +117,8 @@ def _encoded(
     column: ColumnType, encode: Encode | None, values: list[Any], types: set[type]
 ) -> list[Any] | None:
     # Equal keys of a dict need not be equal values: 1, 1.0 and True are one key. So one type at a time.
-    if len(types) == 1 and types.issubset(_REPEATING) and not isinstance(column, (TextType, EnumType)):
+    is_repeating = type(column) not in (ColumnType, TextType, EnumType) and types.issubset(_REPEATING)
+    if len(types) == 1 and is_repeating:
         distinct = set(values)
         if 2 * len(distinct) <= len(values):
             order = list(distinct)

@@ -1,15 +1,17 @@
 """What users restrict by (text, dicts, lists, tables, …) → conditions of the algebra.
 
 Source: DataJoint 2.3, `reference/operators/restrict`. Stricter on purpose: an unknown name in a dict is an
-error, unless some other table of the pipeline has an attribute of that name. So a key of a downstream table
-still restricts its ancestors, and a misspelled name no longer selects every row.
+error, unless a table has it that foreign keys connect with the restricted one. So a key of a downstream table
+still restricts its ancestors, and a misspelled name no longer selects every row. What is passed over stays in the
+query, for to delete nothing may be passed over.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,21 +26,25 @@ from dj_panel.core.algebra import (
     Node,
     OneOf,
     Ordering,
+    PassedOver,
     TextCondition,
     TextMatch,
     matched_attributes,
     require_attributes,
 )
-from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError, shown
+from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.lazy import np
-from dj_panel.core.sqltext import parse_text
+from dj_panel.core.sqltext import Template, parse_text
 from dj_panel.core.structure import Heading
+
+IsPassed = Callable[[str, Collection[str]], bool]
 
 _SCALARS = (
     str, bytes, int, float, Decimal, dt.date, dt.timedelta, uuid.UUID, type(None),
 )  # fmt: skip
 
-__all__ = ["AndList", "HasNode", "Not", "frame_rows", "make_condition"]
+__all__ = ["AndList", "HasNode", "Not", "frame_rows", "make_condition", "refuse_aggregates"]
 
 
 class Not:
@@ -87,7 +93,7 @@ def make_condition(
     heading: Heading,
     *,
     semantic_check: bool = True,
-    is_known: Callable[[str], bool] = lambda name: False,
+    is_passed: IsPassed = lambda name, given: False,
     where: str = "",
 ) -> Condition:
     """Return the condition that a restriction means.
@@ -101,8 +107,9 @@ def make_condition(
         What is restricted.
     semantic_check
         Whether a table must agree in the origin of the shared attributes too.
-    is_known
-        Tells whether a name that this heading lacks is an attribute elsewhere in the pipeline.
+    is_passed
+        Tells whether a name in a dict that this heading lacks is passed over, because a related table has it; it
+        is called with the name and all names of the dict.
     where
         The name of what is restricted, for messages.
 
@@ -126,10 +133,10 @@ def make_condition(
         if isinstance(item, (bool, np.bool_)):
             return Constant(bool(item))
         if isinstance(item, Mapping):
-            return _from_mapping(item, heading, is_known, where)
+            return _from_mapping(item, heading, is_passed, where)
         if isinstance(item, np.void) and item.dtype.names:
-            pairs = {name: item[name].item() for name in item.dtype.names}
-            return _from_mapping(pairs, heading, is_known, where)
+            pairs = {name: _plain(item[name], may_be_missing=True) for name in item.dtype.names}
+            return _from_mapping(pairs, heading, is_passed, where)
         if isinstance(item, IsDistinctSet):
             return Constant(value=True)
         if isinstance(item, HasNode):
@@ -174,36 +181,115 @@ def _from_text(text: str, heading: Heading, where: str) -> Condition:
     for name in template.attributes:
         if name not in heading:
             raise UnknownAttributeError(name, available=heading.names, where=where)
+    refuse_aggregates(text, template)
     return TextCondition(text)
 
 
-def _from_mapping(
-    mapping: Mapping[Any, Any], heading: Heading, is_known: Callable[[str], bool], where: str
-) -> Condition:
+def refuse_aggregates(text: str, template: Template) -> None:
+    """Raise :class:`QuerySyntaxError` for an expression over many rows where one over each row is wanted."""
+    if template.aggregates:
+        raise QuerySyntaxError(
+            f"{shown(text)} holds an aggregate, which is over many rows. Aggregate with"
+            " A.aggr(B, n='count(*)') or dj.U('a').aggr(B, n='count(*)'), and restrict what comes out."
+        )
+
+
+def _from_mapping(mapping: Mapping[Any, Any], heading: Heading, is_passed: IsPassed, where: str) -> Condition:
     conditions: list[Condition] = []
+    passed: list[str] = []
     for key, value in mapping.items():
-        name, dot, rest = str(key).partition(".")
+        name, dot, _ = str(key).partition(".")
         if name not in heading:
-            if is_known(name):
+            if is_passed(name, [str(other) for other in mapping]):
+                passed.append(name)
                 continue
             raise UnknownAttributeError(name, available=heading.names, where=where)
         if dot:
-            conditions.append(Comparison(name, value, "$." + rest.partition(":")[0]))
-            continue
-        if isinstance(value, (list, tuple, set, frozenset)) and not heading[name].json:
-            conditions.append(_from_values(name, value))
+            conditions.append(_at_place(str(key), value, heading))
             continue
         if isinstance(value, HasNode):
             raise QuerySyntaxError(
                 f"'{name}' is compared with a query; restrict by the query itself instead."
             )
-        conditions.append(Comparison(name, value.item() if isinstance(value, np.generic) else value))
+        if _is_list(value) and not heading[name].json:
+            conditions.append(_from_values(name, value, heading))
+        else:
+            value = _plain(value)
+            _require_comparable(name, value, heading)
+            conditions.append(Comparison(name, value))
+    if passed:
+        conditions.append(PassedOver(tuple(passed)))
     return AllOf(tuple(conditions))
 
 
-def _from_values(name: str, values: Iterable[Any]) -> Condition:
+def _is_list(value: Any) -> bool:
+    """Tell whether a value of a dict lists values, of which one is to match: as a list, a range or an array does."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, Mapping, np.generic))
+
+
+def _plain(value: Any, *, may_be_missing: bool = False) -> Any:
+    """Return a value of NumPy as Python's; one that stands for a gap, if it may be one, as ``None``."""
+    if may_be_missing and (type(value).__name__ in ("NAType", "NaTType") or _is_nan(value)):
+        return None
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        # What is finer than Python's times comes out as a number otherwise.
+        return value.astype(f"{value.dtype.str[1]}8[us]").item()
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    return value
+
+
+def _is_nan(value: Any) -> bool:
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
+    return isinstance(value, (float, np.floating)) and math.isnan(value)
+
+
+def _require_comparable(name: str, value: Any, heading: Heading) -> None:
+    """Raise :class:`QuerySyntaxError` for a value of a kind that an attribute never equals."""
+    attribute = heading[name]
+    kind = attribute.column_type.kind
+    if value is None or (attribute.json and not isinstance(value, bytes)):
+        return
+    if attribute.codec is not None and kind == "bytes":
+        raise QuerySyntaxError(
+            f"'{name}' has the type {attribute.type}, whose values the database holds packed and cannot compare."
+            " Restrict by other attributes, or fetch it and compare."
+        )
+    if isinstance(value, (bytes, bytearray)) and kind not in ("bytes", "uuid", "other"):
+        raise QuerySyntaxError(
+            f"'{name}' is compared with bytes, and its type is {attribute.type}. Text is made of bytes with"
+            f" {shown(bytes(value), 20)}.decode()."
+        )
+    if not isinstance(value, (bytearray, dt.time, *_SCALARS)):
+        raise QuerySyntaxError(
+            f"'{name}' is compared with {shown(value, 30)}, a {type(value).__name__}. Use a single value, or a list of"
+            " values of which one is to match."
+        )
+
+
+def _at_place(key: str, value: Any, heading: Heading) -> Condition:
+    """Return the condition that what stands at a place inside a JSON attribute equals a value."""
+    place = json_place(key, heading)
+    if place is None:
+        raise QuerySyntaxError(f"'{key}' is neither an attribute nor a place inside one.")
+    value = _plain(value)
+    if not isinstance(value, (bool, *_SCALARS)) or isinstance(value, bytes):
+        raise QuerySyntaxError(
+            f"'{key}' is compared with a {type(value).__name__}. A place inside JSON is compared with a single number,"
+            f" text, Boolean or None: restrict by places inside it, such as {{'{key}.name': 1}}, or by a list of such"
+            " dicts for one of several values."
+        )
+    return Comparison(place.attribute, value, place)
+
+
+def _from_values(name: str, values: Iterable[Any], heading: Heading) -> Condition:
     """Return the condition that an attribute equals one of several values; ``None`` is to be empty."""
-    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    plain = [_plain(value, may_be_missing=True) for value in values]
+    for value in {type(value): value for value in plain}.values():
+        _require_comparable(name, value, heading)
     filled = tuple((value,) for value in plain if value is not None)
     parts: list[Condition] = [OneOf((name,), filled)] if filled else []
     if len(filled) < len(plain):
@@ -257,12 +343,23 @@ def _from_keys(
     types: set[type] = set()
     for column in columns:
         types.update(map(type, column))
-    if not is_plain or not all(issubclass(kind, (*_SCALARS, np.generic)) for kind in types):
+    is_simple = all(
+        issubclass(kind, (*_SCALARS, np.generic)) and not issubclass(kind, bytes) for kind in types
+    )
+    if not is_plain or not is_simple or any(heading[names[p]].codec is not None for p in known):
         return [convert(dict(zip(names, key, strict=True))) for key in keys]
     used = [str(names[position]) for position in known]
+    passed = tuple(str(name) for name in names if str(name) not in heading)
     if len(used) < len(names) or any(issubclass(kind, np.generic) for kind in types):
-        columns = [tuple(v.item() if isinstance(v, np.generic) else v for v in column) for column in columns]
+        columns = [tuple(map(_plain, column)) for column in columns]
         keys = list(zip(*columns, strict=True))
+    if passed:
+        return [AllOf((AnyOf(tuple(_from_values_of(used, keys, types))), PassedOver(passed)))]
+    return _from_values_of(used, keys, types)
+
+
+def _from_values_of(used: list[str], keys: list[tuple[Any, ...]], types: set[type]) -> list[Condition]:
+    """Return conditions of which one holds where the attributes have the values of one of the keys."""
     if type(None) not in types:
         return [OneOf(tuple(used), tuple(keys))]
     gaps: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}
@@ -287,4 +384,7 @@ def frame_rows(frame: Any) -> list[dict[str, Any]]:
         return list(frame.to_dicts())
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    return list(frame.to_dict("records"))
+    return [
+        {name: _plain(value, may_be_missing=True) for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from dj_panel.core.catalog import Catalog
@@ -22,8 +22,8 @@ from dj_panel.core.dialect import Dialect, MySQL, SQLite, Statement
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.protocol import Pack
 from dj_panel.core.errors import DataJointError, LostConnectionError, TransactionError, UnknownOutcomeError
-from dj_panel.core.session import Result, Session
-from dj_panel.core.settings import Settings
+from dj_panel.core.session import ManualTransactions, Result, Session, only_reads
+from dj_panel.core.settings import Settings, settings_of
 from dj_panel.core.words import say
 
 __all__ = ["Connection", "Result"]
@@ -34,17 +34,35 @@ Answer = TypeVar("Answer")
 _MAX_ATTEMPTS = 8
 
 
-class Connection:
+class Connection(ManualTransactions):
     """A database, as reached with some settings.
 
     Parameters
     ----------
-    settings
-        Where it is and how to log in; read when a thread first connects.
+    host
+        The server; or all settings, and nothing else.
+    user, password, port, use_tls, database_name, backend
+        Who logs in and how, on top of the settings.
+    config_override
+        The settings, of which a copy is made; those of the process if not given.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        host: str | Settings,
+        user: str | None = None,
+        password: str | None = None,
+        port: int | None = None,
+        use_tls: Any = None,
+        *,
+        database_name: str | None = None,
+        backend: str | None = None,
+        config_override: Settings | None = None,
+    ) -> None:
+        if not isinstance(host, Settings):
+            host = settings_of(config_override, host=host, user=user, password=password, port=port,
+                               use_tls=use_tls, name=database_name, backend=backend)  # fmt: skip
+        self.settings = settings = host
         self.dialect: Dialect = MySQL() if settings.backend == "mysql" else SQLite()
         self.catalog = Catalog(self.dialect, self.rows_of)
         self.schemas: dict[str, Any] = {}
@@ -55,8 +73,7 @@ class Connection:
     def __repr__(self) -> str:
         if self.dialect.name == "sqlite":
             return f"Connection to {self.settings.sqlite_path}"
-        database = self.settings.database
-        return f"Connection to {database.user}@{database.host}:{database.port}"
+        return "Connection to {user}@{host}:{port}".format(**self.conn_info)
 
     # ------------------------------------------------------------------ sessions
     def _session(self) -> Session:
@@ -109,6 +126,16 @@ class Connection:
                 self._close_session(session)
             session.depth = 0
 
+    def connect(self) -> None:
+        """Connect this thread now, as its first statement does by itself."""
+        self._session()
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     @property
     def is_connected(self) -> bool:
         """Whether the server answers."""
@@ -131,15 +158,29 @@ class Connection:
         return str(self.query(f"SELECT {self.dialect.user}").fetchone()[0])
 
     # ------------------------------------------------------------------ statements
-    def query(self, sql: str, parameters: Sequence[Any] = (), *, as_dict: bool = False) -> Any:
-        """Run one statement and return its :class:`Result` (of dicts for ``as_dict``).
+    def query(
+        self,
+        query: str,
+        args: Sequence[Any] = (),
+        *,
+        as_dict: bool = False,
+        suppress_warnings: bool = True,
+        reconnect: bool | None = None,
+    ) -> Result:
+        """Run one statement and return its result.
 
         Parameters
         ----------
-        sql
-            With the driver's placeholders; everything from outside is bound, never written into it.
-        parameters
+        query
+            SQL with the driver's placeholders; everything from outside is bound, never written into it.
+        args
             The values.
+        as_dict
+            Whether its rows are dicts.
+        suppress_warnings
+            Kept for DataJoint's signature; a server's warnings are never shown.
+        reconnect
+            Instead of ``config.database.reconnect``.
 
         Raises
         ------
@@ -147,24 +188,22 @@ class Connection:
             The branch of the tree that tells what the server objects to.
         """
         session = self._session()
-        if self._is_deferred and not session.depth and not _only_reads(sql):
+        if self._is_deferred and not session.depth and not only_reads(query):
             session = self._begun()
         try:
-            result = self._execute(session, sql, parameters)
+            result = self._execute(session, query, args)
         except LostConnectionError:
             # A lone SELECT can simply be asked again. Of anything else, nobody knows whether it happened.
-            if session.depth or not self.settings.database.reconnect or not _only_reads(sql):
+            may_ask_again = self.settings.database.reconnect if reconnect is None else reconnect
+            if session.depth or not may_ask_again or not only_reads(query):
                 raise
             logger.info("reconnecting after a lost connection")
-            result = self._execute(self._session(), sql, parameters)
-        if as_dict:
-            return [dict(zip(result.names, row, strict=True)) for row in result]
-        return result
+            result = self._execute(self._session(), query, args)
+        return result.as_dicts() if as_dict else result
 
     def run(self, statement: Statement) -> Result:
         """Run a rendered statement."""
-        result: Result = self.query(statement.sql, statement.parameters)
-        return result
+        return self.query(statement.sql, statement.parameters)
 
     def rows_of(self, sql: str, parameters: Sequence[Any]) -> Sequence[Sequence[Any]]:
         """Run a statement and return all its rows."""
@@ -416,32 +455,6 @@ class Connection:
             logger.warning("rolling back failed, closing the connection: %s", error)
             self._close_session(session)
 
-    def start_transaction(self) -> None:
-        """Begin a transaction that ends with :meth:`commit_transaction` or :meth:`cancel_transaction`."""
-        if self.in_transaction:
-            raise TransactionError("A transaction is open already; transactions do not nest this way.")
-        context = self.transaction
-        context.__enter__()
-        self._local.manual = context
-
-    def _manual(self) -> AbstractContextManager[Connection]:
-        context: AbstractContextManager[Connection] | None = getattr(self._local, "manual", None)
-        if context is None:
-            raise TransactionError(
-                "There is no transaction to end: none is open that start_transaction() began."
-            )
-        self._local.manual = None
-        return context
-
-    def commit_transaction(self) -> None:
-        """Keep what was done since :meth:`start_transaction`."""
-        self._manual().__exit__(None, None, None)
-
-    def cancel_transaction(self) -> None:
-        """Undo what was done since :meth:`start_transaction`."""
-        with suppress(_CancelledError):
-            self._manual().__exit__(_CancelledError, _CancelledError(), None)
-
     def retried(self, action: Callable[[], Answer], *, one_statement: bool = False) -> Answer:
         """Run ``action`` in a transaction, and again from its beginning after a deadlock or a lock timeout.
 
@@ -478,18 +491,9 @@ class Connection:
     @property
     def conn_info(self) -> Mapping[str, Any]:
         """Where this connects to, without the password."""
-        database = self.settings.database
-        return {"host": database.host, "port": database.port, "user": database.user}
+        return {name: self.settings[f"database.{name}"] for name in ("host", "port", "user")}
 
     @property
     def dependencies(self) -> Any:
         """The catalog, which knows the foreign keys."""
         return self.catalog
-
-
-def _only_reads(sql: str) -> bool:
-    return sql.lstrip()[:6].upper() == "SELECT" and not sql.rstrip().endswith("FOR UPDATE")
-
-
-class _CancelledError(Exception):
-    """Ends a transaction that the caller cancelled."""

@@ -29,7 +29,7 @@ from dj_panel.core.columntypes import (
     UuidType,
 )
 
-__all__ = ["core_type_like", "is_core_type", "known_types", "parse_type"]
+__all__ = ["core_type_like", "enum_choices", "is_core_type", "parse_type"]
 
 _INTEGERS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 _NATIVE_INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
@@ -57,11 +57,6 @@ def is_core_type(text: str) -> bool:
     (True, False, True)
     """
     return _CORE.fullmatch(text.strip()) is not None
-
-
-def known_types() -> list[str]:
-    """Return the first words of all types that a definition may use, core types first."""
-    return list(dict.fromkeys([*_CORE_LIKE.values(), *_MAKERS]))
 
 
 def core_type_like(text: str) -> str:
@@ -107,12 +102,12 @@ def parse_type(text: str) -> ColumnType:
     """Return the type that a definition, or a database's catalog, calls by this text.
 
     An unknown native type gives a plain :class:`ColumnType`, which admits every value and leaves the rest
-    to the server.
+    to the server. What a definition may say is narrower: :func:`~dj_panel.core.writtentypes.check_written_type`.
 
     Raises
     ------
     ValueError
-        If a core type's arguments make no sense, such as ``decimal(2, 5)``.
+        If the choices of an enum cannot be read.
 
     Examples
     --------
@@ -127,8 +122,8 @@ def parse_type(text: str) -> ColumnType:
     if not match:
         return ColumnType(text, text)
     name, inside, rest = match[1].lower(), match[2], match[3].lower()
-    numbers = [int(part) for part in re.findall(r"\d+", inside or "")] if name != "enum" else []
-    unsigned = "unsigned" in rest
+    numbers = [int(part) for part in re.findall(r"[0-9]+", inside or "")] if name != "enum" else []
+    unsigned = "unsigned" in rest or "zerofill" in rest
     make = _MAKERS.get(name)
     return make(text, name, numbers, unsigned) if make else ColumnType(text, name)
 
@@ -141,26 +136,18 @@ def _integer(text: str, name: str, numbers: list[int], unsigned: bool) -> Column
 
 def _decimal(text: str, name: str, numbers: list[int], unsigned: bool) -> ColumnType:
     precision, scale = (numbers + [10, 0][len(numbers) :])[:2]
-    if not 1 <= precision <= 65 or scale > min(precision, 30):
-        raise ValueError(
-            f"{text}: the digits after the point cannot be more than {min(precision, 30)}, nor all over 65"
-        )
     return DecimalType(text, name, precision, scale, unsigned)
 
 
 def _datetime(text: str, name: str, numbers: list[int], unsigned: bool) -> ColumnType:
     digits = numbers[0] if numbers else 0
-    if digits > 6:
-        raise ValueError(f"{text}: at most 6 digits of a second can be kept")
     return TimeType(text, name, digits) if name == "time" else DatetimeType(text, name, digits)
 
 
-def _text(text: str, name: str, numbers: list[int], unsigned: bool) -> ColumnType:
-    length = numbers[0] if numbers else 1
-    limit = 255 if name == "char" else 16383
-    if not 1 <= length <= limit:
-        raise ValueError(f"{text}: the length must be from 1 to {limit}")
-    return TextType(text, name, length)
+def _float(text: str, name: str, numbers: list[int], unsigned: bool) -> ColumnType:
+    # float(25) … float(53) are doubles
+    is_double = len(numbers) == 1 and numbers[0] > 24
+    return FloatType(text, name, 8 if is_double else 4, unsigned)
 
 
 _Maker = Callable[[str, str, list[int], bool], ColumnType]
@@ -170,15 +157,15 @@ _MAKERS: dict[str, _Maker] = {
     **{name: lambda t, n, a, u: TextType(t, n, _TEXT_LENGTHS[n]) for name in _TEXT_LENGTHS},
     **dict.fromkeys(["decimal", "numeric", "dec", "fixed"], _decimal),
     **dict.fromkeys(["datetime", "timestamp", "time"], _datetime),
-    **dict.fromkeys(["char", "varchar"], _text),
+    **dict.fromkeys(["char", "varchar"], lambda t, n, a, u: TextType(t, n, a[0] if a else 1)),
     **dict.fromkeys(["bool", "boolean"], lambda t, n, a, u: BooleanType(t, n)),
-    **dict.fromkeys(["float32", "float"], lambda t, n, a, u: FloatType(t, n, 4, u)),
+    **dict.fromkeys(["float32", "float"], _float),
     **dict.fromkeys(["float64", "double", "real"], lambda t, n, a, u: FloatType(t, n, 8, u)),
     **dict.fromkeys(["binary", "varbinary"], lambda t, n, a, u: BytesType(t, n, a[0] if a else 1)),
     "bytes": lambda t, n, a, u: BytesType(t, n, _BLOB_BYTES["longblob"]),
     "uuid": lambda t, n, a, u: UuidType(t, n),
     "json": lambda t, n, a, u: JsonType(t, n),
     "date": lambda t, n, a, u: DateType(t, n),
-    "year": lambda t, n, a, u: IntegerType(t, n, 0, 2155),
+    "year": lambda t, n, a, u: IntegerType(t, n, 1901, 2155),
     "enum": lambda t, n, a, u: EnumType(t, n, enum_choices(t)),
 }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from dj_panel.core.codec import resolve_dtype
 from dj_panel.core.coretypes import core_type_like, is_core_type
 from dj_panel.core.definition import AttributeLine, Definition, ForeignKeyLine, IndexLine, json_path
-from dj_panel.core.errors import DefinitionError, QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.errors import CodecError, DefinitionError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.settings import Settings
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute, ForeignKey, Heading, Index, TableName, TableStructure
@@ -81,11 +81,13 @@ def build_structure(
             indexes.append(Index(line.columns, line.unique))
         else:
             if line.name in attributes:
-                raise DefinitionError(
-                    f"The attribute '{line.name}' comes with a foreign key already; remove its line."
+                raise line.error(
+                    f"The attribute '{line.name}' comes with a foreign key already; remove its line",
+                    line.name,
                 )
             attributes[line.name] = _own_attribute(line, name)
-    _check_indexes(indexes, attributes)
+    for line in definition.indexes:
+        _check_index(line, attributes)
     _check_tier(name, definition, settings)
     hidden = [] if any(a.in_key for a in attributes.values()) else [_SINGLETON]
     if name.tier in ("Imported", "Computed") and settings.jobs.add_job_metadata:
@@ -99,10 +101,6 @@ def build_structure(
 
 
 def _own_attribute(line: AttributeLine, name: TableName) -> Attribute:
-    if line.comment.startswith(":"):
-        raise DefinitionError(
-            f"The comment of '{line.name}' begins with a colon; begin it with another character."
-        )
     kind = line.type
     stored = kind
     if not kind.startswith("<") and not is_core_type(kind):
@@ -113,9 +111,11 @@ def _own_attribute(line: AttributeLine, name: TableName) -> Attribute:
         )  # fmt: skip
     if kind.startswith("<"):
         codec, at, store = kind[1:-1].partition("@")
-        stored = resolve_dtype(codec, store if at else None)
-    autoincrement = "auto_increment" in kind.lower()
-    if autoincrement:
+        try:
+            stored = resolve_dtype(codec, store if at else None)
+        except CodecError as error:
+            raise line.put(error, kind, ":") from None
+    if line.is_numbered:
         stored = kind = kind.lower().replace("auto_increment", "").strip()
     elif is_core_type(kind) and not kind.lower().startswith("enum"):
         stored = kind.lower()
@@ -127,23 +127,29 @@ def _own_attribute(line: AttributeLine, name: TableName) -> Attribute:
         nullable=line.nullable,
         default=line.default,
         comment=line.comment,
-        autoincrement=autoincrement,
+        autoincrement=line.is_numbered,
     )
 
 
 def _foreign_key(line: ForeignKeyLine, parent: TableStructure) -> ForeignKey:
+    path = line.reference.path
     key = [a.name for a in parent.heading.all_attributes if a.in_key]
     new_names = {old: new for new, old in line.reference.renamed}
     for old in new_names:
         if old not in key:
-            raise UnknownAttributeError(old, available=key, where=f"the primary key of {line.reference.path}")
+            unknown = UnknownAttributeError(old, available=key, where=f"the primary key of {path}")
+            raise line.put(unknown, old, "=")
     if any(parent.heading.attributes.get(n) is None for n in key):
-        raise DefinitionError(
-            f"{line.reference.path} has one row at most and no attribute to refer to; leave out this foreign key."
+        raise line.error(
+            f"{path} has one row at most and no attribute to refer to; leave out this foreign key", path
         )
+    attributes = tuple(new_names.get(n, n) for n in key)
+    twice = next((n for n in attributes if attributes.count(n) > 1), None)
+    if twice is not None:
+        raise line.error(f"{path} has an attribute '{twice}' already; rename to another name", twice, "(")
     return ForeignKey(
         parent=parent.name,
-        attributes=tuple(new_names.get(n, n) for n in key),
+        attributes=attributes,
         parent_attributes=tuple(key),
         in_key=line.in_key,
         nullable=line.nullable,
@@ -152,6 +158,7 @@ def _foreign_key(line: ForeignKeyLine, parent: TableStructure) -> ForeignKey:
 
 
 def _inherit(attributes: dict[str, Attribute], name: str, parent: Attribute, line: ForeignKeyLine) -> None:
+    path = line.reference.path
     ours = attributes.get(name)
     if ours is None:
         attributes[name] = Attribute(
@@ -163,49 +170,63 @@ def _inherit(attributes: dict[str, Attribute], name: str, parent: Attribute, lin
             comment=parent.comment,
             lineage=parent.lineage,
         )
-    elif ours.lineage is not None and parent.lineage is not None and ours.lineage != parent.lineage:
-        raise DefinitionError(
+    elif ours.lineage is None and replace(ours.column_type, text="") != replace(parent.column_type, text=""):
+        raise line.error(
+            f"The foreign key brings an attribute '{name}' of the type {parent.type}, and the definition has one of the"
+            f' type {ours.type}; remove the line of that, or rename: -> {path}.proj(new_name="{parent.name}")',
+            path,
+        )
+    elif ours.lineage is None:
+        attributes[name] = replace(ours, lineage=parent.lineage)
+    elif parent.lineage is not None and ours.lineage != parent.lineage:
+        raise line.error(
             f"Two foreign keys bring an attribute '{name}' of different origin ({'.'.join(ours.lineage)} and"
-            f' {".".join(parent.lineage)}). Rename one: -> {line.reference.path}.proj(new_name="{parent.name}").'
+            f' {".".join(parent.lineage)}). Rename one: -> {path}.proj(new_name="{parent.name}")',
+            path,
         )
 
 
-def _check_indexes(indexes: Sequence[Index], attributes: dict[str, Attribute]) -> None:
-    for index in indexes:
-        for column in index.columns:
-            place = json_path(column)
-            if place is not None:
-                used: tuple[str, ...] = (place[0],)
-            elif column.startswith("("):
-                used = _attributes_of(column)
-            else:
-                used = (column,)
-            for name in used:
-                if name not in attributes:
-                    raise UnknownAttributeError(
-                        name, available=attributes, where="the table, as its index says"
-                    )
-            if place is not None and attributes[place[0]].column_type.kind != "json":
-                raise DefinitionError(
-                    f"The index names {column}, a place inside '{place[0]}', whose type is"
-                    f" {attributes[place[0]].type} and not json."
+def _check_index(line: IndexLine, attributes: dict[str, Attribute]) -> None:
+    for column in line.columns:
+        place = json_path(column)
+        if place is not None:
+            used: tuple[str, ...] = (place[0],)
+        elif column.startswith("("):
+            used = _attributes_of(column, line)
+        else:
+            used = (column,)
+        for name in used:
+            if name not in attributes:
+                unknown = UnknownAttributeError(
+                    name, available=attributes, where="the table, as its index says"
                 )
-            kind = attributes[column].column_type.kind if column in attributes else ""
-            if kind in ("bytes", "json"):
-                raise DefinitionError(
-                    f"'{column}' has the type {attributes[column].type}, which no index can hold. A place inside"
-                    f" a json attribute can be indexed: {column}.path:type."
-                )
+                raise line.put(unknown, name, "(")
+        if place is not None and attributes[place[0]].column_type.kind != "json":
+            raise line.error(
+                f"The index names {column}, a place inside '{place[0]}', whose type is"
+                f" {attributes[place[0]].type} and not json",
+                column,
+                "(",
+            )
+        kind = attributes[column].column_type.kind if column in attributes else ""
+        if kind in ("bytes", "json"):
+            raise line.error(
+                f"'{column}' has the type {attributes[column].type}, which no index can hold. A place inside"
+                f" a json attribute can be indexed: {column}.path:type",
+                column,
+                "(",
+            )
 
 
-def _attributes_of(expression: str) -> tuple[str, ...]:
+def _attributes_of(expression: str, line: IndexLine) -> tuple[str, ...]:
     try:
         template = parse_text(expression, "mysql")
     except QuerySyntaxError as error:
-        raise DefinitionError(f"The index over {expression} cannot be made: {error}") from error
+        raise line.error(f"The index over {expression} cannot be made: {error}", expression) from error
     if template.aggregates or not template.attributes:
-        raise DefinitionError(
-            f"The index over {expression} cannot be made: it must be computed from attributes of the row alone."
+        raise line.error(
+            f"The index over {expression} cannot be made: it must be computed from attributes of the row alone",
+            expression,
         )
     return template.attributes
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dj_panel.core.connection import Connection
 from dj_panel.core.errors import ThreadSafetyError
-from dj_panel.core.settings import Settings, load_settings
+from dj_panel.core.settings import Settings, process_settings
 
 __all__ = ["GlobalSettings", "conn", "logger", "settings"]
 
@@ -56,6 +56,9 @@ class GlobalSettings:
     def __setitem__(self, key: str, value: Any) -> None:
         self._checked[key] = value
 
+    def __delitem__(self, key: str) -> None:
+        del self._checked[key]
+
     def __repr__(self) -> str:
         inner: Settings = object.__getattribute__(self, "_settings")
         return "Settings (thread-safe mode: use dj.Instance)" if inner.thread_safe else repr(inner)
@@ -69,7 +72,7 @@ def _start_logging(settings: Settings) -> None:
         logger.addHandler(handler)
 
 
-_settings = load_settings()
+_settings = process_settings()
 _start_logging(_settings)
 settings: Any = GlobalSettings(_settings)
 

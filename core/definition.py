@@ -21,8 +21,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dj_panel.core.coretypes import is_core_type, known_types, parse_type
+from dj_panel.core.coretypes import parse_type
 from dj_panel.core.errors import DefinitionError, did_you_mean
+from dj_panel.core.place import Place, Placed
+from dj_panel.core.writtentypes import SERVER_VALUE, check_default, check_written_type
 
 __all__ = [
     "AttributeLine",
@@ -43,7 +45,6 @@ _JSON_PATH = re.compile(
 )
 _ARROW = re.compile(r"->\s*(?:\[([^\]]*)\])?\s*(.*)$", re.DOTALL)
 _CODEC = re.compile(r"<[a-z][a-z0-9_]*(?:@[A-Za-z0-9_\-]*)?>")
-_SERVER_VALUES = re.compile(r"(?:CURRENT_TIMESTAMP|NOW)(?:\s*\(\s*\d?\s*\))?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class AttributeLine:
+class AttributeLine(Placed):
     """``name = default : type  # comment``; ``default`` is text without quotes, ``None`` if there is none."""
 
     name: str
@@ -79,17 +80,22 @@ class AttributeLine:
     default: str | None = None
     comment: str = ""
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the server numbers new rows."""
+        return not self.type.startswith(("<", "enum")) and "auto_increment" in self.type.lower()
+
     def __str__(self) -> str:
         default = " = null" if self.nullable else ""
         if self.default is not None:
-            bare = _SERVER_VALUES.fullmatch(self.default) or re.fullmatch(r"-?\d+(\.\d+)?", self.default)
+            bare = SERVER_VALUE.fullmatch(self.default) or re.fullmatch(r"-?\d+(\.\d+)?", self.default)
             default = f" = {self.default}" if bare else " = " + _quoted(self.default)
         text = f"{self.name + default:<20} : {self.type}"
         return f"{text:<44} # {_one_line(self.comment)}".rstrip() if self.comment else text
 
 
 @dataclass(frozen=True)
-class ForeignKeyLine:
+class ForeignKeyLine(Placed):
     """``-> [nullable, unique] Reference``."""
 
     reference: Reference
@@ -103,7 +109,7 @@ class ForeignKeyLine:
 
 
 @dataclass(frozen=True)
-class IndexLine:
+class IndexLine(Placed):
     """``unique index (a, (expression), document.path:type)``; expressions keep their parentheses."""
 
     columns: tuple[str, ...]
@@ -117,8 +123,8 @@ Line = AttributeLine | ForeignKeyLine | IndexLine
 
 
 @dataclass(frozen=True)
-class Definition:
-    """A table definition, line by line in the order written."""
+class Definition(Placed):
+    """A table definition, line by line in the order written; its place is that of its comment."""
 
     lines: tuple[Line, ...]
     comment: str = ""
@@ -172,6 +178,7 @@ def parse_definition(text: str) -> Definition:
     """
     lines: list[Line] = []
     comment = ""
+    comment_place: Place | None = None
     in_key = True
     seen: dict[str, int] = {}
     started = False
@@ -180,10 +187,10 @@ def parse_definition(text: str) -> Definition:
         stripped = raw.strip()
         if not stripped:
             continue
-        at = _Position(number, raw)
+        at = Place(number, raw)
         if stripped.startswith("#"):
             if not started:
-                comment = stripped[1:].strip()
+                comment, comment_place = stripped[1:].strip(), at
                 if comment.startswith(":"):
                     raise at.error("A table comment cannot begin with a colon")
             started = True
@@ -197,11 +204,20 @@ def parse_definition(text: str) -> Definition:
             if line.name in seen:
                 raise at.error(f"The attribute '{line.name}' was already defined in line {seen[line.name]}")
             seen[line.name] = number
+        elif isinstance(line, IndexLine) and line in lines:
+            raise at.error("The definition has this index already; remove the line")
         lines.append(line)
-    has_key = any(not isinstance(line, IndexLine) and line.in_key for line in lines)
+    key_lines = [line for line in lines if not isinstance(line, IndexLine) and line.in_key]
+    for line in lines:
+        if isinstance(line, AttributeLine) and line.is_numbered and key_lines != [line]:
+            raise line.error(
+                f"'{line.name}' can be numbered by the server only where it is the whole primary key",
+                "auto_increment",
+            )
+    has_key = bool(key_lines)
     if not lines and in_key:
         raise DefinitionError("The definition is empty. A table without a primary key begins with ---.")
-    return Definition(tuple(lines), comment, has_key)
+    return Definition(tuple(lines), comment, has_key, place=comment_place)
 
 
 def format_definition(definition: Definition) -> str:
@@ -213,18 +229,7 @@ def format_definition(definition: Definition) -> str:
 
 
 # ---------------------------------------------------------------------------- one line
-class _Position:
-    """Where the parser is, for its errors."""
-
-    def __init__(self, line: int, text: str) -> None:
-        self.line, self.text = line, text
-
-    def error(self, message: str, part: str = "") -> DefinitionError:
-        column = self.text.find(part) if part else len(self.text) - len(self.text.lstrip())
-        return DefinitionError(message, line=self.line, column=max(column, 0) + 1, text=self.text)
-
-
-def _parse_line(text: str, in_key: bool, at: _Position) -> Line:
+def _parse_line(text: str, in_key: bool, at: Place) -> Line:
     if text.startswith("->"):
         return _parse_foreign_key(text, in_key, at)
     if _INDEX_START.match(text):
@@ -232,11 +237,11 @@ def _parse_line(text: str, in_key: bool, at: _Position) -> Line:
         match = _INDEX.match(text[:mark].rstrip())
         if not match:
             raise at.error("The parentheses of the index are not closed")
-        return IndexLine(_split_columns(match[2], at), bool(match[1]))
+        return IndexLine(_split_columns(match[2], at), bool(match[1]), place=at)
     return _parse_attribute(text, in_key, at)
 
 
-def _parse_foreign_key(text: str, in_key: bool, at: _Position) -> ForeignKeyLine:
+def _parse_foreign_key(text: str, in_key: bool, at: Place) -> ForeignKeyLine:
     match = _ARROW.match(text)
     assert match is not None
     body = match[2].partition("#")[0].strip()
@@ -253,10 +258,10 @@ def _parse_foreign_key(text: str, in_key: bool, at: _Position) -> ForeignKeyLine
         raise at.error("A foreign key of the primary key cannot be nullable; move it below the line ---")
     if not body:
         raise at.error("The foreign key names no table")
-    return ForeignKeyLine(_parse_reference(body, at), in_key, nullable, "unique" in options)
+    return ForeignKeyLine(_parse_reference(body, at), in_key, nullable, "unique" in options, place=at)
 
 
-def _parse_reference(text: str, at: _Position) -> Reference:
+def _parse_reference(text: str, at: Place) -> Reference:
     # The grammar of Python, but never its evaluation: names, attributes, and one call of proj.
     problem = 'A foreign key names a table, such as Subject or lab.Subject, perhaps with .proj(new="old")'
     try:
@@ -273,10 +278,19 @@ def _parse_reference(text: str, at: _Position) -> Reference:
             if keyword.arg is None or not isinstance(value, ast.Constant) or not isinstance(value.value, str):
                 raise at.error('Inside proj( ) write new="old", one for each renamed attribute', text)
             renamed.append((_valid_name(keyword.arg, at), value.value.strip("() ")))
-        if any(
-            not isinstance(a, ast.Constant) or not isinstance(a.value, str | type(...)) for a in node.args
-        ):
-            raise at.error('Inside proj( ) write new="old", one for each renamed attribute', text)
+            if any(old == renamed[-1][1] for _, old in renamed[:-1]):
+                raise at.error(
+                    f"A foreign key names '{renamed[-1][1]}' once; write a second foreign key for a second name",
+                    keyword.arg,
+                )
+        for argument in node.args:
+            if not isinstance(argument, ast.Constant) or argument.value is not ...:
+                word = ast.get_source_segment(text, argument) or text
+                raise at.error(
+                    f'Inside proj( ) write new="old", one for each renamed attribute; {word} alone says nothing, for a'
+                    " foreign key has the whole primary key of its parent",
+                    word,
+                )
         node = function.value
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
@@ -288,7 +302,7 @@ def _parse_reference(text: str, at: _Position) -> Reference:
     return Reference(".".join(reversed(parts)), tuple(renamed))
 
 
-def _split_columns(text: str, at: _Position) -> tuple[str, ...]:
+def _split_columns(text: str, at: Place) -> tuple[str, ...]:
     columns = split_items(text)
     if not columns or not all(columns):
         raise at.error(
@@ -302,6 +316,8 @@ def _split_columns(text: str, at: _Position) -> tuple[str, ...]:
                 " inside a json attribute as document.path:type",
                 column,
             )
+        if columns.count(column) > 1:
+            raise at.error(f"The index names {column} twice", column, "(")
     return tuple(columns)
 
 
@@ -333,7 +349,7 @@ def json_path(column: str) -> tuple[str, str, str] | None:
     return (match["attribute"], match["path"], (match["type"] or "").strip()) if match else None
 
 
-def _valid_name(name: str, at: _Position) -> str:
+def _valid_name(name: str, at: Place) -> str:
     if name.startswith("_"):
         raise at.error(
             f"The name '{name}' begins with an underscore, which is kept for hidden attributes", name
@@ -346,7 +362,7 @@ def _valid_name(name: str, at: _Position) -> str:
     return name
 
 
-def _parse_attribute(text: str, in_key: bool, at: _Position) -> AttributeLine:
+def _parse_attribute(text: str, in_key: bool, at: Place) -> AttributeLine:
     head, type_text, comment = _split_attribute(text, at)
     name, equals, default_text = head.partition("=")
     name = _valid_name(name.strip(), at)
@@ -358,11 +374,13 @@ def _parse_attribute(text: str, in_key: bool, at: _Position) -> AttributeLine:
         raise at.error(
             f"'{name}' is part of the primary key and cannot be null; move it below the line ---", name
         )
+    if comment.startswith(":"):
+        raise at.error(f"The comment of '{name}' begins with a colon; begin it with another character", "#")
     _check_type(type_text, name, in_key, default, at)
-    return AttributeLine(name, type_text, in_key, nullable, default, comment)
+    return AttributeLine(name, type_text, in_key, nullable, default, comment, place=at)
 
 
-def _split_attribute(text: str, at: _Position) -> tuple[str, str, str]:
+def _split_attribute(text: str, at: Place) -> tuple[str, str, str]:
     """Cut a line at its first ``:`` and first ``#`` that stand outside quotes (and outside a codec)."""
     colon = mark = None
     for position, letter in _outside_quotes(text):
@@ -403,7 +421,7 @@ def _outside_quotes(text: str, *, escapes: bool = False) -> Iterator[tuple[int, 
             yield position, letter
 
 
-def _parse_default(text: str, at: _Position) -> tuple[str | None, bool]:
+def _parse_default(text: str, at: Place) -> tuple[str | None, bool]:
     if text.lower() == "null":
         return None, True
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
@@ -413,40 +431,46 @@ def _parse_default(text: str, at: _Position) -> tuple[str | None, bool]:
     return text, False
 
 
-def _check_type(type_text: str, name: str, in_key: bool, default: str | None, at: _Position) -> None:
+def _check_type(type_text: str, name: str, in_key: bool, default: str | None, at: Place) -> None:
     if not type_text:
         raise at.error(f"The attribute '{name}' has no type; write it after the colon")
+
+    def error(message: str) -> DefinitionError:
+        return at.error(message, type_text, ":")
+
     if type_text.startswith("<"):
         if not _CODEC.fullmatch(type_text):
-            raise at.error(f"'{type_text}' is not a codec; write <name>, <name@> or <name@store>", type_text)
+            raise error(f"'{type_text}' is not a codec; write <name>, <name@> or <name@store>")
         if in_key:
-            raise at.error(f"'{name}' holds objects and cannot be part of the primary key", type_text)
-        if default is not None:
-            raise at.error(f"'{name}' holds objects; its only possible default is null", default)
-        return
-    try:
-        column = parse_type(type_text)
-    except ValueError as error:
-        raise at.error(f"The type of '{name}': {error}", type_text) from error
-    if column.kind == "uuid" and default is not None:
-        raise at.error(
-            f"'{name}' has the type uuid; a default would not be unique, so there is only null", default
-        )
-    if column.kind in ("bytes", "json"):
-        if in_key:
-            raise at.error(
-                f"'{name}' has the type {type_text}, which cannot be part of the primary key", type_text
-            )
-        if default is not None:
-            raise at.error(f"'{name}' has the type {type_text}; its only possible default is null", type_text)
-    word = re.split(r"[\s(]", type_text, maxsplit=1)[0].lower()
-    if column.kind == "other" or not re.fullmatch(r"[A-Za-z]\w*\s*(\(.*\))?(\s+\w+)*", type_text, re.DOTALL):
-        raise at.error(f"'{type_text}' is not a type.{did_you_mean(word, known_types())}", type_text)
-    if default is not None and is_core_type(type_text) and not _SERVER_VALUES.fullmatch(default):
+            raise error(f"'{name}' holds objects and cannot be part of the primary key")
+    else:
         try:
-            column.check(default)
-        except ValueError as error:
-            raise at.error(f"The default of '{name}', {default!r}, {error}", default) from error
+            check_written_type(type_text)
+        except ValueError as problem:
+            raise error(f"The type of '{name}': {problem}") from problem
+        column = parse_type(type_text)
+        if in_key and (column.kind in ("bytes", "json") or column.name.endswith("text")):
+            raise error(f"'{name}' has the type {type_text}, which cannot be part of the primary key")
+    if default is not None and (problem_text := _problem_of_default(type_text, default)):
+        raise at.error(
+            f"The default of '{name}', {default!r}, {problem_text}", default or "=", "=" if default else ""
+        )
+
+
+def _problem_of_default(type_text: str, default: str) -> str:
+    """Return as a clause why an attribute of this type cannot have this default; empty if it can."""
+    kind = "" if type_text.startswith("<") else parse_type(type_text).kind
+    if kind in ("", "bytes", "json"):
+        return f"is none: of the type {type_text} the only possible default is null"
+    if kind == "uuid":
+        return "would not be unique: of the type uuid the only possible default is null"
+    if "auto_increment" in type_text.lower():
+        return "is none: the server numbers the rows"
+    try:
+        check_default(parse_type(type_text), default)
+    except ValueError as problem:
+        return str(problem)
+    return ""
 
 
 def _quoted(text: str) -> str:
@@ -460,4 +484,4 @@ def is_server_value(default: str) -> bool:
     >>> is_server_value("CURRENT_TIMESTAMP(3)"), is_server_value("now then")
     (True, False)
     """
-    return _SERVER_VALUES.fullmatch(default.strip()) is not None
+    return SERVER_VALUE.fullmatch(default.strip()) is not None

@@ -28,6 +28,7 @@ from dj_panel.core.algebra import (
     Node,
     OneOf,
     Ordering,
+    PassedOver,
     Project,
     Relation,
     Restrict,
@@ -38,7 +39,7 @@ from dj_panel.core.algebra import (
 from dj_panel.core.catalog import Catalog
 from dj_panel.core.connection import Connection
 from dj_panel.core.dialect import Statement
-from dj_panel.core.errors import IntegrityError, QuerySyntaxError
+from dj_panel.core.errors import IntegrityError, QuerySyntaxError, UnknownAttributeError
 from dj_panel.core.graph import Graph
 from dj_panel.core.render import count_statement, delete_statement, exists_statement, select_statement
 from dj_panel.core.rows import label
@@ -46,7 +47,7 @@ from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 from dj_panel.core.words import say
 
-__all__ = ["Deletion", "plan_deletion"]
+__all__ = ["Deletion", "plan_deletion", "refuse_passed_over"]
 
 _MAX_VALUES = 5000
 _MAX_COUNTED = 200
@@ -112,13 +113,17 @@ class Deletion:
             if master is not None and _count(connection, node):
                 raise IntegrityError(
                     say(
-                        "This would delete rows of the part {part} and keep their master {master}. Delete from "
-                        "{master}, or say part_integrity='cascade' to delete the masters too, or 'ignore' to "
-                        "delete the parts alone.",
+                        "This would delete rows of the part {part} and keep their master {master}.",
                         part=label(name),
                         master=label(master),
                     ),
-                    table=str(name),
+                    table=label(name),
+                    parent=label(master),
+                    remedy=say(
+                        "Delete from {master}, or say part_integrity='cascade' to delete the masters too, or "
+                        "'ignore' to delete the parts alone.",
+                        master=label(master),
+                    ),
                 )
 
     def carry_out(self, connection: Connection, counts: Mapping[TableName, int]) -> dict[TableName, int]:
@@ -145,10 +150,15 @@ class Deletion:
                     deleted[name] += connection.run(statement).rowcount
                 except IntegrityError as error:
                     raise IntegrityError(
-                        say("Nothing was deleted: other rows that depend on those of {table} arrived meanwhile. "
-"Look at the counts again.", table=label(name)),
-                        table=error.table, attributes=error.attributes, parent=str(name),
-                    ) from error  # fmt: skip
+                        say(
+                            "Nothing was deleted: other rows that depend on those of {table} arrived meanwhile.",
+                            table=label(name),
+                        ),
+                        table=error.table,
+                        attributes=error.attributes,
+                        parent=label(name),
+                        remedy=say("Look at the counts again."),
+                    ) from error
         return {name: number for name, number in deleted.items() if number}
 
     def _passes(
@@ -201,11 +211,17 @@ def plan_deletion(
     part_integrity
         ``"enforce"``, ``"ignore"``, or ``"cascade"``, which deletes the master of each part row that goes,
         with all it owns.
+
+    Raises
+    ------
+    UnknownAttributeError
+        If a dict that restricts them names an attribute that was passed over.
     """
     if part_integrity not in ("enforce", "ignore", "cascade"):
         raise QuerySyntaxError(
             f"part_integrity is 'enforce', 'ignore' or 'cascade', and not {part_integrity!r}."
         )
+    refuse_passed_over(node)
     graph = catalog.graph_with_children()
     spread = _Spread(graph, {start: node})
     chosen = [start]
@@ -232,6 +248,29 @@ def plan_deletion(
             rows = Restrict(rows, Negation(KeyMatch(spread.nodes[master], key)))
         orphaning[part] = rows
     return Deletion(spread.nodes, tuple(chosen), orphaning, graph)
+
+
+def refuse_passed_over(node: Node) -> None:
+    """Refuse rows to delete or to change that a dict was to restrict by an attribute that is not there.
+
+    More rows match then than were meant, which may be asked for but not lost.
+
+    Raises
+    ------
+    UnknownAttributeError
+        With the first such attribute.
+    """
+    for condition, source in _conditions(node):
+        if isinstance(condition, PassedOver):
+            where = label(source.name) if isinstance(source, Relation) else "the query"
+            raise UnknownAttributeError(
+                condition.names[0],
+                available=source.heading.names,
+                where=where,
+                remedy=say(
+                    "Only selecting passes over a name that another table has: correct it, or leave it out."
+                ),
+            )
 
 
 class _Spread:
@@ -320,7 +359,7 @@ def _inherited(parent: Node, fk: ForeignKey, child: TableStructure) -> Condition
 
 def _moved(condition: Condition, names: Mapping[str, str]) -> Condition | None:
     """Return a condition with its attributes renamed; ``None`` if one of them has no new name."""
-    if isinstance(condition, Constant):
+    if isinstance(condition, (Constant, PassedOver)):
         return condition
     if isinstance(condition, (Comparison, Ordering, TextMatch)):
         name = names.get(condition.attribute)
@@ -364,27 +403,48 @@ def _stays_true(node: Node, doomed: set[TableName]) -> bool:
 
 def _queries(condition: Condition) -> Iterator[Node]:
     """Yield the queries that a condition asks."""
-    if isinstance(condition, KeyMatch):
-        yield condition.node
-    elif isinstance(condition, Negation):
-        yield from _queries(condition.condition)
+    for part in _parts(condition):
+        if isinstance(part, KeyMatch):
+            yield part.node
+
+
+def _parts(condition: Condition) -> Iterator[Condition]:
+    """Yield a condition and those that it is made of."""
+    yield condition
+    if isinstance(condition, Negation):
+        yield from _parts(condition.condition)
     elif isinstance(condition, (AllOf, AnyOf)):
         for part in condition.conditions:
-            yield from _queries(part)
+            yield from _parts(part)
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    """Yield a query and those that it is made of, those that its conditions ask among them."""
+    yield node
+    if isinstance(node, (Project, Distinct, Limit, Restrict)):
+        yield from _nodes(node.source)
+        if isinstance(node, Restrict):
+            for inner in _queries(node.condition):
+                yield from _nodes(inner)
+    elif isinstance(node, Group):
+        yield from _nodes(node.source)
+        yield from _nodes(node.group)
+    elif isinstance(node, (Join, UnionOf)):
+        yield from _nodes(node.a)
+        yield from _nodes(node.b)
 
 
 def _tables(node: Node) -> Iterator[TableName]:
     """Yield the tables that a query reads."""
-    if isinstance(node, Relation):
-        yield node.name
-    elif isinstance(node, (Project, Distinct, Limit, Restrict)):
-        yield from _tables(node.source)
-        if isinstance(node, Restrict):
-            for inner in _queries(node.condition):
-                yield from _tables(inner)
-    elif isinstance(node, Group):
-        yield from _tables(node.source)
-        yield from _tables(node.group)
-    elif isinstance(node, (Join, UnionOf)):
-        yield from _tables(node.a)
-        yield from _tables(node.b)
+    return (inner.name for inner in _nodes(node) if isinstance(inner, Relation))
+
+
+def _conditions(node: Node) -> Iterator[tuple[Condition, Node]]:
+    """Yield every condition in a query, with what it restricts."""
+    for inner in _nodes(node):
+        if isinstance(inner, Restrict):
+            source = inner.source
+            while isinstance(source, Restrict):
+                source = source.source
+            for part in _parts(inner.condition):
+                yield part, source

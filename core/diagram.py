@@ -368,8 +368,8 @@ class Diagram:
         """Return the diagram in Mermaid's language, as Markdown pages and notebooks draw it."""
         return mermaid(self.picture)
 
-    def make_dot(self) -> str:
-        """Return the diagram in Graphviz' language."""
+    def make_dot(self, theme: str | None = None) -> str:
+        """Return the diagram in Graphviz' language; ``theme`` is kept for DataJoint's signature."""
         return dot(self.picture)
 
 

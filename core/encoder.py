@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from dj_panel.core.codec import encode_value
@@ -136,33 +136,43 @@ class RowEncoder:
                 if key is None:
                     key = {n: row[n] for n in self.table.heading.primary_key if n in row}
             values[name] = self.value(attribute, value, key or {})
+        self.check_given(row)
+        return values
+
+    def check_given(self, names: Container[str]) -> None:
+        """Refuse rows that lack an attribute without a default."""
         for name in self._required:
-            if name not in row:
+            if name not in names:
                 raise MissingAttributeError(
                     say(
-                        "A row of {table} lacks '{name}', which has no default. Add it to the row.",
+                        "A row of {table} lacks '{name}', which has no default.",
                         table=label(self.name),
                         name=name,
-                    )
+                    ),
+                    table=label(self.name),
+                    attributes=(name,),
+                    remedy=say("Add it to the row."),
                 )
-        return values
 
     def check_missing(self, attribute: Attribute, value: Any) -> None:
         """Refuse "no value" for an attribute that cannot be empty; ``None`` stands for its default if it has one."""
         if not attribute.has_default:
             raise MissingAttributeError(
                 say(
-                    "{table}.{name} has no value and no default. Give it one.",
-                    table=label(self.name),
-                    name=attribute.name,
-                )
+                    "{table}.{name} has no value and no default.", table=label(self.name), name=attribute.name
+                ),
+                table=label(self.name),
+                attributes=(attribute.name,),
+                value=value,
+                remedy=say("Give it one."),
             )
         if value is not None:
             raise ValueRefusedError(
-                say("is no value, and the attribute cannot be empty; leave it out for its default"),
+                say("is no value, and the attribute cannot be empty"),
                 attribute=attribute.name,
                 table=label(self.name),
                 value=value,
+                remedy=say("Leave it out for its default."),
             )
 
     def value(self, attribute: Attribute, value: Any, key: Mapping[str, Any]) -> Any:
@@ -177,13 +187,12 @@ class RowEncoder:
             value = encode_value(attribute.type, value, key=dict(key), context=context)
         try:
             return self.checked(attribute, value)
-        except ValueRefusedError as error:
-            raise ValueRefusedError(
-                error.reason, attribute=attribute.name, table=label(self.name), value=value
-            ) from error
         except ValueError as error:
             raise ValueRefusedError(
-                str(error), attribute=attribute.name, table=label(self.name), value=value
+                error.reason if isinstance(error, ValueRefusedError) else str(error),
+                attribute=attribute.name,
+                table=label(self.name),
+                value=value,
             ) from error
 
     def checked(self, attribute: Attribute, value: Any) -> Any:

@@ -39,9 +39,9 @@ Facts are fields; the message is built from them and ends with what to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 from dj_panel.core.words import say
 
@@ -96,8 +96,26 @@ def shown(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def value_of(values: Mapping[str, Any]) -> Any:
+    """Return the value of one attribute, or those of several as a dict."""
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
+
+
 class DataJointError(Exception):
-    """The root of every error that this library raises on purpose."""
+    """The root of every error that this library raises on purpose.
+
+    An error about a definition knows where: ``line`` and ``column``, both counted from 1, and the line's ``text``.
+    """
+
+    line: int | None = None
+    column: int | None = None
+    text: str = ""
+
+    def at(self, line: int, column: int, text: str) -> Self:
+        """Return the error with the place in a definition that it is about, which its message names too."""
+        self.line, self.column, self.text = line, column, text
+        self.args = (f"{self} (line {line}, column {column}: {text.strip()!r})", *self.args[1:])
+        return self
 
     def suggest(self, *args: object) -> DataJointError:
         """Return an error of the same class with more arguments, as DataJoint's own root offers."""
@@ -105,24 +123,7 @@ class DataJointError(Exception):
 
 
 class DefinitionError(DataJointError, ValueError):
-    """A table definition that cannot be read.
-
-    Parameters
-    ----------
-    message
-        What is wrong, and what to write instead.
-    line, column
-        Where, both counted from 1; ``None`` where the whole definition is meant.
-    text
-        The offending line.
-    """
-
-    def __init__(
-        self, message: str, *, line: int | None = None, column: int | None = None, text: str = ""
-    ) -> None:
-        self.line, self.column, self.text = line, column, text
-        where = "" if line is None else f" (line {line}, column {column or 1}: {text.strip()!r})"
-        super().__init__(message + where)
+    """A table definition that cannot be read; ``line`` is ``None`` where the whole of it is meant."""
 
 
 class SettingsError(DataJointError, ValueError):
@@ -158,7 +159,38 @@ class MissingTableError(DataJointError, LookupError):
 
 
 class QueryError(DataJointError):
-    """The root of what the database says about a query."""
+    """The root of what the database says about a query.
+
+    Parameters
+    ----------
+    message
+        What is wrong, in a sentence.
+    table
+        Full name of the table.
+    attributes
+        The attributes that it is about.
+    value
+        The value that is in the way; of several attributes, a dict.
+    remedy
+        What to do, in a sentence, with which the text of the error ends.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *more: object,
+        table: str = "",
+        attributes: tuple[str, ...] = (),
+        value: Any = None,
+        remedy: str = "",
+    ) -> None:
+        self.table, self.attributes, self.value, self.remedy = table, attributes, value, remedy
+        super().__init__(f"{message} {remedy}".strip(), *more)
+
+    @property
+    def attribute(self) -> str:
+        """The names of the attributes, with commas between."""
+        return ", ".join(self.attributes)
 
 
 class QuerySyntaxError(QueryError, ValueError):
@@ -180,15 +212,10 @@ class DuplicateError(QueryError, ValueError):
     ----------
     message
         The sentence to show.
-    table
-        Full name of the table.
-    attributes
-        The attributes of the key that is taken, where the server told.
+    **facts
+        ``table``, the ``attributes`` of the key that is taken, its ``value`` and the ``remedy``, as of
+        :class:`QueryError`.
     """
-
-    def __init__(self, message: str, *, table: str = "", attributes: tuple[str, ...] = ()) -> None:
-        self.table, self.attributes = table, attributes
-        super().__init__(message)
 
 
 class IntegrityError(QueryError, ValueError):
@@ -198,19 +225,16 @@ class IntegrityError(QueryError, ValueError):
     ----------
     message
         The sentence to show.
-    table
-        Full name of the child table.
-    attributes
-        The child's attributes of the foreign key.
     parent
         Full name of the parent table.
+    **facts
+        ``table``, the child; the child's ``attributes`` of the foreign key; the ``value`` that the parent does not
+        have; the ``remedy``; as of :class:`QueryError`.
     """
 
-    def __init__(
-        self, message: str, *, table: str = "", attributes: tuple[str, ...] = (), parent: str = ""
-    ) -> None:
-        self.table, self.attributes, self.parent = table, attributes, parent
-        super().__init__(message)
+    def __init__(self, message: str = "", *more: object, parent: str = "", **facts: Any) -> None:
+        self.parent = parent
+        super().__init__(message, *more, **facts)
 
 
 class OneRowError(QueryError, LookupError):
@@ -228,13 +252,22 @@ class UnknownAttributeError(QueryError, KeyError):
         The names there are.
     where
         What was searched, for example the table's name.
+    remedy
+        What else to do than to correct the name.
     """
 
-    def __init__(self, name: str, *, available: Iterable[str] | None = None, where: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        *more: object,
+        available: Iterable[str] | None = None,
+        where: str = "",
+        remedy: str = "",
+    ) -> None:
         self.name = name
         self.available = tuple(available or ())
         if available is None:
-            super().__init__(name)
+            super().__init__(name, *more, table=where, remedy=remedy)
             return
         no = (
             say("There is no attribute '{name}' in {where}.", name=name, where=where)
@@ -242,7 +275,8 @@ class UnknownAttributeError(QueryError, KeyError):
             else say("There is no attribute '{name}'.", name=name)
         )
         listed = say(" It has: {names}.", names=", ".join(self.available))
-        super().__init__(no + did_you_mean(name, self.available) + listed)
+        advice = f"{did_you_mean(name, self.available)}{listed} {remedy}".strip()
+        super().__init__(no, *more, table=where, attributes=(name,), remedy=advice)
 
     def __str__(self) -> str:
         # KeyError would show its message in quotes.
@@ -264,12 +298,32 @@ class ValueRefusedError(QueryError, ValueError):
         Where the value was going.
     value
         The value.
+    remedy
+        What to do, in a sentence, where it is more than to choose a value that the reason allows.
     """
 
-    def __init__(self, reason: str, *, attribute: str = "", table: str = "", value: Any = None) -> None:
-        self.reason, self.attribute, self.table, self.value = reason, attribute, table, value
+    def __init__(
+        self,
+        reason: str = "",
+        *more: object,
+        attribute: str = "",
+        table: str = "",
+        value: Any = None,
+        remedy: str = "",
+    ) -> None:
+        self.reason = reason
         place = f"{table}.{attribute}" if table and attribute else attribute or table
-        super().__init__(f"{place}: {shown(value)} {reason}" if place else f"{shown(value)} {reason}")
+        subject = f"{shown(value)} " if place or value is not None else ""
+        text = f"{place}: {subject}{reason}" if place else f"{subject}{reason}"
+        super().__init__(
+            f"{text}." if remedy else text,
+            *more,
+            table=table,
+            attributes=(attribute,) if attribute else (),
+            value=value,
+            remedy=remedy,
+        )
+        self.remedy = remedy or say("Correct the value.")
 
 
 class CodecError(DataJointError, ValueError):
@@ -294,6 +348,10 @@ class StoreError(DataJointError, OSError):
 
 class MissingObjectError(StoreError, FileNotFoundError):
     """An object that a row refers to is not in its store."""
+
+
+# DataJoint's names for the same.
+MissingExternalFile, BucketInaccessible = MissingObjectError, StoreError
 
 
 class CorruptObjectError(StoreError):

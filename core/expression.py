@@ -5,7 +5,8 @@ Source: DataJoint 2.3, `reference/operators`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from dj_panel.core.algebra import (
@@ -22,20 +23,23 @@ from dj_panel.core.algebra import (
     Restrict,
     UnionOf,
     matched_attributes,
+    source_tables,
 )
-from dj_panel.core.conditions import HasNode, Not, make_condition
-from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
-from dj_panel.core.fetch import parse_order
+from dj_panel.core.conditions import AndList, HasNode, Not, make_condition, refuse_aggregates
+from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError, shown
+from dj_panel.core.fetch import parse_order, require_counts
+from dj_panel.core.jsonplaces import json_place
 from dj_panel.core.render import select_statement
 from dj_panel.core.results import Results
-from dj_panel.core.sqltext import parse_text
+from dj_panel.core.sqltext import Template, parse_text
 from dj_panel.core.structure import Heading
 
-__all__ = ["QueryExpression", "Top", "U"]
+__all__ = ["AndList", "Not", "QueryExpression", "Top", "U"]
 
 Query = TypeVar("Query", bound="QueryExpression")
 
 
+@dataclass
 class Top:
     """The first rows in an order: ``query & dj.Top(5, "age DESC")``.
 
@@ -44,13 +48,23 @@ class Top:
     limit
         How many rows; ``None`` for all.
     order_by
-        As for fetching; by the primary key if not given.
+        As for fetching; by the primary key if not given. ``None`` keeps the order of a ``Top`` before it.
     offset
         How many rows to pass over first.
+
+    Raises
+    ------
+    QuerySyntaxError
+        If limit or offset is not a whole number from 0 on.
     """
 
-    def __init__(self, limit: int | None = 1, order_by: Any = "KEY", offset: int = 0) -> None:
-        self.limit, self.order_by, self.offset = limit, order_by, offset
+    limit: int | None = 1
+    order_by: Any = "KEY"
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.offset = self.offset or 0
+        require_counts(self.limit, self.offset)
 
 
 class QueryExpression(Results):
@@ -84,16 +98,27 @@ class QueryExpression(Results):
         copy._node = node
         return copy
 
-    def make_sql(self) -> str:
-        """Return the SQL of the query, with the driver's placeholders for its values."""
-        return select_statement(self.node, self.connection.dialect).sql
+    def make_sql(self, fields: Iterable[str] | None = None) -> str:
+        """Return the SQL of the query, with the driver's placeholders for its values.
+
+        Parameters
+        ----------
+        fields
+            Which attributes; all if not given.
+        """
+        names = [self.heading[name].name for name in fields or ()]
+        return select_statement(self.node, self.connection.dialect, names or None).sql
 
     # ------------------------------------------------------------------ restriction
     def restrict(self: Query, restriction: Any, semantic_check: bool = True) -> Query:
         """Return the rows for which the restriction holds; see :func:`~dj_panel.core.conditions.make_condition`."""
         if isinstance(restriction, Top):
-            order = parse_order(restriction.order_by, self.heading)
-            return self._restricted(Limit(self.node, restriction.limit, order, restriction.offset))
+            return self._restricted(self._top(restriction))
+        if isinstance(restriction, AndList) and any(isinstance(item, Top) for item in restriction):
+            query = self
+            for item in restriction:
+                query = query.restrict(item, semantic_check)
+            return query
         if isinstance(restriction, U):
             missing = [name for name in restriction.primary_key if name not in self.heading]
             if missing:
@@ -104,15 +129,31 @@ class QueryExpression(Results):
             return self
         return self._restricted(Restrict(self.node, condition))
 
+    def _top(self, top: Top) -> Limit:
+        if top.order_by is None and isinstance(self.node, Limit):
+            order = self.node.order
+        else:
+            order = parse_order("KEY" if top.order_by is None else top.order_by, self.heading)
+        return Limit(self.node, top.limit, order, top.offset)
+
+    def restrict_in_place(self, restriction: Any) -> None:
+        """Restrict this query itself, as DataJoint can; :meth:`restrict` leaves it as it is."""
+        self.__dict__.update(self.restrict(restriction).__dict__)
+
     def _condition(self, restriction: Any, semantic_check: bool) -> Condition:
-        is_strict = self.connection.settings.refuse_unknown_attributes
         return make_condition(
             restriction,
             self.heading,
             semantic_check=semantic_check,
-            is_known=self.connection.catalog.knows_attribute if is_strict else lambda name: True,
+            is_passed=self._is_passed,
             where=self._label,
         )
+
+    def _is_passed(self, name: str, given: Collection[str]) -> bool:
+        """Tell whether a name that the heading lacks may stand in a dict nevertheless."""
+        if not self.connection.settings.refuse_unknown_attributes:
+            return True
+        return self.connection.catalog.relatives_have(source_tables(self.node), name, given)
 
     @property
     def _label(self) -> str:
@@ -144,7 +185,8 @@ class QueryExpression(Results):
             Names to keep; ``...`` keeps all; ``"-name"`` drops one.
         **named
             ``new="old"`` renames, ``new="(old)"`` repeats under a second name, and any other text is an
-            expression to compute: ``age="datediff(session_date, birth)"``.
+            expression to compute: ``age="datediff(session_date, birth)"``, or a place inside a json attribute,
+            perhaps with its type: ``n="meta.channels:unsigned"``.
         """
         return self._derived(self._projected(attributes, named))
 
@@ -154,8 +196,21 @@ class QueryExpression(Results):
             return self.node
         return Project(self.node, tuple(kept), tuple(computed))
 
+    def _read(self, text: str, heading: Heading) -> Template:
+        """Return an expression, whose attributes the heading has."""
+        template = parse_text(text, "mysql")
+        for name in template.attributes:
+            if name not in heading:
+                raise UnknownAttributeError(name, available=heading.names, where=self._label)
+        return template
+
     def _kept(
-        self, attributes: Sequence[Any], named: Mapping[str, Any], expressions_over: Heading
+        self,
+        attributes: Sequence[Any],
+        named: Mapping[str, Any],
+        expressions_over: Heading,
+        *,
+        over_group: bool = False,
     ) -> tuple[list[tuple[str, str]], list[tuple[str, str, str | None]]]:
         heading = self.heading
         wanted = list(heading.primary_key)
@@ -184,18 +239,25 @@ class QueryExpression(Results):
                     kept.append((new, source))
                 continue
             if source.startswith("(") and source[1:-1].strip() in heading:
-                computed.append((new, source[1:-1].strip(), source[1:-1].strip()))
+                # Of an attribute of the key it is part of the key too, as in DataJoint.
+                kept.append((new, source[1:-1].strip()))
                 continue
-            template = parse_text(source, "mysql")
-            for name in template.attributes:
-                if name not in expressions_over:
-                    raise UnknownAttributeError(name, available=expressions_over.names, where=self._label)
+            if json_place(source, heading) is not None:
+                computed.append((new, source, None))
+                continue
+            template = self._read(source, expressions_over)
+            if over_group:
+                _require_aggregate(source, template, self.heading.names)
+            else:
+                refuse_aggregates(source, template)
             computed.append((new, source, template.like))
         # In the order of the heading, whatever the order in which they were asked for.
         kept.sort(key=lambda pair: heading.names.index(pair[1]))
         return kept, computed
 
-    def join(self, other: Any, semantic_check: bool = True, left: bool = False) -> QueryExpression:
+    def join(
+        self, other: Any, semantic_check: bool = True, left: bool = False, allow_nullable_pk: bool = False
+    ) -> QueryExpression:
         """Return pairs of rows that agree in all shared attributes.
 
         Parameters
@@ -206,12 +268,15 @@ class QueryExpression(Results):
             Whether shared attributes must also have the same origin.
         left
             Whether to keep rows without a partner; the other's key must then be among our attributes.
+        allow_nullable_pk
+            Whether, of a left join, it need not: the key is then that of both, and the other's part of it is empty
+            where there is no partner.
         """
         if isinstance(other, U):
             raise QuerySyntaxError("dj.U cannot be joined; restrict by it, or use table.proj().")
         node = _node_of(other)
         matched = matched_attributes(self.heading, node.heading, semantic_check=semantic_check, action="join")
-        if left and not set(node.heading.primary_key) <= set(self.heading.names):
+        if left and not allow_nullable_pk and not set(node.heading.primary_key) <= set(self.heading.names):
             raise QuerySyntaxError(
                 "A left join needs all of the other's primary key among our attributes; missing here: "
                 + ", ".join(n for n in node.heading.primary_key if n not in self.heading)
@@ -260,7 +325,7 @@ class QueryExpression(Results):
             )
         others = (a for n, a in node.heading.attributes.items() if n not in self.heading)
         both = Heading((*self.heading.attributes.values(), *others))
-        kept, computed = self._kept(attributes, named, both)
+        kept, computed = self._kept(attributes, named, both, over_group=True)
         return self._derived(
             Group(self.node, node, matched, tuple(kept), tuple(computed), not exclude_nonmatching)
         )
@@ -305,10 +370,8 @@ class U:
         query = _query_of(group)
         computed = []
         for name, text in named.items():
-            template = parse_text(str(text), "mysql")
-            for used in template.attributes:
-                if used not in query.heading:
-                    raise UnknownAttributeError(used, available=query.heading.names)
+            template = query._read(str(text), query.heading)
+            _require_aggregate(str(text), template, self.primary_key)
             computed.append((name, str(text), template.like))
         for name in self.primary_key:
             if name not in query.heading:
@@ -316,6 +379,16 @@ class U:
         return query._derived(Distinct(query.node, self.primary_key, tuple(computed)))
 
     aggregate = aggr
+
+
+def _require_aggregate(text: str, template: Template, one_for_each: Collection[str]) -> None:
+    """Raise :class:`QuerySyntaxError` for an attribute of which each group of rows has many values."""
+    for name in template.outside:
+        if name not in one_for_each:
+            raise QuerySyntaxError(
+                f"{shown(text)}: each group of rows has many values of '{name}'. Say which:"
+                f" min({name}), max({name}), avg({name}), any_value({name}), …"
+            )
 
 
 def instance_of(given: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,9 +12,15 @@ from dj_panel.core.dialect.columns import Batch, Column
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.lazy import np
 from dj_panel.core.settings import Settings
+from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute, Heading
 
-__all__ = ["Decoder", "dicts_of", "parse_order"]
+__all__ = ["Decoder", "dicts_of", "parse_order", "require_counts"]
+
+_NAME = re.compile(r"\w+")
+_DIRECTION = re.compile(r"(.*\S)\s+(asc|desc)", re.IGNORECASE | re.DOTALL)
+_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|.""", re.DOTALL)
+_RANDOM = re.compile(r"rand\s*\(\s*\)", re.IGNORECASE)
 
 
 class Decoder:
@@ -124,37 +131,79 @@ def dicts_of(names: Sequence[str], columns: Sequence[Sequence[Any]], n_rows: int
     return rows
 
 
+def require_counts(limit: Any, offset: Any) -> None:
+    """Raise :class:`QuerySyntaxError` unless limit (if there is one) and offset are whole numbers from 0 on."""
+    for name, value in (
+        ("limit", 0 if limit is None else limit),
+        ("offset", 0 if offset is None else offset),
+    ):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+            raise QuerySyntaxError(
+                f"The {name} is {value!r}; it must be a whole number from 0 on."
+                + (" For all rows it is None." if name == "limit" else "")
+            )
+
+
 def parse_order(order_by: Any, heading: Heading) -> tuple[tuple[str, bool], ...]:
-    """Return ``order_by`` as pairs ``(attribute, descending)``.
+    """Return ``order_by`` as pairs ``(attribute or expression, descending)``.
 
     Parameters
     ----------
     order_by
-        ``"a"``, ``"a DESC"``, ``"KEY"``, ``"KEY DESC"``, several with commas between, or a list of such.
+        ``"a"``, ``"a DESC"``, ``"KEY"``, ``"KEY DESC"``, an expression such as ``"abs(a) DESC"`` or ``"rand()"``,
+        several with commas between, or a list of such.
 
     Raises
     ------
     UnknownAttributeError
         If a name is not in the heading.
     QuerySyntaxError
-        If an item is not a name with ``ASC`` or ``DESC``.
+        If an item is not a name or an expression with ``ASC`` or ``DESC``.
     """
     if order_by is None:
         return ()
     items = [order_by] if isinstance(order_by, str) else list(order_by)
     pairs: list[tuple[str, bool]] = []
-    for item in (part.strip() for entry in items for part in str(entry).split(",")):
-        name, _, direction = item.partition(" ")
-        name = name.strip('`"')
-        direction = direction.strip().upper()
-        if direction not in ("", "ASC", "DESC"):
-            raise QuerySyntaxError(
-                f"{item!r} is not an order; write an attribute, perhaps with DESC after it."
+    for item in (part for entry in items for part in _parts(str(entry))):
+        match = _DIRECTION.fullmatch(item)
+        text, direction = (match[1], match[2].upper()) if match else (item, "")
+        name = text.strip('`"')
+        if _NAME.fullmatch(name):
+            names = (
+                heading.primary_key if name.upper() == "KEY" and name not in heading else [heading[name].name]
             )
-        names = heading.primary_key if name.upper() == "KEY" else [name]
-        pairs += [(heading[n].name, direction == "DESC") for n in names]
+        else:
+            names = [_ordering_expression(text, item, heading)]
+        pairs += [(n, direction == "DESC") for n in names]
     order: dict[str, bool] = {}
     for attribute, is_descending in pairs:
         # What is named twice, as by "a DESC" before "KEY", is sorted as it was named first.
         order.setdefault(attribute, is_descending)
     return tuple(order.items())
+
+
+def _parts(text: str) -> list[str]:
+    """Return what stands between commas outside parentheses and quotes."""
+    pieces = [""]
+    depth = 0
+    for token in _TOKEN.findall(text):
+        depth += {"(": 1, ")": -1}.get(token, 0)
+        if token == "," and depth == 0:
+            pieces.append("")
+        else:
+            pieces[-1] += token
+    return [piece.strip() for piece in pieces]
+
+
+def _ordering_expression(text: str, item: str, heading: Heading) -> str:
+    try:
+        template = parse_text(text, "mysql")
+    except QuerySyntaxError as error:
+        raise QuerySyntaxError(
+            f"{item!r} is not an order; write an attribute or an expression, perhaps with DESC after it: {error}"
+        ) from error
+    for name in template.attributes:
+        heading[name]  # raises what an unknown attribute does
+    if template.aggregates or not (template.attributes or _RANDOM.fullmatch(text)):
+        raise QuerySyntaxError(f"{item!r} is not an order: rows are sorted by what differs between them.")
+    return text

@@ -64,7 +64,7 @@ def in_processes(
                 result = future.result()
             except BrokenProcessPool as error:
                 raise MakeError("A process that computed was killed. Populate again.") from error
-            except Exception as error:  # noqa: BLE001 - a pipeline's make may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a pipeline's make may raise anything
                 first_error = first_error or error
             else:
                 yield futures[future], result

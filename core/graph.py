@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
@@ -14,6 +14,7 @@ from dj_panel.core.structure import ForeignKey, TableName, TableStructure
 __all__ = ["Graph", "cycle_error"]
 
 Node = TypeVar("Node", bound=Hashable)
+_Step = Callable[[TableName], Iterable[TableName]]
 
 
 def said(name: TableName) -> str:
@@ -133,18 +134,64 @@ class Graph:
 
     def descendants(self, name: TableName) -> list[TableName]:
         """Return a table and all that depend on it, in topological order."""
-        return self._reach(name, lambda n: [child for child, _ in self.children(n)])
+        return self._reach(name, self._below)
 
     def ancestors(self, name: TableName) -> list[TableName]:
         """Return a table and all that it depends on, in topological order."""
-        return self._reach(name, lambda n: [parent for parent, _ in self.parents(n)])
+        return self._reach(name, self._above)
 
-    def _reach(self, name: TableName, step: object) -> list[TableName]:
-        found = {name}
-        waiting = [name]
-        while waiting:
-            for other in step(waiting.pop()):  # type: ignore[operator]
-                if other not in found:
-                    found.add(other)
-                    waiting.append(other)
+    def _reach(self, name: TableName, step: _Step) -> list[TableName]:
+        found = _reached(name, step)
         return [n for n in self.order if n in found]
+
+    def _above(self, name: TableName) -> list[TableName]:
+        return [parent for parent, _ in self.parents(name)]
+
+    def _below(self, name: TableName) -> list[TableName]:
+        return [child for child, _ in self.children(name)]
+
+    def relatives_have(self, name: TableName, attribute: str, given: Collection[str]) -> bool:
+        """Tell whether a table's relatives have an attribute: then a key of theirs may name it here too.
+
+        Relatives are the tables above and below. So are those that share a part of the primary key with it, of
+        which the whole is given: what is given is then their key, and says which rows are meant.
+
+        Parameters
+        ----------
+        name
+            The table.
+        attribute
+            The attribute, which the table itself may have under another name.
+        given
+            All attributes that are given together with it.
+        """
+        if name not in self.tables:
+            return False
+        above = _reached(name, self._above)
+        if any(
+            attribute in self.tables[other].heading
+            for other in (above | _reached(name, self._below)) - {name}
+        ):
+            return True
+        ours = self.tables[name].heading.primary_key
+        for shared in above - {name}:
+            key = set(self.tables[shared].heading.primary_key)
+            if not key or not key <= set(given).intersection(ours):
+                continue
+            for other in _reached(shared, self._below):
+                theirs = self.tables[other].heading.primary_key
+                if attribute in theirs and key <= set(theirs):
+                    return True
+        return False
+
+
+def _reached(name: TableName, step: _Step) -> set[TableName]:
+    """Return a table and all that are reached from it, also where foreign keys form a cycle."""
+    found = {name}
+    waiting = [name]
+    while waiting:
+        for other in step(waiting.pop()):
+            if other not in found:
+                found.add(other)
+                waiting.append(other)
+    return found

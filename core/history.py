@@ -387,7 +387,9 @@ class History:
         last, is_more = "", self.is_there
         while is_more and len(keys) < limit:
             rows = entries & written & Ordering("entry_id", ">", last)
-            found = rows.to_dicts("entry_id", "entry_row", "entry_key", order_by="entry_id", limit=_PAGE)
+            found = rows.to_dicts(
+                attributes=["entry_id", "entry_row", "entry_key"], order_by="entry_id", limit=_PAGE
+            )
             gone = self._last_deletions([row["entry_row"] for row in found])
             keys += [
                 {name: heading[name].column_type.parse(text) for name, text in row["entry_key"].items()}
@@ -443,7 +445,9 @@ class History:
             inserter.insert([self._values(structure.heading, entry) for entry in block])
             changes += [Change(table, "insert", after=e.before, are_texts=True) for e in block]
         if not changes:
-            raise OneRowError(f"No deleted rows of {label(table)} were kept, so none can be put back.")
+            raise OneRowError(
+                f"No deleted rows of {label(table)} were kept, so none can be put back.", table=label(table)
+            )
         return changes
 
     def _values(self, heading: Heading, entry: Entry) -> dict[str, Any]:

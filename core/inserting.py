@@ -16,7 +16,7 @@ from dj_panel.core.encoder import RowEncoder
 from dj_panel.core.errors import DuplicateError, IntegrityError, ValueRefusedError
 from dj_panel.core.explain import Explainer
 from dj_panel.core.expression import QueryExpression
-from dj_panel.core.render import select_statement
+from dj_panel.core.render import delete_statement, select_statement
 from dj_panel.core.rows import Block, RowReader, label
 from dj_panel.core.structure import TableStructure
 from dj_panel.core.words import say
@@ -130,7 +130,8 @@ class Inserter:
                 self._insert_stream(reader, most, chain(held, blocks))
                 return
         self._held = [given for given, _ in held]
-        if sum(given.n_rows for given, _ in held) == 1 and not self._connection.in_transaction:
+        is_one_statement = sum(given.n_rows for given, _ in held) == 1 and not self._looks_first
+        if is_one_statement and not self._connection.in_transaction:
             self._write_all(held)
         else:
             self._connection.retried(lambda: self._write_all(held))
@@ -191,7 +192,8 @@ class Inserter:
             All rows, where they are still there.
         """
         if isinstance(error, DuplicateError):
-            return self._explainer.duplicate(rows, error, every=every or rows)
+            how = self._on_duplicate
+            return self._explainer.duplicate(rows, error, on_duplicate=how, every=every or rows)
         if self._on_duplicate == "replace":
             key = self._table.heading.primary_key
             found = self._explainer.children_in_the_way(
@@ -238,17 +240,18 @@ class Inserter:
 
     @property
     def _looks_first(self) -> bool:
-        """Whether rows must be looked for before others are written: a server would pass over too many."""
-        return (
-            self._on_duplicate == "skip"
-            and self._connection.dialect.skip_hides_unique
-            and any(i.unique for i in self._table.indexes)
-        )
+        """Whether the taken keys are looked at before rows are written: the server would do more than was asked.
+
+        It would pass over a row because another unique value is taken, or remove the row that has it.
+        """
+        if self._on_duplicate == "skip":
+            return self._connection.dialect.skip_hides_unique and self._table.has_unique
+        return self._on_duplicate == "replace" and self._table.has_unique
 
     def _write(self, block: Block) -> None:
         on_duplicate = self._on_duplicate
         if self._looks_first:
-            block = self._without_taken_keys(block)
+            block = self._replacing(block) if on_duplicate == "replace" else self._without_taken_keys(block)
             on_duplicate = "error"
             if not block.n_rows:
                 return
@@ -289,6 +292,8 @@ class Inserter:
         if not all(n in block.columns for n in key):
             return block
         node = self._matching([{n: row[n] for n in key} for row in block.rows()])
+        if not key:  # of the one row that there may be
+            return _chosen(block, [] if QueryExpression(self._connection, node) else [0])
         statement = select_statement(node, self._connection.dialect, key)
         locking = Statement(statement.sql + " FOR UPDATE", statement.parameters)
         taken = {tuple(row) for row in self._connection.run(locking)}
@@ -297,7 +302,21 @@ class Inserter:
             if place not in taken:
                 taken.add(place)
                 kept.append(position)
-        return Block({n: [v[i] for i in kept] for n, v in block.columns.items()}, len(kept), block.start)
+        return _chosen(block, kept)
+
+    def _replacing(self, block: Block) -> Block:
+        """Delete the rows whose primary keys are taken, and return the block with the last row of each key."""
+        key = self._table.heading.primary_key
+        if not all(n in block.columns for n in key):
+            return block
+        relation = Relation(self._table.name, self._table.heading)
+        node = self._matching([{n: row[n] for n in key} for row in block.rows()])
+        self._connection.run(delete_statement(node, relation, self._connection.dialect))
+        if not key:
+            return _chosen(block, [block.n_rows - 1])
+        places = zip(*(block.columns[n] for n in key), strict=True)
+        last = {place: position for position, place in enumerate(places)}
+        return _chosen(block, sorted(last.values()))
 
     def _matching(self, rows: Sequence[Mapping[str, Any]]) -> Node:
         key = self._table.heading.primary_key
@@ -305,23 +324,11 @@ class Inserter:
         matching: Node = (whole & [{n: row[n] for n in key} for row in rows]).node
         return matching
 
-    # ------------------------------------------------------------------ rows of a query
-    def insert_query(self, query: QueryExpression) -> None:
-        """Insert the rows of a query; the server copies them by itself."""
-        heading = self._table.heading
-        if not self._ignore_extra_fields:
-            self._encoder.check_names(query.heading.names)
-        names = [n for n in query.heading.names if n in heading]
-        source = select_statement(query.node, self._connection.dialect, names)
-        sql = self._connection.dialect.insert(
-            self._table.name, names, source.sql, self._on_duplicate, heading.primary_key
-        )
-        try:
-            self._connection.query(sql, source.parameters)
-        except DuplicateError as error:
-            raise self._explainer.duplicate(self._explainer.taken_row(query.node), error) from error
-        except IntegrityError as error:
-            raise self._explainer.missing_parent(self._explainer.parentless_row(query.node), error) from error
+
+def _chosen(block: Block, positions: Sequence[int]) -> Block:
+    """Return some rows of a block."""
+    columns = {n: [v[i] for i in positions] for n, v in block.columns.items()}
+    return Block(columns, len(positions), block.start)
 
 
 def _n_bytes(block: Block) -> int:

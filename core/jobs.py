@@ -21,9 +21,10 @@ from dj_panel.core.conditions import AndList
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
+from dj_panel.core.deletion import refuse_passed_over
 from dj_panel.core.dialect import Statement
 from dj_panel.core.errors import MakeError, MissingTableError, ReservationLostError
-from dj_panel.core.expression import QueryExpression
+from dj_panel.core.expression import QueryExpression, instance_of
 from dj_panel.core.provenance import code_version
 from dj_panel.core.render import delete_statement, select_statement
 from dj_panel.core.structure import TableName, TableStructure
@@ -131,16 +132,21 @@ class Job(Table):
 
     Parameters
     ----------
-    target
-        The Imported or Computed table.
+    target_table
+        The Imported or Computed table, or its class.
     key_source
-        The query of all keys that the target should have.
+        The query of all keys that the target should have; its own if not given.
     """
 
-    def __init__(self, target: Table, key_source: QueryExpression) -> None:
+    def __init__(self, target_table: Any, key_source: QueryExpression | None = None) -> None:
+        target: Any = instance_of(target_table)
+        if key_source is None:
+            if not hasattr(target, "key_source"):
+                raise MakeError(f"{target!r} is not a table that is computed, so it has no jobs.")
+            key_source = target.jobs._key_source
         name = TableName(target.database, "~~" + target.table_name.lstrip("_"))
         super().__init__(target.connection, name)
-        self._target = target
+        self._target: Table = target
         self._key_source = key_source
 
     @property
@@ -160,8 +166,8 @@ class Job(Table):
             return False
         return catalog.refreshed(self._name) is not None
 
-    def declare(self) -> None:
-        """Create the queue if there is none."""
+    def declare(self, context: Any = None) -> None:
+        """Create the queue if there is none; ``context`` is kept for DataJoint's signature."""
         if self.is_declared:
             return
         if self.connection.catalog.refreshed(self._name) is not None:
@@ -367,7 +373,7 @@ class Job(Table):
         if priority is not None:
             due = due & f"priority <= {int(priority)}"
         found: list[dict[str, Any]] = due.to_dicts(
-            *self.primary_key, order_by=["priority", "scheduled_time", "KEY"], limit=limit
+            attributes=self.primary_key, order_by=["priority", "scheduled_time", "KEY"], limit=limit
         )
         return found
 
@@ -446,11 +452,13 @@ class Job(Table):
     def retry(self, restriction: Any = True) -> int:
         """Make failed jobs pending again and return how many there were."""
         failed = self.errors & restriction
+        refuse_passed_over(failed.node)
         return self._set_pending(failed, self.connection.settings.jobs.default_priority)
 
     # ------------------------------------------------------------------ removing
     def delete(self, *args: Any, **options: Any) -> int:
         """Remove these jobs without asking."""
+        refuse_passed_over(self.node)
         return self._delete()
 
     def drop(self, *args: Any, **options: Any) -> None:

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from dj_panel.core.conditions import AndList
@@ -201,7 +204,7 @@ class AutoPopulate(Table):
         make_kwargs
             Passed on to ``make``.
         priority
-            With ``reserve_jobs``: only jobs at least as urgent.
+            With ``reserve_jobs``: only jobs at least as urgent; those that are added to the queue get it.
         refresh
             With ``reserve_jobs``: whether to fill the queue first; ``config.jobs.auto_refresh`` if not given.
         stop
@@ -211,6 +214,13 @@ class AutoPopulate(Table):
         -------
         dict
             ``{"success_count": int, "error_list": [(key, error), …]}``
+
+        Raises
+        ------
+        SystemExit
+            If ``make`` calls ``exit()``, which is recorded as an error of its key. With ``reserve_jobs``, SIGTERM
+            ends the program so too, unless the program handles it itself; the key goes back into the queue then,
+            as it does after Ctrl-C.
         """
         if self.connection.in_transaction:
             raise TransactionError("populate() cannot be called inside a transaction. Commit it first.")
@@ -222,7 +232,7 @@ class AutoPopulate(Table):
         else:
             jobs.declare()
             if self.connection.settings.jobs.auto_refresh if refresh is None else refresh:
-                jobs.refresh(*restrictions, delay=-1)
+                jobs.refresh(*restrictions, delay=-1, priority=priority)
             keys = jobs.due_keys(self._wanted(restrictions) if restrictions else None, priority, max_calls)
         n_processes = min(processes or os.cpu_count() or 1, len(keys))
         compute = partial(
@@ -238,14 +248,15 @@ class AutoPopulate(Table):
             outcomes = forks.in_turn(compute, keys, stop or _never)
         succeeded = 0
         errors: list[tuple[dict[str, Any], Any]] = []
-        for position, (key, error) in enumerate(outcomes, start=1):
-            if error is None:
-                succeeded += 1
-            elif not isinstance(error, _NotOursError):
-                text = f"{type(error).__name__}: {error}"
-                errors.append((key, error if return_exception_objects else text))
-            if display_progress:
-                print(f"\r{self._label}: {position}/{len(keys)}", end="", file=sys.stderr, flush=True)
+        with _sigterm_raises() if reserve_jobs else nullcontext():
+            for position, (key, error) in enumerate(outcomes, start=1):
+                if error is None:
+                    succeeded += 1
+                elif not isinstance(error, _NotOursError):
+                    text = f"{type(error).__name__}: {error}"
+                    errors.append((key, error if return_exception_objects else text))
+                if display_progress:
+                    print(f"\r{self._label}: {position}/{len(keys)}", end="", file=sys.stderr, flush=True)
         if display_progress and keys:
             print(file=sys.stderr)
         return {"success_count": succeeded, "error_list": errors}
@@ -278,7 +289,10 @@ class AutoPopulate(Table):
             return self._failed(key, jobs, token, error, begun, suppress_errors)
         except Exception as error:  # noqa: BLE001 - whatever a pipeline's make raises is recorded
             return self._failed(key, jobs, token, error, begun, suppress_errors)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, SystemExit) and not isinstance(error, _TerminatedError):
+                # Given back, the key would end every worker that takes it.
+                self._failed(key, jobs, token, error, begun, suppress_errors=False)
             if jobs is not None and token is not None:
                 jobs.release(key, token)
             raise
@@ -289,10 +303,10 @@ class AutoPopulate(Table):
         key: dict[str, Any],
         jobs: Job | None,
         token: Mapping[str, Any] | None,
-        error: Exception,
+        error: BaseException,
         begun: float,
         suppress_errors: bool,
-    ) -> Exception:
+    ) -> BaseException:
         logger.error("%s %s: %s: %s", self._label, key, type(error).__name__, error)
         if jobs is not None:
             message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -362,6 +376,28 @@ class _NotOursError(Exception):
 
 
 _NOT_OURS = _NotOursError()
+
+
+class _TerminatedError(SystemExit):
+    """SIGTERM has come."""
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM raise, where it would end the process at once and leave the key reserved for ever."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        raise _TerminatedError(128 + number)
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _never() -> bool:

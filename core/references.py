@@ -10,17 +10,27 @@ from typing import Any
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import ForeignKeyLine, parse_definition
-from dj_panel.core.errors import DefinitionError, GraphError, UnknownAttributeError, did_you_mean
+from dj_panel.core.errors import CodecError, DefinitionError, GraphError, UnknownAttributeError, did_you_mean
 from dj_panel.core.expression import instance_of
 from dj_panel.core.graph import cycle_error
-from dj_panel.core.structure import TableName, TableStructure
+from dj_panel.core.limits import check_limits
+from dj_panel.core.structure import Attribute, TableName, TableStructure
 from dj_panel.core.table import Table
 
 __all__ = ["declared_structure", "names_of_module"]
 
 
+# The bytes that a character may take; of all other sets it is 4.
+_WIDTHS = {"latin1": 1, "ascii": 1, "binary": 1, "ucs2": 2, "utf8": 3, "utf8mb3": 3}
+
+
 def declared_structure(
-    cls: type[Table], name: TableName, context: Mapping[str, Any], connection: Connection
+    cls: type[Table],
+    name: TableName,
+    context: Mapping[str, Any],
+    connection: Connection,
+    *,
+    to_be_made: bool = False,
 ) -> TableStructure:
     """Return the structure that a class's definition declares.
 
@@ -34,11 +44,13 @@ def declared_structure(
         The names that the definition may refer to.
     connection
         The connection of its schema.
+    to_be_made
+        Whether the table is to be created or altered like that, so that the limits of servers count.
 
     Raises
     ------
     DefinitionError
-        If the definition cannot be read, or contradicts itself or its parents.
+        If the definition cannot be read, contradicts itself or its parents, or asks for more than a server has.
     GraphError
         If its foreign keys close a cycle.
     """
@@ -51,10 +63,25 @@ def declared_structure(
         structure = build_structure(name, parsed, parents, connection.settings)
         if parents:
             connection.catalog.graph.check_new(name, [parent.name for parent in parents])
-    except (DefinitionError, GraphError, UnknownAttributeError) as error:
+        if to_be_made:
+            is_narrow = connection.dialect.has_narrow_catalog
+            check_limits(structure, parsed, lambda a: _width(a, structure, connection), is_narrow=is_narrow)
+    except (DefinitionError, GraphError, UnknownAttributeError, CodecError) as error:
         error.add_note(f"in the definition of {cls.__name__}")
         raise
     return structure
+
+
+def _width(attribute: Attribute, table: TableStructure, connection: Connection) -> int:
+    """Return the bytes that a character of a text attribute may take, as its parent or its schema has it."""
+    catalog, name = connection.catalog, table.name
+    fk = table.foreign_key_of(attribute.name)
+    if fk is not None:
+        theirs = fk.parent_attributes[fk.attributes.index(attribute.name)]
+        found = catalog.character_set(fk.parent, theirs, seen_from=name.schema)[0]
+    else:
+        found = catalog.character_set(name, attribute.name)[0]
+    return _WIDTHS.get(found or connection.dialect.character_set(connection.rows_of, name.schema), 4)
 
 
 def names_of_module(cls: type[Any]) -> dict[str, Any]:
@@ -72,26 +99,30 @@ def definition_text(cls: type[Any]) -> str | None:
 
 
 def _parent(line: ForeignKeyLine, context: Mapping[str, Any], cls: type[Table]) -> TableStructure:
-    first, *rest = line.reference.path.split(".")
+    path = line.reference.path
+    first, *rest = path.split(".")
     if first not in context:
         tables = [n for n, v in context.items() if isinstance(v, type) and issubclass(v, Table)]
-        raise DefinitionError(
-            f"{cls.__name__} refers to {line.reference.path}, and there is no '{first}' here."
-            f"{did_you_mean(first, tables)} Import or define it before the class."
+        raise line.error(
+            f"{cls.__name__} refers to {path}, and there is no '{first}' here.{did_you_mean(first, tables)} Import or"
+            " define it before the class",
+            first,
+            "->",
         )
     parent = context[first]
     for attribute in rest:
         if not hasattr(parent, attribute):
-            raise DefinitionError(
-                f"{cls.__name__} refers to {line.reference.path}, and '{first}' has no '{attribute}'."
+            near = did_you_mean(attribute, [n for n, v in vars(parent).items() if isinstance(v, type)])
+            raise line.error(
+                f"{cls.__name__} refers to {path}, and '{first}' has no '{attribute}'.{near}", path
             )
         parent = getattr(parent, attribute)
     cycle = _cycle_of_classes([cls, parent], context)
     if cycle:
-        raise cycle_error([each.__name__ for each in cycle])
+        raise line.put(cycle_error([each.__name__ for each in cycle]), path)
     parent = instance_of(parent)
     if not isinstance(parent, Table) or parent._node is not None:
-        raise DefinitionError(f"{cls.__name__} refers to {line.reference.path}, which is not a table.")
+        raise line.error(f"{cls.__name__} refers to {path}, which is not a table", path)
     return parent.structure
 
 

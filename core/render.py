@@ -26,7 +26,9 @@ from dj_panel.core.algebra import (
     UnionOf,
 )
 from dj_panel.core.dialect.protocol import Dialect, Statement
-from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
+from dj_panel.core.errors import QuerySyntaxError
+from dj_panel.core.jsonplaces import json_place
+from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Heading
 from dj_panel.core.where import TRUE, ConditionRenderer, joined, parenthesized
 
@@ -74,7 +76,7 @@ def select_statement(
     attributes
         What to select, in order; the whole heading if not given.
     order
-        Pairs ``(attribute, descending)``.
+        Pairs ``(attribute or expression, descending)``.
     limit, offset
         How many rows, and how many to pass over first.
     """
@@ -202,12 +204,14 @@ class _Renderer(ConditionRenderer):
         joined.columns = {name: every[name] for name in node.heading.names}
         return joined
 
-    def plain(self, select: _Select, node: Node) -> _Select:
-        """Return a SELECT whose columns are all columns of its source.
+    def plain(self, select: _Select, node: Node, names: Iterable[str] | None = None) -> _Select:
+        """Return a SELECT whose columns, or the named ones, are columns of its source.
 
-        In a left join those are empty where there is no partner; an expression over them need not be.
+        In a left join those are empty where there is no partner; an expression over them need not be. And MariaDB
+        does not see of every expression that it is what rows are grouped by.
         """
-        if all(_PLAIN_COLUMN.fullmatch(column.sql) for column in select.columns.values()):
+        wanted = select.columns if names is None else names
+        if all(_PLAIN_COLUMN.fullmatch(select.columns[name].sql) for name in wanted):
             return select
         return self.wrapped(select, node, is_apart=True)
 
@@ -229,6 +233,7 @@ class _Renderer(ConditionRenderer):
 
     def group(self, node: Group) -> _Select:
         a = self.flat(self.node(node.source), node.source)
+        a = self.plain(a, node.source, [old for _, old in node.kept])
         b = self.flat(self.node(node.group), node.group)
         if node.keep_all:
             b = self.plain(b, node.group)
@@ -243,10 +248,18 @@ class _Renderer(ConditionRenderer):
         select.group = list(select.columns.values()) or [TRUE]
         for name, text, _ in node.computed:
             select.columns[name] = self.text(text, available, heading)
+            # What stands outside the aggregates belongs to the source's row, of which there is one for each group.
+            place = json_place(text, heading)
+            outside = (place.attribute,) if place else read_over(text, self.dialect.name, heading).outside
+            for used in outside:
+                if available[used] not in select.group:
+                    select.group.append(available[used])
         return select
 
     def distinct(self, node: Distinct) -> _Select:
         select = self.flat(self.node(node.source), node.source)
+        if node.computed:
+            select = self.plain(select, node.source, node.attributes)
         columns = {name: select.columns[name] for name in node.attributes}
         if node.computed:
             select.group = list(columns.values())
@@ -283,16 +296,19 @@ class _Renderer(ConditionRenderer):
         limit: int | None,
         offset: int,
     ) -> _Select:
-        if select.limit is not None or select.offset:
+        by_expression = any(name not in heading for name, _ in order)
+        if select.limit is not None or select.offset or (by_expression and not select.is_flat):
             inner = self.finish(select, heading.names)
             alias = self.alias()
             columns = {n: Statement(f"{alias}.{self.dialect.quote(n)}") for n in heading.names}
             select = _Select(columns, Statement(f"({inner.sql}) AS {alias}", inner.parameters))
         for name, descending in order:
-            if name not in select.columns:
-                raise UnknownAttributeError(name, available=heading.names)
-            column = select.columns[name]
-            sql = self.dialect.order_expression(column.sql, heading[name].column_type)
+            if name in select.columns:
+                column = select.columns[name]
+                sql = self.dialect.order_expression(column.sql, heading[name].column_type)
+            else:
+                column = parenthesized(self.text(name, select.columns, heading))
+                sql = column.sql
             select.order.append(Statement(f"{sql} DESC" if descending else sql, column.parameters))
         select.limit, select.offset = limit, offset
         return select

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import html
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from dj_panel.core.algebra import Node
+from dj_panel.core.algebra import Node, source_tables
 from dj_panel.core.connection import Connection
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.protocol import Statement
 from dj_panel.core.errors import OneRowError, QuerySyntaxError
-from dj_panel.core.fetch import Decoder, dicts_of, parse_order
+from dj_panel.core.fetch import Decoder, dicts_of, parse_order, require_counts
 from dj_panel.core.frames import (
     array_of,
     arrow_reader,
@@ -27,6 +27,7 @@ from dj_panel.core.frames import (
 )
 from dj_panel.core.lazy import np
 from dj_panel.core.render import count_statement, exists_statement, select_statement
+from dj_panel.core.rows import label
 from dj_panel.core.structure import Heading
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Results:
     # ------------------------------------------------------------------ fetching
     def _asked(
         self,
-        attributes: Sequence[str] = (),
+        attributes: str | Iterable[str] = (),
         order_by: Any = None,
         limit: int | None = None,
         offset: int | None = None,
@@ -97,32 +98,35 @@ class Results:
         squeeze: bool = False,
     ) -> tuple[Decoder, Statement]:
         """Return the query's statement for some attributes (all if none is named), and what decodes its rows."""
-        names = [self.heading[n].name for n in attributes] or list(self.heading.names)
+        asked = (attributes,) if isinstance(attributes, str) else attributes
+        names = [self.heading[n].name for n in asked] or list(self.heading.names)
         dialect = self.connection.dialect
+        require_counts(limit, offset)
         order = parse_order(order_by, self.heading)
         statement = select_statement(self.node, dialect, names, order, limit, offset or 0)
         return Decoder(self.heading, names, dialect, self.connection.settings, squeeze=squeeze), statement
 
     def to_dicts(
         self,
-        *attributes: str,
         order_by: Any = None,
         limit: int | None = None,
         offset: int | None = None,
         squeeze: bool = False,
+        *,
+        attributes: str | Iterable[str] = (),
     ) -> list[dict[str, Any]]:
         """Return the rows as dicts.
 
         Parameters
         ----------
-        *attributes
-            Which attributes; all if none is named.
         order_by
-            ``"a"``, ``"a DESC"``, ``"KEY"``, or a list of such; without it the order is the server's.
+            ``"a"``, ``"a DESC"``, ``"KEY"``, ``"abs(a)"``, or a list of such; without it the order is the server's.
         limit, offset
             How many rows, and how many to pass over first.
         squeeze
             Whether to drop dimensions of length one from arrays.
+        attributes
+            Which attributes; all if none is named.
         """
         decoder, statement = self._asked(attributes, order_by, limit, offset, squeeze=squeeze)
         return decoder.dicts(self.connection.fetch(statement))
@@ -165,17 +169,22 @@ class Results:
 
     def to_pandas(
         self,
-        *attributes: str,
         order_by: Any = None,
         limit: int | None = None,
         offset: int | None = None,
         squeeze: bool = False,
+        *,
+        attributes: str | Iterable[str] = (),
     ) -> pandas.DataFrame:
-        """Return a data frame whose index is the primary key; :mod:`~dj_panel.core.frames` lists its types."""
+        """Return a data frame whose index is the primary key; :mod:`~dj_panel.core.frames` lists its types.
+
+        Parameters as for :meth:`to_dicts`.
+        """
         import pandas as pd  # noqa: PLC0415 - optional at run time: importing it costs more than all of core
 
         key = self.heading.primary_key
-        names = list(dict.fromkeys([*key, *attributes])) if attributes else ()
+        asked = [attributes] if isinstance(attributes, str) else list(attributes)
+        names = list(dict.fromkeys([*key, *asked])) if asked else []
         decoder, statement = self._asked(names, order_by, limit, offset, squeeze=squeeze)
         batches = self.connection.fetch(statement)
         columns = _columns_needed(decoder, batches)
@@ -187,8 +196,8 @@ class Results:
         )
         return frame.set_index(key) if key else frame
 
-    def to_polars(self, *attributes: str, order_by: Any = None, limit: int | None = None,
-                  offset: int | None = None, squeeze: bool = False) -> polars.DataFrame:  # fmt: skip
+    def to_polars(self, order_by: Any = None, limit: int | None = None, offset: int | None = None,
+                  squeeze: bool = False, *, attributes: str | Iterable[str] = ()) -> polars.DataFrame:  # fmt: skip
         """Return a polars data frame, its types those of the heading; the package polars must be installed."""
         import polars as pl  # noqa: PLC0415 - optional
 
@@ -196,16 +205,23 @@ class Results:
         columns = decoder.columns(self.connection.fetch(statement))
         return pl.DataFrame([polars_column(pl, a.name, a, columns[a.name]) for a in decoder.attributes])
 
-    def to_arrow(self, *attributes: str, order_by: Any = None, limit: int | None = None,
-                 offset: int | None = None, squeeze: bool = False) -> pyarrow.Table:  # fmt: skip
+    def to_arrow(self, order_by: Any = None, limit: int | None = None, offset: int | None = None,
+                 squeeze: bool = False, *, attributes: str | Iterable[str] = ()) -> pyarrow.Table:  # fmt: skip
         """Return an Arrow table, its types those of the heading; the package pyarrow must be installed."""
         import pyarrow as pa  # noqa: PLC0415 - optional
 
         decoder, statement = self._asked(attributes, order_by, limit, offset, squeeze=squeeze)
         return arrow_table(pa, decoder, self.connection.fetch(statement))
 
-    def to_arrow_batches(self, *attributes: str, order_by: Any = None, limit: int | None = None,
-                         offset: int | None = None, squeeze: bool = False) -> pyarrow.RecordBatchReader:  # fmt: skip
+    def to_arrow_batches(
+        self,
+        order_by: Any = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        squeeze: bool = False,
+        *,
+        attributes: str | Iterable[str] = (),
+    ) -> pyarrow.RecordBatchReader:
         """Return a reader that gives the rows as Arrow batches while the server sends them.
 
         Memory does not grow with their number. Until the last batch is taken or the reader is closed, this
@@ -217,12 +233,12 @@ class Results:
         return arrow_reader(pa, decoder, self.connection.batches(statement))
 
     def keys(
-        self, *, order_by: Any = None, limit: int | None = None, offset: int | None = None
+        self, order_by: Any = None, limit: int | None = None, offset: int | None = None
     ) -> list[dict[str, Any]]:
         """Return the primary keys as dicts."""
         if not self.heading.primary_key:
             return [{} for _ in range(len(self))]
-        return self.to_dicts(*self.heading.primary_key, order_by=order_by, limit=limit, offset=offset)
+        return self.to_dicts(order_by, limit, offset, attributes=self.heading.primary_key)
 
     def fetch1(self, *attributes: str, squeeze: bool = False) -> Any:
         """Return the only row: a dict, or the value (or tuple of values) of the named attributes.
@@ -235,11 +251,14 @@ class Results:
             If there is no row, or more than one.
         """
         names = [n for a in attributes for n in (self.heading.primary_key if a == "KEY" else [a])]
-        rows = self.to_dicts(*dict.fromkeys(names), limit=2, squeeze=squeeze)
+        rows = self.to_dicts(limit=2, squeeze=squeeze, attributes=dict.fromkeys(names))
         if len(rows) != 1:
             found = "no row" if not rows else "more than one row"
             raise OneRowError(
-                f"fetch1() wants exactly one row, and the query has {found}. Restrict it to one key."
+                f"fetch1() wants exactly one row, and the query has {found}.",
+                table=", ".join(map(label, source_tables(self.node))),
+                attributes=tuple(self.heading.primary_key),
+                remedy="Restrict it to one key.",
             )
         row = rows[0]
         if not attributes:
@@ -262,7 +281,9 @@ class Results:
         result = self.connection.run(select_statement(self.node, self.connection.dialect))
         return (dict(zip(names, row, strict=True)) for row in result) if as_dict else iter(result)
 
-    def stream(self, *attributes: str, order_by: Any = None) -> Iterator[dict[str, Any]]:
+    def stream(
+        self, order_by: Any = None, *, attributes: str | Iterable[str] = ()
+    ) -> Iterator[dict[str, Any]]:
         """Yield the rows as dicts while the server sends them, so that memory does not grow with their number.
 
         Until the last row is taken, this thread can ask nothing else of a server.
@@ -290,7 +311,7 @@ class Results:
         )
         if format == "frame" and (attributes or as_dict is not None):
             raise QuerySyntaxError(
-                "format='frame' cannot be combined with attributes or as_dict; use to_pandas(*attributes)."
+                "format='frame' cannot be combined with attributes or as_dict; use to_pandas(attributes=…)."
             )
         if format == "frame":
             return self.to_pandas(**options)
@@ -300,7 +321,7 @@ class Results:
         if as_dict:
             # DataJoint 2 gives the key with whatever was asked for.
             names = [*self.heading.primary_key, *(a for a in attributes if a != "KEY")] if attributes else []
-            return self.to_dicts(*dict.fromkeys(names), **options)
+            return self.to_dicts(attributes=dict.fromkeys(names), **options)
         if "KEY" not in attributes:
             return self.to_arrays(*attributes, **options)
         arrays = iter(self.to_arrays(*(a for a in attributes if a != "KEY"), include_key=True, **options))
@@ -325,7 +346,8 @@ class Results:
     def _shown(self, limit: int | None) -> tuple[list[str], list[list[str]], bool]:
         limit = limit or self.connection.settings.display.limit
         plain = [n for n in self.heading.names if n in self.heading.non_blobs]
-        found = self.to_dicts(*plain, order_by="KEY" if self.heading.primary_key else None, limit=limit + 1)
+        order = "KEY" if self.heading.primary_key else None
+        found = self.to_dicts(order, limit + 1, attributes=plain)
         names = list(self.heading.names)
         rows = [
             ["" if r.get(n, "") is None else str(r.get(n, f"={self.heading[n].type}=")) for n in names]

@@ -154,7 +154,9 @@ class RowReader:
             if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
                 raise MissingAttributeError(
                     f"Rows of {self._table} must be dicts, a frame, an Arrow table, a Path or a query, and not"
-                    f" {type(given).__name__}."
+                    f" {type(given).__name__}.",
+                    table=self._table,
+                    value=given,
                 )
             iterator = iter(given)
             while chunk := list(islice(iterator, self.n_rows)):
@@ -181,10 +183,15 @@ class RowReader:
             if len(row) != len(self._names):
                 return MissingAttributeError(
                     f"A row of {self._table} was given as {len(row)} values without names, and it has"
-                    f" {len(self._names)} attributes: {', '.join(self._names)}. Give dicts."
+                    f" {len(self._names)} attributes: {', '.join(self._names)}.",
+                    table=self._table,
+                    value=row,
+                    remedy="Give dicts.",
                 )
             return dict(zip(self._names, row, strict=True))
-        return MissingAttributeError(f"A row of {self._table} must be a dict, not {type(row).__name__}.")
+        return MissingAttributeError(
+            f"A row of {self._table} must be a dict, not {type(row).__name__}.", table=self._table, value=row
+        )
 
     def _from_csv(self, path: Path) -> Iterator[Block]:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -211,7 +218,10 @@ class RowReader:
         if len(line) > len(header):
             return MissingAttributeError(
                 f"{path.name} has a row of {len(line)} values for {self._table}, and its header names"
-                f" {len(header)}: {','.join(line)[:80]}. Put values that hold a comma in quotes."
+                f" {len(header)}: {','.join(line)[:80]}.",
+                table=self._table,
+                value=line,
+                remedy="Put values that hold a comma in quotes.",
             )
         return {name: value or None for name, value in zip(header, line + [""] * len(header), strict=False)}
 

@@ -99,7 +99,12 @@ def _text_of(attribute: Attribute, value: Any) -> str | Digest | None:
 
 
 def stored_rows(
-    connection: Connection, table: TableName, node: Node, names: Sequence[str] | None = None
+    connection: Connection,
+    table: TableName,
+    node: Node,
+    names: Sequence[str] | None = None,
+    *,
+    locks_arrivals: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield rows as the database holds them: attribute → text, digest, or ``None``.
 
@@ -116,20 +121,33 @@ def stored_rows(
         The query of the rows.
     names
         The attributes that are asked for, those of the key among them; all if not given.
+    locks_arrivals
+        Whether, in a transaction, rows are seen that others have added since it began, and no more can be added
+        where these rows are; for a query of one table.
     """
-    yield from map(noted, stored_contents(connection, table, node, names))
+    yield from map(noted, stored_contents(connection, table, node, names, locks_arrivals=locks_arrivals))
 
 
 def stored_contents(
-    connection: Connection, table: TableName, node: Node, names: Sequence[str] | None = None
+    connection: Connection,
+    table: TableName,
+    node: Node,
+    names: Sequence[str] | None = None,
+    *,
+    locks_arrivals: bool = False,
 ) -> Iterator[dict[str, str | bytes | None]]:
     """Yield rows as :func:`stored_rows` does, with all of each value: text, or the bytes of a binary column."""
-    for block in stored_blocks(connection, table, node, names):
+    for block in stored_blocks(connection, table, node, names, locks_arrivals=locks_arrivals):
         yield from block
 
 
 def stored_blocks(
-    connection: Connection, table: TableName, node: Node, names: Sequence[str] | None = None
+    connection: Connection,
+    table: TableName,
+    node: Node,
+    names: Sequence[str] | None = None,
+    *,
+    locks_arrivals: bool = False,
 ) -> Iterator[list[dict[str, str | bytes | None]]]:
     """Yield rows in blocks in the order of their key, a value as text, or as bytes where the column is binary."""
     structure = plain(connection.catalog.structure(table))
@@ -138,7 +156,7 @@ def stored_blocks(
     decoder = Decoder(structure.heading, names, connection.dialect, connection.settings)
     formats = [structure.heading[name].column_type for name in names]
     lock = connection.dialect.lock_clause if connection.in_transaction else ""
-    for keys in key_blocks(connection, table, node, _MAX_ROWS):
+    for keys in key_blocks(connection, table, node, _MAX_ROWS, lock if locks_arrivals else ""):
         chosen = tuple(tuple(row.values()) for row in keys)
         rows = Restrict(relation, OneOf(tuple(key), chosen)) if key else relation
         order = [(name, False) for name in key]
@@ -154,7 +172,7 @@ def stored_blocks(
 
 
 def key_blocks(
-    connection: Connection, table: TableName, node: Node, n_rows: int = _MAX_KEYS
+    connection: Connection, table: TableName, node: Node, n_rows: int = _MAX_KEYS, lock: str = ""
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the primary keys of rows in blocks, in the order of the key.
 
@@ -171,6 +189,8 @@ def key_blocks(
         The query of the rows, which must stay the same until the last block; a transaction sees to that.
     n_rows
         How many keys a block has.
+    lock
+        The dialect's clause that locks what is read; empty for none.
     """
     heading = plain(connection.catalog.structure(table)).heading
     key = heading.primary_key
@@ -183,7 +203,7 @@ def key_blocks(
         statement = select_statement(
             rows, connection.dialect, key, order, n_rows, 0 if is_exact else n_passed
         )
-        found = decoder.dicts(connection.fetch(statement))
+        found = decoder.dicts(connection.fetch(Statement(statement.sql + lock, statement.parameters)))
         if found:
             yield found
         if len(found) < n_rows:

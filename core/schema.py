@@ -18,12 +18,14 @@ from dj_panel.core.connection import Connection
 from dj_panel.core.defaults import conn
 from dj_panel.core.describe import describe
 from dj_panel.core.errors import (
+    AccessError,
     DefinitionError,
     MissingTableError,
+    QueryError,
     QuerySyntaxError,
+    QueryTimeoutError,
     did_you_mean,
 )
-from dj_panel.core.expression import QueryExpression
 from dj_panel.core.jobs import Job, create_table
 from dj_panel.core.populate import AutoPopulate
 from dj_panel.core.references import declared_structure, names_of_module
@@ -147,8 +149,7 @@ class Schema:
             self._bind(cls, {**(names_of_module(cls) if self._context is None else {}), **context})
 
     def _list_schemas(self) -> list[str]:
-        connection = self.connection
-        return connection.dialect.list_schemas(lambda sql, values: connection.query(sql, values).fetchall())
+        return list_schemas(self.connection)
 
     @property
     def connection(self) -> Connection:
@@ -241,23 +242,29 @@ class Schema:
         connection = self.connection
         if connection.in_transaction:
             raise DefinitionError(f"{cls.__name__} cannot be declared inside a transaction. Commit it first.")
-        structure = declared_structure(cls, name, context, connection)
+        structure = declared_structure(cls, name, context, connection, to_be_made=True)
         inherited = {
             ours: connection.catalog.character_set(fk.parent, theirs, seen_from=name.schema)
             for fk in structure.foreign_keys
             for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True)
         }
-        create_table(connection, structure, inherited)
+        try:
+            create_table(connection, structure, inherited)
+        except QueryError as error:
+            if isinstance(error, (AccessError, QueryTimeoutError)):
+                raise
+            raise DefinitionError(f"{name}: the server refuses this table: {error}") from error
 
     def _fill(self, cls: type[UserTable]) -> None:
-        contents = inspect.getattr_static(cls, "contents", ())
+        contents = inspect.getattr_static(cls, "contents", None)
         if isinstance(contents, property):
-            contents = contents.fget(cls()) if contents.fget else ()
-        if not contents:
+            contents = contents.fget(cls()) if contents.fget else None
+        if contents is None:
             return
-        rows = list(contents) if not isinstance(contents, QueryExpression) else contents
+        # An array or a data frame has a length, and no truth of its own.
+        rows = contents if hasattr(contents, "__len__") else list(contents)
         table = cls()
-        if len(rows) > len(table):
+        if len(rows) and len(rows) > len(table):
             table.insert(
                 rows,
                 skip_duplicates=True,
@@ -272,8 +279,8 @@ class Schema:
         order = self.connection.catalog.graph.order
         return [name.table for name in order if name.schema == self.name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.list_tables())
+    def __iter__(self) -> Iterator[FreeTable]:
+        return (self.get_table(name) for name in self.list_tables())
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and (name in self.list_tables() or self._find(name) is not None)
@@ -301,13 +308,16 @@ class Schema:
         Parameters
         ----------
         into
-            Where to put them, for example ``globals()``; where a name is taken, nothing is replaced.
+            Where to put them; the caller's namespace if not given. Where a name is taken, nothing is replaced.
 
         Returns
         -------
         dict
             All of the schema's classes by name, masters before their parts.
         """
+        frame = inspect.currentframe()
+        if into is None and frame is not None and frame.f_back is not None:
+            into = frame.f_back.f_locals
         made: dict[str, type[UserTable]] = dict(self._classes)
         for table in self.list_tables():
             name = TableName(self.name, table)

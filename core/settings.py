@@ -1,7 +1,7 @@
 """Settings: what was set in code, else the environment, else `datajoint.json`, else `.secrets/`.
 
 The names are DataJoint's, so one `datajoint.json` serves both programs. Two rules differ on purpose:
-without a host the embedded SQLite database is used, and an unknown setting is an error with a suggestion.
+without a host the embedded SQLite database is used, and an unknown setting in a file is reported in the log.
 
 Source: DataJoint 2.3, `reference/configuration`, and the behaviour of its published package.
 """
@@ -13,12 +13,14 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import param
 
 from dj_panel.core.errors import SettingsError, StoreError, did_you_mean
+from dj_panel.core.settinggroups import Connecting, Database, Display, Forms, Group, Jobs, Provenance
 
 logger = logging.getLogger("dj_panel")
 
@@ -57,6 +59,8 @@ _ENVIRONMENT = {
 }
 _OTHER_VARIABLES = ("DJ_IGNORE_CONFIG_FILE",)
 
+_GROUPS = ("database", "connection", "display", "jobs", "provenance", "forms")
+
 _STORE_DEFAULTS: dict[str, Any] = {
     "hash_prefix": "_hash",
     "schema_prefix": "_schema",
@@ -67,75 +71,7 @@ _STORE_DEFAULTS: dict[str, Any] = {
 }
 
 
-class Database(param.Parameterized):
-    """How to reach the database."""
-
-    host = param.String(None, allow_None=True, doc="Server; none means the embedded SQLite database.")
-    user = param.String(None, allow_None=True, doc="Account on the server.")
-    password = param.String(None, allow_None=True, doc="Its password; never shown.")
-    port = param.Integer(3306, bounds=(1, 65535), doc="TCP port of the server.")
-    backend: Any = param.Selector(
-        default=None, objects=[None, "mysql", "sqlite"], doc="'mysql' (also MariaDB) or 'sqlite'."
-    )
-    name = param.String("", constant=False, doc="SQLite: the database file, else ./pipeline.db.")
-    use_tls = param.Parameter(None, doc="True demands TLS, False refuses it, None takes what there is.")
-    reconnect = param.Boolean(True, doc="Connect again after a lost connection, outside transactions.")
-    create_tables = param.Boolean(True, doc="Declare tables that are missing.")
-    database_prefix = param.String("", doc="Deprecated in DataJoint; kept so that its files load.")
-
-    def __init__(self) -> None:
-        # param would call the object "Database00001"; here `name` is a setting of DataJoint's.
-        super().__init__(name="")  # type: ignore[no-untyped-call]
-
-
-class Connecting(param.Parameterized):
-    """How connections behave."""
-
-    charset = param.String("", doc="Kept for DataJoint's files; connections always speak utf8mb4.")
-
-
-class Display(param.Parameterized):
-    """How queries and diagrams are printed."""
-
-    limit = param.Integer(12, bounds=(1, None), doc="Rows shown of a query.")
-    width = param.Integer(14, bounds=(4, None), doc="Characters shown of a column.")
-    show_tuple_count = param.Boolean(True, doc="Print the number of rows under a query.")
-    diagram_direction: Any = param.Selector(default="LR", objects=["TB", "LR"], doc="Direction of diagrams.")
-    diagram_theme: Any = param.Selector(
-        default="auto", objects=["light", "dark", "auto"], doc="Their colours."
-    )
-
-
-class Jobs(param.Parameterized):
-    """How job queues behave."""
-
-    auto_refresh = param.Boolean(True, doc="Fill the queue before populating.")
-    keep_completed = param.Boolean(False, doc="Keep a record of each success.")
-    stale_timeout = param.Integer(3600, bounds=(0, None), doc="Seconds before a pending job is rechecked.")
-    default_priority = param.Integer(5, bounds=(0, 127), doc="Lower is more urgent.")
-    version_method: Any = param.Selector(
-        default=None, objects=[None, "git", "none"], doc="Source of job versions."
-    )
-    allow_new_pk_fields_in_computed_tables = param.Boolean(False, doc="Admit keys that are not foreign.")
-    add_job_metadata = param.Boolean(False, doc="Add hidden columns on when and how a row was computed.")
-
-
-class Provenance(param.Parameterized):
-    """What is recorded about where entries came from."""
-
-    capture = param.Boolean(False, doc="Add the hidden `_prov` column to Manual tables.")
-    source = param.Dict({}, doc="Recorded with every entry.")
-
-
-class Forms(param.Parameterized):
-    """How the forms in the browser read what people type; DataJoint has no such settings."""
-
-    timezone = param.String("", doc="Time zone of the lab, such as 'Europe/Berlin'; none: the device's.")
-    decimal_comma = param.Boolean(False, doc="Read 1,5 as one and a half.")
-    max_upload_mb = param.Integer(100, bounds=(1, None), doc="Largest file that is taken, in megabytes.")
-
-
-class Settings(param.Parameterized):
+class Settings(Group):
     """All settings of one process or one instance.
 
     Read and set them by attribute (``config.database.host``) or by DataJoint's dotted names
@@ -152,6 +88,8 @@ class Settings(param.Parameterized):
     (3, False)
     """
 
+    _more = (*_GROUPS, "config_path")
+
     safemode = param.Boolean(True, doc="Ask before deleting or dropping.")
     loglevel: Any = param.Selector(
         default="INFO", objects=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], doc="Lowest level logged."
@@ -165,7 +103,7 @@ class Settings(param.Parameterized):
     ignore_config_file = param.Boolean(False, doc="Read neither datajoint.json nor .secrets/.")
     download_path = param.String(".", doc="Folder that attachments are written to when fetched.")
     refuse_unknown_attributes = param.Boolean(
-        True, doc="Refuse to restrict by a dict that names an attribute there is not; else pass over it."
+        True, doc="Refuse a dict that names an attribute there is not; else pass over it, but not to delete."
     )
     query_cache = param.Parameter(None, doc="Kept so that DataJoint's files load.")
     stores = param.Dict({}, doc="Object stores by name; 'default' names one of them.")
@@ -214,12 +152,13 @@ class Settings(param.Parameterized):
             place[parts[-1]] = value
             return
         owner, name = self._locate(key)
-        try:
-            setattr(owner, name, _coerced(owner.param[name], value))
-        except (ValueError, TypeError) as error:
-            shown = "what was given" if name == "password" else repr(value)
-            raise SettingsError(f"The setting '{key}' cannot be {shown}: {error}") from error
+        setattr(owner, name, value)
         self._touched.add(key)
+
+    def __delitem__(self, key: str) -> None:
+        """Set a setting back to its default."""
+        owner, name = self._locate(key)
+        setattr(owner, name, owner.param[name].default)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a setting by its dotted name, or ``default`` if there is none of that name."""
@@ -248,7 +187,8 @@ class Settings(param.Parameterized):
         Raises
         ------
         SettingsError
-            If the file is missing, is not JSON, or holds an unknown setting.
+            If the file is missing, is not JSON, or holds a value that its setting cannot have. A setting that
+            there is not is reported in the log: the file may be meant for another version, or for DataJoint.
         """
         path = Path(filename)
         try:
@@ -270,7 +210,13 @@ class Settings(param.Parameterized):
             elif full in _GROUPS and isinstance(value, Mapping):
                 self._update(value, full + ".")
             elif not key.startswith("_") and not key.startswith("$"):
-                self[full] = value
+                try:
+                    self._locate(full)
+                except SettingsError:
+                    hint = did_you_mean(full, [*setting_names(), *_GROUPS, "stores"])
+                    logger.warning("datajoint.json: there is no setting '%s'; it sets nothing.%s", full, hint)
+                else:
+                    self[full] = value
 
     def load_environment(self, environment: Mapping[str, str] | None = None) -> None:
         """Read every ``DJ_…`` variable that is set.
@@ -422,34 +368,12 @@ class Settings(param.Parameterized):
         return full
 
 
-_GROUPS = ("database", "connection", "display", "jobs", "provenance", "forms")
-
-
 def setting_names() -> list[str]:
     """Return the dotted names of all settings."""
     names = [name for name in Settings.param if name != "name"]
     for group, cls in zip(_GROUPS, (Database, Connecting, Display, Jobs, Provenance, Forms), strict=True):
         names += [f"{group}.{name}" for name in cls.param if name != "name" or group == "database"]
     return names
-
-
-def _coerced(parameter: Any, value: Any) -> Any:
-    """Turn the text of a file or a variable into what the parameter takes."""
-    if isinstance(value, Path):
-        return str(value)
-    if not isinstance(value, str):
-        return value
-    if isinstance(parameter, param.Boolean) or parameter.name == "use_tls":
-        lowered = value.strip().lower()
-        if lowered in ("1", "true", "yes", "on"):
-            return True
-        if lowered in ("0", "false", "no", "off"):
-            return False
-    if isinstance(parameter, param.Integer):
-        return int(value)
-    if isinstance(parameter, param.Dict):
-        return json.loads(value)
-    return value
 
 
 def find_config_file(start: Path) -> Path | None:
@@ -486,6 +410,32 @@ def load_settings(start: Path | None = None, environment: Mapping[str, str] | No
         if not ignored and folder.is_dir():
             settings._load_secrets(folder)
             break
+    return settings
+
+
+@cache
+def process_settings() -> Settings:
+    """Return the settings that a program uses when it names none; they are looked for once."""
+    return load_settings()
+
+
+def settings_of(base: Settings | None, **database: Any) -> Settings:
+    """Return a copy of settings with another database.
+
+    Parameters
+    ----------
+    base
+        The settings; those of the process if not given.
+    **database
+        Settings of the group ``database``; what is ``None`` stays as it is.
+    """
+    base = process_settings() if base is None else base
+    settings = Settings(stores=base.stores)
+    for key in setting_names():
+        settings[key] = base[key]
+    for name, value in database.items():
+        if value is not None:
+            settings[f"database.{name}"] = value
     return settings
 
 

@@ -7,18 +7,20 @@ imported by :mod:`dj_panel.core.sqltext` when the first text is to be read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.dialects.dialect import Dialect
 from sqlglot.dialects.mysql import MySQL
-from sqlglot.dialects.sqlite import SQLite
 from sqlglot.errors import ErrorLevel, SqlglotError
 
 from dj_panel.core.errors import QuerySyntaxError, shown
+from dj_panel.core.sqlfunctions import AGGREGATES, FUNCTIONS, ONLY_ON_SERVERS, about_function
 from dj_panel.core.sqltext import Slot, Template
+from dj_panel.core.sqltyping import annotate, kind_of
+from dj_panel.core.sqlvalues import rooted
+from dj_panel.core.sqlwriting import DIALECTS
 
 __all__ = ["read_text"]
 
@@ -27,167 +29,126 @@ __all__ = ["read_text"]
 _WITH_SYNTAX = ("COUNT", "SUM", "AVG", "MIN", "MAX", "COALESCE", "IF", "IFNULL", "TIMESTAMPDIFF")
 _PARSED_SPECIALLY = ("CAST", "CONVERT", "TRIM", "GROUP_CONCAT", "POSITION", "SUBSTRING", "SUBSTR")
 
-FUNCTIONS = frozenset(
-    """
-    abs acos ascii asin atan atan2 ceil ceiling char_length concat concat_ws cos curdate curtime date date_add
-    date_format date_sub datediff day dayname dayofmonth dayofweek dayofyear degrees exp field find_in_set floor
-    greatest hex hour instr isnull json_length json_value last_day lcase least left length ln locate log log10
-    log2 lower lpad ltrim microsecond mid minute mod month monthname now nullif pi pow power quarter radians
-    repeat replace reverse right round rpad rtrim second sign sin space sqrt std stddev stddev_pop stddev_samp
-    strcmp substr substring substring_index tan time time_to_sec truncate ucase upper utc_timestamp var_pop
-    var_samp variance week weekday year
-    """.split()  # noqa: SIM905 - a list of words
-)
-
 # What may stand in an expression beside the functions above.
 _ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Star, exp.Paren, exp.Tuple,
     exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.Is, exp.In, exp.Between, exp.Like,
     exp.RegexpLike, exp.And, exp.Or, exp.Xor, exp.Not,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg,
-    exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightShift,
+    exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot, exp.BitwiseLeftShift, exp.BitwiseRightShift,
+    exp.HexString,
     exp.Case, exp.If, exp.Coalesce, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Trim, exp.Substring,
     exp.StrPosition, exp.Concat, exp.Interval, exp.Var, exp.TimestampDiff,
-    exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime,
+    exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentTime, exp.Localtime, exp.Localtimestamp,
     exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.GroupConcat, exp.Distinct, exp.Order, exp.Ordered,
 )  # fmt: skip
+_KNOWN = {*FUNCTIONS, *AGGREGATES, *ONLY_ON_SERVERS}
 _COMPARING = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ)
-_AGGREGATES = ("std", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "variance")
 _UNITS = ("MICROSECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
+
+
+# The words that mean something in an expression. All others are names here: those that begin statements, those
+# of other servers, and those that MySQL keeps for clauses which cannot stand in an expression.
+_WORDS = frozenset(
+    """
+    and or xor not is in from for null true false like rlike regexp between escape case when then else end div mod binary
+    interval distinct as asc desc separator using current_date current_time current_timestamp localtime
+    localtimestamp
+    char character nchar decimal dec numeric signed unsigned integer int float double real date time datetime
+    timestamp year json
+    """.split()  # noqa: SIM905 - a list of words
+)
+_PHRASES = ("ORDER BY", "SIGNED INTEGER", "UNSIGNED INTEGER")
+_OF_QUERIES = re.compile(r"\b(?:select|exists|union|over|collate)\b", re.IGNORECASE)
 
 
 class _Reading(MySQL):
     """MySQL's dialect as users write it."""
 
+    class Tokenizer(MySQL.Tokenizer):
+        KEYWORDS: ClassVar = {
+            word: token
+            for word, token in MySQL.Tokenizer.KEYWORDS.items()
+            if not re.match(r"[A-Z_]", word) or word.lower() in _WORDS or word in _PHRASES
+        }
+
     class Parser(MySQL.Parser):  # type: ignore[valid-type,misc]
         FUNCTIONS: ClassVar = {name: MySQL.Parser.FUNCTIONS[name] for name in _WITH_SYNTAX}
         FUNCTION_PARSERS: ClassVar = {name: MySQL.Parser.FUNCTION_PARSERS[name] for name in _PARSED_SPECIALLY}
+        NO_PAREN_FUNCTION_PARSERS: ClassVar = {"CASE": MySQL.Parser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+        STATEMENT_PARSERS: ClassVar[dict[Any, Any]] = {}
 
 
-class _WritingMySQL(MySQL):
-    """What MySQL and MariaDB both understand."""
-
-    class Generator(MySQL.Generator):  # type: ignore[valid-type,misc]
-        TRANSFORMS: ClassVar = {
-            **MySQL.Generator.TRANSFORMS,
-            exp.RegexpLike: lambda self, node: self.binary(node, "REGEXP"),
-        }
-
-
-def _sqlite_call(name: str) -> Any:
-    return lambda self, node: self.func(
-        name, *(a for a in (node.this, node.args.get("expression")) if a is not None)
-    )
-
-
-def _sqlite_shift(self: Any, moment: exp.Expr, interval: exp.Expr, sign: str) -> str:
-    unit = exp.Literal.string(str(interval.args["unit"]).upper())
-    return str(self.func("date_shift", moment, interval.this, exp.Literal.number(sign), unit))
-
-
-def _sqlite_sum(self: Any, node: exp.Expr) -> str:
-    sign = "1" if isinstance(node, exp.Add) else "-1"
-    if isinstance(node.expression, exp.Interval):
-        return _sqlite_shift(self, node.this, node.expression, sign)
-    if isinstance(node.this, exp.Interval):
-        return _sqlite_shift(self, node.expression, node.this, sign)
-    return str(self.binary(node, "+" if isinstance(node, exp.Add) else "-"))
-
-
-# SQLite has words of its own for these, or means something else by the name.
-_SQLITE_NAMES = {
-    "left": "left_part", "right": "right_part", "length": "byte_length", "char_length": "length", "mid": "substr",
-    "substring": "substr", "log": "ln", "lcase": "lower", "ucase": "upper", "ceiling": "ceil", "pow": "power",
-    "std": "stddev_pop", "stddev": "stddev_pop", "variance": "var_pop", "day": "dayofmonth",
-}  # fmt: skip
-
-
-def _sqlite_function(self: Any, node: exp.Anonymous) -> str:
-    name = node.name.lower()
-    arguments = node.expressions
-    if name in ("date_add", "date_sub") and len(arguments) == 2 and isinstance(arguments[1], exp.Interval):
-        return _sqlite_shift(self, arguments[0], arguments[1], "1" if name == "date_add" else "-1")
-    if name == "isnull":
-        return f"({self.sql(arguments[0])} IS NULL)"
-    return str(self.func(_SQLITE_NAMES.get(name, name), *arguments, normalize=False))
-
-
-class _WritingSQLite(SQLite):
-    """SQLite with the functions that we give it."""
-
-    class Generator(SQLite.Generator):  # type: ignore[valid-type,misc]
-        TRANSFORMS: ClassVar = {
-            **SQLite.Generator.TRANSFORMS,
-            exp.Anonymous: _sqlite_function,
-            exp.Add: _sqlite_sum,
-            exp.Sub: _sqlite_sum,
-            exp.Mod: _sqlite_call("mod"),
-            exp.Xor: lambda self, node: (
-                f"((NOT {self.sql(node, 'this')}) <> (NOT {self.sql(node, 'expression')}))"
-            ),
-            exp.CurrentDate: lambda self, node: "curdate()",
-            exp.CurrentTime: lambda self, node: "curtime()",
-            exp.CurrentTimestamp: lambda self, node: "now()",
-            exp.TimestampDiff: lambda self, node: self.func(
-                "timestampdiff",
-                exp.Literal.string(str(node.args["unit"]).upper()),
-                node.expression,
-                node.this,
-            ),
-        }
-
-
-_DIALECTS: dict[str, type[Dialect]] = {"mysql": _WritingMySQL, "sqlite": _WritingSQLite}
-
-
-def read_text(text: str, dialect: str) -> Template:
+def read_text(text: str, dialect: str, types: tuple[tuple[str, str], ...]) -> Template:
     """Read an expression, as :func:`~dj_panel.core.sqltext.parse_text` says."""
     tree = _parse(text)
     for node in tree.walk():
         _check(node, text)
-    attributes: list[str] = []
-    slots: list[Slot] = []
-    like = _typed_like(tree)
-    aggregates = any(
-        isinstance(node, exp.AggFunc)
-        or (isinstance(node, exp.Anonymous) and node.name.lower() in _AGGREGATES)
-        for node in tree.walk()
-    )
-
-    def fill(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column):
-            if isinstance(node.this, exp.Star):
-                return node
-            attributes.append(node.name)
-            slots.append(Slot(node.name))
-        elif isinstance(node, exp.Literal) and node.is_string and not _is_syntax(node):
-            slots.append(Slot(_compared_with(node), node.this))
-        else:
-            return node
-        return exp.column(f"__slot{len(slots) - 1}__")
-
-    # sqlglot replaces while walking, so what a word is compared with is read from an untouched copy.
-    filled = _transform(tree, fill)
+    annotate(tree, dict(types))
+    slots = list(_slots(tree))
     try:
-        sql = filled.sql(dialect=_DIALECTS[dialect], unsupported_level=ErrorLevel.RAISE, comments=False)
+        writer = DIALECTS[dialect]().generator(unsupported_level=ErrorLevel.RAISE, comments=False)
+        sql = writer.generate(tree, copy=False)
+        if dialect == "sqlite":
+            sql = rooted(sql, tree)
     except SqlglotError as error:
         raise QuerySyntaxError(f"{shown(text)} cannot be said on this server: {error}") from error
+    except QuerySyntaxError as error:
+        raise QuerySyntaxError(f"{shown(text)}: {error}") from error
     parts: list[str | Slot] = []
-    for position, piece in enumerate(re.split(r"[`\"]?__slot(\d+)__[`\"]?", sql)):
+    for position, piece in enumerate(re.split(r"__slot(\d+)__", sql)):
         if position % 2:
             parts.append(slots[int(piece)])
         elif piece:
             parts.append(piece)
-    return Template(tuple(parts), tuple(dict.fromkeys(attributes)), like, aggregates)
+    kind = kind_of(tree)
+    return Template(
+        tuple(parts),
+        tuple(dict.fromkeys(slot.attribute for slot in slots if slot.word is None and slot.attribute)),
+        _typed_like(tree),
+        any(map(_is_aggregate, tree.walk())),
+        tuple(dict.fromkeys(node.name for node in _outside(tree))),
+        kind.text if kind else "",
+    )
+
+
+def _slots(tree: exp.Expr) -> Iterator[Slot]:
+    """Yield what is put into the text later, attributes and quoted words, each numbered in its node."""
+    number = 0
+    for node in tree.walk():
+        if isinstance(node, exp.Column) and not isinstance(node.this, exp.Star):
+            slot = Slot(node.name)
+        elif isinstance(node, exp.Literal) and node.is_string and not _is_syntax(node):
+            slot = Slot(_compared_with(node), node.this)
+        else:
+            continue
+        node.meta["slot"] = number
+        number += 1
+        yield slot
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    return isinstance(node, exp.AggFunc) or (
+        isinstance(node, exp.Anonymous) and node.name.lower() in AGGREGATES
+    )
+
+
+def _outside(tree: exp.Expr) -> Iterator[exp.Column]:
+    """Yield the attributes that stand outside aggregates."""
+    if isinstance(tree, exp.Column) and not isinstance(tree.this, exp.Star):
+        yield tree
+    elif not _is_aggregate(tree):
+        for child in tree.iter_expressions():
+            yield from _outside(child)
 
 
 def _parse(text: str) -> exp.Expr:
-    # A statement may begin with REPLACE, so at the beginning the function needs parentheses around it.
-    read = f"({text}\n)" if re.match(r"\s*replace\s*\(", text, re.IGNORECASE) else text
     try:
-        trees = sqlglot.parse(read, read=_Reading)
+        trees = sqlglot.parse(text, read=_Reading)
     except (SqlglotError, RecursionError) as error:
         reason = (str(error).splitlines() or ["it is too deeply nested"])[0]
+        if query := _OF_QUERIES.search(text):
+            reason = f"it holds {query[0].upper()}, which may not be used here"
         raise QuerySyntaxError(
             f"{shown(text)} cannot be read as a condition or expression: {reason}"
         ) from error
@@ -206,16 +167,28 @@ def _check(node: exp.Expr, text: str) -> None:
         if node.name.startswith("__slot"):
             raise QuerySyntaxError(f"{shown(text)}: '{node.name}' is not an attribute.")
     elif isinstance(node, exp.Anonymous):
-        if node.name.lower() not in FUNCTIONS:
-            raise QuerySyntaxError(f"{shown(text)}: the function {node.name.upper()} may not be used here.")
+        if node.name.lower() not in _KNOWN:
+            raise QuerySyntaxError(f"{shown(text)}: {about_function(node.name)}")
     elif isinstance(node, (exp.Interval, exp.TimestampDiff)):
         if str(node.args.get("unit")).upper() not in _UNITS:
             raise QuerySyntaxError(f"{shown(text)}: a length of time has a unit, one of {', '.join(_UNITS)}.")
+    elif isinstance(node, exp.Cast) and node.args["to"].this.name == "JSON":
+        raise QuerySyntaxError(f"{shown(text)}: a cast to JSON may not be used here: MariaDB has none.")
     elif isinstance(node, exp.Star):
         if not isinstance(node.parent, exp.Count):
             raise QuerySyntaxError(f"{shown(text)}: * stands only in COUNT(*).")
+    elif _is_aggregate(node) and any(map(_is_aggregate, _ancestors(node))):
+        raise QuerySyntaxError(
+            f"{shown(text)} holds an aggregate inside an aggregate; make two aggr() of it."
+        )
     elif not isinstance(node, _ALLOWED):
         raise QuerySyntaxError(f"{shown(text)} holds {node.key.upper()}, which may not be used here.")
+
+
+def _ancestors(node: exp.Expr) -> Iterator[exp.Expr]:
+    while node.parent is not None:
+        node = node.parent
+        yield node
 
 
 def _is_syntax(node: exp.Expr) -> bool:
@@ -242,19 +215,3 @@ def _compared_with(node: exp.Expr) -> str | None:
     else:
         return None
     return other.name if isinstance(other, exp.Column) else None
-
-
-def _transform(tree: exp.Expr, fill: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """Replace leaves bottom-up by ``fill``, each seen while its neighbours are still as written."""
-    replacements = []
-    for node in tree.walk():
-        if isinstance(node, (exp.Column, exp.Literal)):
-            new = fill(node)
-            if new is not node:
-                replacements.append((node, new))
-    for node, new in replacements:
-        if node is tree:
-            tree = new
-        else:
-            node.replace(new)
-    return tree

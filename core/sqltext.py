@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dj_panel.core.lazy import LazyModule
+from dj_panel.core.structure import Heading
 
-__all__ = ["Slot", "Template", "parse_text"]
+__all__ = ["Slot", "Template", "parse_text", "read_over"]
 
 _sqlreading = LazyModule("dj_panel.core.sqlreading")
 
@@ -42,16 +43,22 @@ class Template:
         The attribute whose type the result has (a bare attribute, or its minimum or maximum).
     aggregates
         Whether it holds an aggregate function.
+    outside
+        The names that are used outside aggregate functions.
+    type
+        The type of the result, if the types of the attributes were given and tell it; else empty.
     """
 
     parts: tuple[str | Slot, ...]
     attributes: tuple[str, ...]
     like: str | None
     aggregates: bool
+    outside: tuple[str, ...]
+    type: str
 
 
 @lru_cache(maxsize=2048)
-def parse_text(text: str, dialect: str) -> Template:
+def parse_text(text: str, dialect: str, types: tuple[tuple[str, str], ...] = ()) -> Template:
     """Read an expression.
 
     Parameters
@@ -60,6 +67,8 @@ def parse_text(text: str, dialect: str) -> Template:
         As the user wrote it, in MySQL's dialect.
     dialect
         What to say it in: ``"mysql"`` or ``"sqlite"``.
+    types
+        The attributes' names and types, without which SQLite takes values as it has them.
 
     Raises
     ------
@@ -71,5 +80,18 @@ def parse_text(text: str, dialect: str) -> Template:
     >>> parse_text("age > 3 and name = 'Ann'", "sqlite").attributes
     ('age', 'name')
     """
-    template: Template = _sqlreading.read_text(text, dialect)
+    template: Template = _sqlreading.read_text(text, dialect, types)
     return template
+
+
+def read_over(text: str, dialect: str, heading: Heading) -> Template:
+    """Read an expression over the attributes of a heading, by their types.
+
+    Raises
+    ------
+    UnknownAttributeError
+        If it names an attribute that the heading does not have.
+    """
+    names = parse_text(text, "mysql").attributes
+    types = tuple((name, heading[name].stored_type or heading[name].type) for name in names)
+    return parse_text(text, dialect, types)

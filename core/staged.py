@@ -114,7 +114,10 @@ class StagedInsert:
         missing = [n for n in heading.primary_key if n not in self.rec]
         if missing:
             raise MissingAttributeError(
-                f"An object's place is named after its row's key, and rec lacks '{missing[0]}'. Set it first."
+                f"An object's place is named after its row's key, and rec lacks '{missing[0]}'.",
+                table=f"{name.schema}.{name.class_name}",
+                attributes=(missing[0],),
+                remedy="Set it first.",
             )
         store = open_store(self._table.connection.settings, attribute.store)
         spec = store.spec

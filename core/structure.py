@@ -6,12 +6,33 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
-from dj_panel.core.columntypes import ColumnType, EnumType
-from dj_panel.core.coretypes import parse_type
+from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType
+from dj_panel.core.coretypes import is_core_type, parse_type
 from dj_panel.core.errors import UnknownAttributeError
+from dj_panel.core.lazy import np
 
-__all__ = ["Attribute", "ForeignKey", "Heading", "Index", "Lineage", "TableName", "TableStructure", "Tier"]
+__all__ = [
+    "SQL_TYPES",
+    "Attribute",
+    "ForeignKey",
+    "Heading",
+    "Index",
+    "Lineage",
+    "TableName",
+    "TableStructure",
+    "Tier",
+]
+
+SQL_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
+        "float32": "float", "float64": "double", "bool": "tinyint",
+        "uuid": "binary(16)", "bytes": "longblob", "json": "json",
+    }
+)  # fmt: skip
+"""What MySQL calls DataJoint's core types, as far as it calls them otherwise."""
 
 Lineage = tuple[str, str, str]
 """Where an attribute was first defined: ``(schema, table, attribute)``."""
@@ -154,6 +175,15 @@ class Attribute:
         return self.name.startswith("_")
 
     @property
+    def marked_comment(self) -> str:
+        """The comment with the mark by which DataJoint knows a core type or a codec.
+
+        The mark is read up to its second colon, so a type that holds one cannot be marked.
+        """
+        is_marked = (self.type.startswith("<") or is_core_type(self.type)) and ":" not in self.type
+        return f":{self.type}:{self.comment}" if is_marked else self.comment
+
+    @property
     def column_type(self) -> ColumnType:
         """The checks of the column itself (behind a codec: of what the codec writes)."""
         return parse_type(self.stored_type or self.type)
@@ -164,6 +194,22 @@ class Attribute:
         return self.nullable or self.default is not None or self.autoincrement
 
     # The names under which DataJoint offers the same facts.
+    @property
+    def sql_type(self) -> str:
+        """What MySQL calls the type of the column."""
+        stored = self.stored_type or self.type
+        return SQL_TYPES.get(stored.lower(), stored)
+
+    @property
+    def dtype(self) -> Any:
+        """The type of an array of its values; of objects where they may be empty."""
+        column = self.column_type
+        if self.codec is None and column.kind == "float":
+            return np.float64
+        if self.codec is None and column.kind in ("integer", "boolean") and not self.nullable:
+            return np.uint64 if isinstance(column, IntegerType) and column.high >= 2**63 else np.int64
+        return object
+
     @property
     def is_blob(self) -> bool:
         """Whether the column itself holds bytes."""
@@ -262,6 +308,25 @@ class Heading:
         return [n for n, a in self.attributes.items() if a.codec is None and not a.is_blob and not a.json]
 
     @property
+    def blobs(self) -> list[str]:
+        """The names of attributes whose columns hold bytes."""
+        return [n for n, a in self.attributes.items() if a.is_blob]
+
+    @property
+    def has_autoincrement(self) -> bool:
+        """Whether the server numbers new rows."""
+        return any(a.autoincrement for a in self.attributes.values())
+
+    @property
+    def as_dtype(self) -> np.dtype[Any]:
+        """The type of a structured array of such rows."""
+        return np.dtype([(n, a.dtype) for n, a in self.attributes.items()])
+
+    def determines(self, other: Heading) -> bool:
+        """Tell whether a row of this heading determines one of another, whose primary key it has."""
+        return set(other.primary_key) <= set(self.names)
+
+    @property
     def lineage(self) -> Mapping[str, Lineage | None]:
         """Where each attribute was first defined."""
         return {name: attribute.lineage for name, attribute in self.attributes.items()}
@@ -337,6 +402,18 @@ class TableStructure:
     def comment(self) -> str:
         """The table's comment."""
         return self.heading.comment
+
+    @cached_property
+    def unique_keys(self) -> tuple[tuple[str, ...], ...]:
+        """The attributes that no two rows have the same values of, beside the primary key; expressions left out."""
+        found = [i.columns for i in self.indexes if i.unique and not i.expressions]
+        found += [fk.attributes for fk in self.foreign_keys if fk.unique]
+        return tuple(dict.fromkeys(c for c in found if all(name in self.heading for name in c)))
+
+    @property
+    def has_unique(self) -> bool:
+        """Whether more than the primary key, be it an expression, must be unique."""
+        return bool(self.unique_keys) or any(index.unique for index in self.indexes)
 
     def foreign_key_of(self, attribute: str) -> ForeignKey | None:
         """Return the first foreign key that the attribute takes part in."""

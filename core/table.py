@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 
 from dj_panel.core.algebra import Relation
 from dj_panel.core.connection import Connection
+from dj_panel.core.copying import insert_query
 from dj_panel.core.defaults import conn
-from dj_panel.core.deletion import Deletion, plan_deletion
+from dj_panel.core.deletion import Deletion, plan_deletion, refuse_passed_over
 from dj_panel.core.describe import describe
 from dj_panel.core.encoder import RowEncoder
 from dj_panel.core.errors import IntegrityError, MissingTableError, QuerySyntaxError
@@ -104,8 +105,21 @@ class Table(QueryExpression):
         """Whether the database has it."""
         return self.connection.catalog.find(self._name) is not None
 
-    def describe(self, printout: bool = False) -> str:
-        """Return the definition that declares this table again; print it too, if asked to."""
+    @property
+    def class_name(self) -> str:
+        """The name of its class."""
+        return type(self).__name__
+
+    def describe(self, context: Any = None, printout: bool = False) -> str:
+        """Return the definition that declares this table again.
+
+        Parameters
+        ----------
+        context
+            Kept for DataJoint's signature; parents are called by their schemas' and classes' names.
+        printout
+            Whether to print it too.
+        """
         text = describe(self.structure)
         if printout:
             print(text)
@@ -115,7 +129,7 @@ class Table(QueryExpression):
     def parents(
         self, primary: bool | None = None, as_objects: bool = False, foreign_key_info: bool = False
     ) -> list[Any]:
-        """Return the tables that this one refers to.
+        """Return the tables that this one refers to; one of several foreign keys, as often as that.
 
         Parameters
         ----------
@@ -124,7 +138,8 @@ class Table(QueryExpression):
         as_objects
             Whether to return tables rather than names.
         foreign_key_info
-            Whether to return pairs with the :class:`~dj_panel.core.structure.ForeignKey`.
+            Whether to return pairs with what DataJoint says of the foreign key: ``attr_map`` (attribute → the
+            parent's), ``primary``, ``aliased`` (renamed) and ``multi`` (several rows here may refer to one there).
         """
         found = [(fk.parent, fk) for fk in self.structure.foreign_keys]
         return self._relatives(found, primary, as_objects, foreign_key_info)
@@ -146,14 +161,23 @@ class Table(QueryExpression):
     ) -> list[Any]:
         chosen = [(n, fk) for n, fk in found if primary is None or fk.in_key == primary]
         make = (lambda n: FreeTable(self.connection, n)) if as_objects else self.connection.dialect.table
-        if with_key:
-            return [(make(n), fk) for n, fk in chosen]
-        return [make(n) for n in dict.fromkeys(n for n, _ in chosen)]
+        return [(make(n), self._key_info(n, fk)) if with_key else make(n) for n, fk in chosen]
+
+    def _key_info(self, relative: TableName, fk: ForeignKey) -> dict[str, Any]:
+        child = self._name if relative == fk.parent else relative
+        key = self.connection.catalog.structure(child).heading.primary_key
+        return {
+            "primary": fk.in_key,
+            "attr_map": dict(zip(fk.attributes, fk.parent_attributes, strict=True)),
+            "aliased": bool(fk.renamed),
+            "multi": set(fk.attributes) != set(key),
+        }
 
     def ancestors(self, as_objects: bool = False) -> list[Any]:
-        """Return this table and all that it depends on, in topological order."""
+        """Return this table and all that it depends on, each before what it depends on."""
         self.connection.catalog.tables(self._name.schema)
-        return self._as_asked(self.connection.catalog.graph.ancestors(self._name), as_objects)
+        names = self.connection.catalog.graph.ancestors(self._name)
+        return self._as_asked(reversed(names), as_objects)
 
     def descendants(self, as_objects: bool = False) -> list[Any]:
         """Return this table and all that depend on it, in topological order."""
@@ -215,13 +239,11 @@ class Table(QueryExpression):
         """
         self._check_insert_allowed(allow_direct_insert)
         on_duplicate = "replace" if replace else "skip" if skip_duplicates else "error"
-        inserter = Inserter(
-            self.connection, self.structure, on_duplicate, ignore_extra_fields=ignore_extra_fields
-        )
-        rows = instance_of(rows)
+        place, rows = (self.connection, self.structure), instance_of(rows)
         if isinstance(rows, QueryExpression):
-            inserter.insert_query(rows)
+            insert_query(*place, rows, on_duplicate, ignore_extra_fields=ignore_extra_fields)
         else:
+            inserter = Inserter(*place, on_duplicate, ignore_extra_fields=ignore_extra_fields)
             inserter.insert(rows, chunk_size)
 
     def validate(self, rows: Any, *, ignore_extra_fields: bool = False) -> ValidationResult:
@@ -259,11 +281,30 @@ class Table(QueryExpression):
         """
         return staged_insert1(self)
 
-    def insert_dataframe(self, frame: Any, index_as_pk: bool | None = None, **options: Any) -> None:
-        """Insert a pandas data frame; a named index counts as attributes unless ``index_as_pk=False``."""
-        self.insert(
-            frame.reset_index(drop=index_as_pk is False) if index_as_pk is not None else frame, **options
-        )
+    def insert_dataframe(self, df: Any, index_as_pk: bool | None = None, **insert_kwargs: Any) -> None:
+        """Insert a pandas data frame, such as one of :meth:`to_pandas`.
+
+        Parameters
+        ----------
+        df
+            The rows.
+        index_as_pk
+            Whether its index is the primary key; if not given, it is when its levels have the key's names. Any
+            other index is dropped.
+        **insert_kwargs
+            As for :meth:`insert`.
+        """
+        if not hasattr(df, "reset_index"):
+            raise QuerySyntaxError(
+                "insert_dataframe() takes a pandas data frame. Use insert() for other rows."
+            )
+        is_key = set(df.index.names) == set(self.primary_key)
+        if index_as_pk and not is_key:
+            raise QuerySyntaxError(
+                f"The index of the data frame is {', '.join(map(str, df.index.names))}, and the primary key of"
+                f" {self._label} is {', '.join(self.primary_key)}. Rename its levels, or pass index_as_pk=False."
+            )
+        self.insert(df.reset_index(drop=index_as_pk is False or not is_key), **insert_kwargs)
 
     # ------------------------------------------------------------------ updating
     def update1(self, row: Mapping[str, Any], *, expected: Mapping[str, Any] | None = None) -> None:
@@ -350,7 +391,10 @@ class Table(QueryExpression):
                 changed = next(n for n in {**now, **counts} if now.get(n) != counts.get(n))
                 raise IntegrityError(
                     f"Nothing was deleted: meanwhile the rows to delete of {label(changed)} became"
-                    f" {now.get(changed, 0)} instead of {counts.get(changed, 0)}. Look at the counts again."
+                    f" {now.get(changed, 0)} instead of {counts.get(changed, 0)}.",
+                    table=label(changed),
+                    value=now.get(changed, 0),
+                    remedy="Look at the counts again.",
                 )
             if not now:
                 return {}
@@ -359,7 +403,9 @@ class Table(QueryExpression):
             if counts is not None and deleted != now:
                 # Rows that another program wrote since the transaction began, which counting does not see.
                 raise IntegrityError(
-                    "Nothing was deleted: other rows to delete arrived meanwhile. Look at the counts again."
+                    "Nothing was deleted: other rows to delete arrived meanwhile.",
+                    table=self._label,
+                    remedy="Look at the counts again.",
                 )
             return deleted
 
@@ -368,6 +414,7 @@ class Table(QueryExpression):
     def delete_quick(self, get_count: bool = False) -> int | None:
         """Delete these rows of this table alone, without asking; rows that depend on them make it fail."""
         node = self.node
+        refuse_passed_over(node)
         relation = Relation(self._name, self.structure.heading)
         try:
             result = self.connection.run(delete_statement(node, relation, self.connection.dialect))
@@ -397,8 +444,10 @@ class Table(QueryExpression):
             for name in names:
                 if name.master is not None and name.master not in names:
                     raise IntegrityError(
-                        f"This would drop the part {label(name)} and keep its master. Drop {label(name.master)},"
-                        " or say part_integrity='ignore'."
+                        f"This would drop the part {label(name)} and keep its master.",
+                        table=label(name),
+                        parent=label(name.master),
+                        remedy=f"Drop {label(name.master)}, or say part_integrity='ignore'.",
                     )
         if self.connection.settings.safemode if prompt is None else prompt:
             for name in names:
@@ -433,19 +482,20 @@ class FreeTable(Table):
 
     Parameters
     ----------
-    connection
+    conn_or_name
         The connection; it may be left out for the process's.
-    name
+    full_table_name
         A :class:`~dj_panel.core.structure.TableName`, or text such as ``"lab.#rig"`` (quotes allowed).
     """
 
-    def __init__(self, connection: Connection | str, name: TableName | str | None = None) -> None:
+    def __init__(
+        self, conn_or_name: Connection | str, full_table_name: TableName | str | None = None
+    ) -> None:
+        connection, name = conn_or_name, full_table_name
         if name is None:
             connection, name = conn(), str(connection)
         if not isinstance(connection, Connection):
-            raise QuerySyntaxError(
-                "FreeTable() takes a connection and the name of a table, or the name alone."
-            )
+            raise QuerySyntaxError("FreeTable() takes a connection and a table's name, or the name alone.")
         if isinstance(name, str):
             schema, _, table = name.replace("`", "").replace('"', "").partition(".")
             name = TableName(schema, table)

@@ -32,6 +32,7 @@ _OF_INSTANCES = frozenset(
         "table_name",
         "full_table_name",
         "database",
+        "class_name",
         "is_declared",
         "describe",
         "parents",
@@ -75,6 +76,7 @@ _OF_INSTANCES = frozenset(
         "progress",
         "jobs",
         "make_sql",
+        "to_arrow_batches",
         "preview",
     ]
 )
@@ -164,9 +166,8 @@ class DefinedTable(Table):
         if connection.in_transaction:
             raise DefinitionError(f"{cls.__name__} cannot be altered inside a transaction. Commit it first.")
         names = {**names_of_module(cls), **cls._context, **(context or {})}
-        plan = plan_alter(
-            connection, declared_structure(cls, self.name, names, connection), allow_loss=allow_loss
-        )
+        wanted = declared_structure(cls, self.name, names, connection, to_be_made=True)
+        plan = plan_alter(connection, wanted, allow_loss=allow_loss)
         if not plan.differences:
             return ""
         plan.check()
@@ -279,12 +280,17 @@ class Part(UserTable):
         """The master's class."""
         return type(self)._master
 
-    def delete(
-        self, transaction: bool = True, prompt: bool | None = None, part_integrity: str = "enforce"
-    ) -> int:
-        """Delete part rows; their master must go too unless ``part_integrity`` says otherwise."""
-        number: int = super().delete(transaction, prompt, part_integrity)
+    def delete(self, part_integrity: str = "enforce", **options: Any) -> int:  # type: ignore[override]
+        """Delete part rows; their master must go too unless ``part_integrity`` says otherwise.
+
+        Parameters as for :meth:`Table.delete <dj_panel.core.table.Table.delete>`, in DataJoint's order for parts.
+        """
+        number: int = super().delete(part_integrity=part_integrity, **options)
         return number
+
+    def drop(self, part_integrity: str = "enforce", prompt: bool | None = None) -> None:  # type: ignore[override]
+        """Drop the part; its master must go too unless ``part_integrity="ignore"``."""
+        super().drop(prompt, part_integrity)
 
 
 def parts_of(cls: type[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from dj_panel.core.algebra import Comparison, Node, Relation, Restrict
 from dj_panel.core.connection import Connection
 from dj_panel.core.encoder import RowEncoder
-from dj_panel.core.errors import DuplicateError, IntegrityError, OneRowError, UnknownAttributeError
+from dj_panel.core.errors import DuplicateError, IntegrityError, OneRowError, UnknownAttributeError, value_of
 from dj_panel.core.explain import Explainer, key_text
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.render import delete_statement
@@ -55,7 +55,9 @@ class Updater:
         missing = [n for n in key if is_missing(row.get(n))]
         if missing:
             raise UnknownAttributeError(
-                f"update1() needs the whole primary key; '{missing[0]}' has no value."
+                f"update1() needs the whole primary key; '{missing[0]}' has no value.",
+                where=self._label,
+                remedy=say("Give it one."),
             )
         self._encoder.check_names(row)
         key_values = {n: row[n] for n in key}
@@ -64,7 +66,7 @@ class Updater:
             self._connection.retried(lambda: self._write(key_values, expected, sets, parameters))
         except DuplicateError as error:
             explainer = Explainer(self._connection, self._table, say("Nothing was changed."))
-            raise explainer.duplicate([row], error, updating=True) from error
+            raise explainer.duplicate([row], error, on_duplicate="replace") from error
         except IntegrityError as error:
             explainer = Explainer(self._connection, self._table, say("Nothing was changed."))
             raise explainer.missing_parent([row], error) from error
@@ -87,11 +89,10 @@ class Updater:
                 parameters.append(self._encoder.value(attribute, attribute.default, key))
             else:
                 raise IntegrityError(
-                    say(
-                        "{table}.{name} cannot be empty and has no default. Give it a value.",
-                        table=self._label,
-                        name=name,
-                    )
+                    say("{table}.{name} cannot be empty and has no default.", table=self._label, name=name),
+                    table=self._label,
+                    attributes=(name,),
+                    remedy=say("Give it a value."),
                 )
             sets.append(f"{dialect.quote(name)} = {dialect.placeholder}")
         return sets, parameters
@@ -109,18 +110,26 @@ class Updater:
         for name, value in {**expected, **key}.items():
             node = Restrict(node, Comparison(name, value))
         text = key_text(key, list(key))
-        changed = say(
-            "The row of {table} with {key} was changed by someone else meanwhile. Nothing was "
-            "written. Look at it again.",
-            table=self._label,
-            key=text,
+        facts: dict[str, Any] = {
+            "table": self._label, "attributes": tuple(key), "value": value_of(key),
+        }  # fmt: skip
+        changed = OneRowError(
+            say(
+                "The row of {table} with {key} was changed by someone else meanwhile. Nothing was written.",
+                table=self._label,
+                key=text,
+            ),
+            remedy=say("Look at it again."),
+            **facts,
         )
         if len(QueryExpression(self._connection, node)) != 1:
             there = bool(QueryExpression(self._connection, relation) & dict(key))
-            absent = say(
-                "{table} has no row with {key}. Insert it, or correct the key.", table=self._label, key=text
+            absent = OneRowError(
+                say("{table} has no row with {key}.", table=self._label, key=text),
+                remedy=say("Insert it, or correct the key."),
+                **facts,
             )
-            raise OneRowError(changed if there else absent)
+            raise changed if there else absent
         if not sets:
             return
         # The WHERE of a DELETE of the same rows is the WHERE that an UPDATE needs.
@@ -129,4 +138,4 @@ class Updater:
         sql = f"UPDATE {dialect.table(self._table.name)} SET {', '.join(sets)} WHERE {clause}"
         if self._connection.query(sql, [*parameters, *where.parameters]).rowcount != 1:
             # What a transaction reads is as it was when it began; what it writes to is as it is.
-            raise OneRowError(changed)
+            raise changed

@@ -12,7 +12,7 @@ from dj_panel.core.columnchecks import encode_column
 from dj_panel.core.connection import Connection
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.encoder import RowEncoder
-from dj_panel.core.errors import DataJointError, ValueRefusedError, did_you_mean, shown
+from dj_panel.core.errors import DataJointError, ValueRefusedError, did_you_mean, shown, value_of
 from dj_panel.core.explain import Explainer, key_text
 from dj_panel.core.expression import QueryExpression
 from dj_panel.core.rows import Block, RowReader, is_missing, label
@@ -134,10 +134,7 @@ class Validator:
         self._encoder = RowEncoder(table, connection.dialect, connection.settings)
         self._problems: list[Problem] = []
         key = tuple(table.heading.primary_key)
-        unique = [
-            i.columns for i in table.indexes if i.unique and all(c in self._attributes for c in i.columns)
-        ]
-        self._unique = [columns for columns in dict.fromkeys([key, *unique]) if columns]
+        self._unique = [columns for columns in dict.fromkeys([key, *table.unique_keys]) if columns]
         self._matched = {n for columns in self._unique for n in columns}
         self._matched |= {n for fk in table.foreign_keys for n in fk.attributes}
         self._seen: dict[Key, dict[Key, list[int]]] = {columns: {} for columns in self._unique}
@@ -316,7 +313,7 @@ class Validator:
                     "{key} is that of row {row} too", key=key_text(values, columns), row=str(rows[0])
                 )
                 remedy = say("Remove one of the two, or correct it.")
-                self._add(row, names, _value(values), reason, remedy, "repeated")
+                self._add(row, names, value_of(values), reason, remedy, "repeated")
         remedy = (
             say("Choose another key, or update the row with update1().")
             if is_key
@@ -328,7 +325,7 @@ class Validator:
                 "{table} already has a row with {key}", table=self._label, key=key_text(values, columns)
             )
             for row in seen[key]:
-                self._add(row, names, _value(values), reason, remedy, "taken")
+                self._add(row, names, value_of(values), reason, remedy, "taken")
 
     def _check_parents(self, fk: ForeignKey) -> None:
         wanted = self._wanted[fk]
@@ -348,7 +345,7 @@ class Validator:
             values = dict(zip(fk.attributes, key, strict=True))
             names, advice = ", ".join(fk.attributes), (hint + " " + remedy).strip()
             for row in wanted[key]:
-                self._add(row, names, _value(values), reason, advice, "parent")
+                self._add(row, names, value_of(values), reason, advice, "parent")
 
     def _whole(self) -> Relation:
         return Relation(self._table.name, self._table.heading)
@@ -366,8 +363,3 @@ class Validator:
                 # Under a collation that takes two words for one, what is found may not be what was asked for.
                 if found in part:
                     yield found
-
-
-def _value(values: Mapping[str, Any]) -> Any:
-    """Return the value of one attribute, or those of several as a dict."""
-    return next(iter(values.values())) if len(values) == 1 else dict(values)

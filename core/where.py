@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from dj_panel.core.algebra import (
@@ -17,13 +18,15 @@ from dj_panel.core.algebra import (
     Negation,
     OneOf,
     Ordering,
+    PassedOver,
     TextCondition,
     TextMatch,
 )
 from dj_panel.core.columntypes import ColumnType, EnumType, IntegerType, TextType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError, UnknownAttributeError
-from dj_panel.core.sqltext import Slot, parse_text
+from dj_panel.core.jsonplaces import JsonPlace, json_place
+from dj_panel.core.sqltext import Slot, read_over
 from dj_panel.core.structure import Heading
 
 __all__ = ["FALSE", "TRUE", "ConditionRenderer", "joined", "parenthesized"]
@@ -67,6 +70,8 @@ class ConditionRenderer(ABC):
         """Return a condition as SQL that can stand between ANDs."""
         if isinstance(condition, Constant):
             return TRUE if condition.value else FALSE
+        if isinstance(condition, PassedOver):
+            return TRUE
         if isinstance(condition, Comparison):
             return self.comparison(condition, columns, heading)
         if isinstance(condition, OneOf):
@@ -78,7 +83,8 @@ class ConditionRenderer(ABC):
         if isinstance(condition, TextCondition):
             return parenthesized(self.text(condition.text, columns, heading))
         if isinstance(condition, AllOf):
-            parts = [self.condition(c, columns, heading) for c in condition.conditions]
+            telling = [c for c in condition.conditions if not isinstance(c, PassedOver)]
+            parts = [self.condition(c, columns, heading) for c in telling]
             return parenthesized(joined(parts, " AND ")) if parts else TRUE
         if isinstance(condition, AnyOf):
             parts = [self.condition(c, columns, heading) for c in condition.conditions]
@@ -97,13 +103,8 @@ class ConditionRenderer(ABC):
     ) -> Statement:
         """Return the condition that an attribute, or a place in its document, equals a value."""
         column = columns[condition.attribute]
-        if condition.path is not None:
-            found = self.dialect.json_value(column.sql, condition.path)
-            text = condition.value if isinstance(condition.value, str) else _json_scalar(condition.value)
-            if condition.value is None:
-                return Statement(f"{found.sql} IS NULL", column.parameters + found.parameters)
-            mark = self.dialect.placeholder
-            return Statement(f"{found.sql} = {mark}", (*column.parameters, *found.parameters, text))
+        if condition.place is not None:
+            return self.at_place(condition.place, condition.value, column)
         if condition.value is None:
             return Statement(f"{column.sql} IS NULL", column.parameters)
         column_type = heading[condition.attribute].column_type
@@ -111,6 +112,25 @@ class ConditionRenderer(ABC):
         if not fits:
             return FALSE
         return Statement(f"{column.sql} = {self.dialect.compared(column_type)}", (*column.parameters, value))
+
+    def at_place(self, place: JsonPlace, value: Any, column: Statement) -> Statement:
+        """Return the condition that what stands at a place inside a JSON document equals a value."""
+        mark = self.dialect.placeholder
+        if value is None:
+            found = self.dialect.json_scalar(column, place.path, place.column_type)
+            return Statement(f"{found.sql} IS NULL", found.parameters)
+        if place.type:
+            found = self.dialect.json_scalar(column, place.path, place.column_type)
+            fits, value = self.bound(value, place.column_type)
+            return Statement(f"{found.sql} = {mark}", (*found.parameters, value)) if fits else FALSE
+        if isinstance(value, bool):
+            found, value = self.dialect.json_text(column, place.path), "true" if value else "false"
+        elif isinstance(value, (int, float, Decimal)) and -(2**53) < value < 2**53:
+            # Numbers are equal however they are written: 1 and 1.0.
+            found, value = self.dialect.json_number(column, place.path), float(value)
+        else:
+            found, value = self.dialect.json_scalar(column, place.path, place.column_type), str(value)
+        return Statement(f"{found.sql} = {mark}", (*found.parameters, value))
 
     def ordering(self, condition: Ordering, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return the condition that an attribute comes before or after a value."""
@@ -179,7 +199,10 @@ class ConditionRenderer(ABC):
 
     def text(self, text: str, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return a user's expression, with the columns and the bound words in its slots."""
-        template = parse_text(text, self.dialect.name)
+        place = json_place(text, heading)
+        if place is not None:
+            return self.dialect.json_scalar(columns[place.attribute], place.path, place.column_type)
+        template = read_over(text, self.dialect.name, heading)
         sql: list[str] = []
         parameters: list[Any] = []
         for part in template.parts:
@@ -238,9 +261,3 @@ def _is_moment(text: str | None) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _json_scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

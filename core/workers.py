@@ -126,7 +126,7 @@ def orphans(jobs: Job) -> list[Mapping[str, Any]]:
         return []
     names = [*jobs.primary_key, "host", "pid", "connection_id", "reserved_time"]
     here = platform.node()
-    rows = (jobs.reserved & {"host": here}).to_dicts(*names)
+    rows = (jobs.reserved & {"host": here}).to_dicts(attributes=names)
     return [row for row in rows if not _is_alive(int(row["pid"]))]
 
 

@@ -7,10 +7,27 @@ pandas; the browser application is ``dj_panel.apps``.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
+from dj_panel.core import (
+    codec,
+    conditions,
+    connection,
+    errors,
+    expression,
+    instance,
+    jobs,
+    objects,
+    populate,
+    settings,
+    storage,
+    structure,
+    table,
+    tiers,
+)
 from dj_panel.core import codecs as _codecs  # noqa: F401 - registers the built-in codecs
-from dj_panel.core import errors
+from dj_panel.core import schema as schemas
 from dj_panel.core.codec import Codec, get_codec, list_codecs
 from dj_panel.core.codecs.schema import SchemaCodec
 from dj_panel.core.codecs.spark import SparkAdapter
@@ -34,13 +51,13 @@ if TYPE_CHECKING:
     from dj_panel.commands.shell import cli
     from dj_panel.core import deploy, gc, migrate
     from dj_panel.core.blob import MatCell, MatStruct
-    from dj_panel.drawing import Diagram
+    from dj_panel.diagram import Diagram
 
 __version__ = "0.1.0"
 
 # What few programs need is loaded when it is asked for: name → the module it is in.
 _LAZY = {
-    "Diagram": "dj_panel.drawing",
+    "Diagram": "dj_panel.diagram",
     "MatCell": "dj_panel.core.blob",
     "MatStruct": "dj_panel.core.blob",
     "cli": "dj_panel.commands.shell",
@@ -48,6 +65,29 @@ _LAZY = {
     "gc": "dj_panel.core.gc",
     "migrate": "dj_panel.core.migrate",
 }
+
+
+# What DataJoint calls our modules: `from dj_panel.user_tables import UserTable`. Those that are loaded later are
+# files of this package.
+_THEIRS = {
+    "autopopulate": populate,
+    "codecs": codec,
+    "condition": conditions,
+    "connection": connection,
+    "errors": errors,
+    "expression": expression,
+    "heading": structure,
+    "instance": instance,
+    "jobs": jobs,
+    "objectref": objects,
+    "schemas": schemas,
+    "settings": settings,
+    "storage_adapter": storage,
+    "table": table,
+    "user_tables": tiers,
+}
+for _name, _module in _THEIRS.items():
+    sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _module
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from dj_panel.command import SUBCOMMANDS
+from dj_panel.core.settings import setting_names
+from tests.contract.test_names import IMPORTED
+from tests.contract.test_signatures import EXCEPTIONS, PYDANTIC, settings_of_datajoint
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -70,3 +73,14 @@ def test_the_reference_is_what_the_docstrings_say() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["page"]()
     written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert written == page, "Run `make docs`, and commit docs/reference.md."
+
+
+def test_what_differs_from_datajoint_names_all_that_the_comparisons_know() -> None:
+    text = (ROOT / "docs" / "differences.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Za-z_.]+)`", text))
+    internal = {name for name, reason in EXCEPTIONS.items() if reason == PYDANTIC}
+    missing = {name.removesuffix(".__init__") for name in set(EXCEPTIONS) - internal} - named
+    assert missing == set()
+    assert set(IMPORTED) - named == set()
+    ours = set(setting_names()) - set(settings_of_datajoint())
+    assert ours - named == set()

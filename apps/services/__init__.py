@@ -27,7 +27,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from dj_panel.apps import people
 from dj_panel.apps.pipeline import Pipeline
@@ -100,9 +100,15 @@ class Services:
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
         """Call a function in a thread of the pool and return what it returns."""
         context = contextvars.copy_context()
-        call: Callable[[], Any] = lambda: context.run(function, *args, **kwargs)  # noqa: E731
-        answer: Answer = await asyncio.get_running_loop().run_in_executor(self._pool, call)
-        return answer
+
+        def call() -> Answer:
+            try:
+                return context.run(function, *args, **kwargs)
+            except StopIteration as error:
+                # A future cannot hold it, so whoever waits would wait for ever.
+                raise RuntimeError(f"{function!r} let a StopIteration out") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def close(self) -> None:
         """Stop watching, wait for running work, and close the connections."""

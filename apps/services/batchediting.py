@@ -316,7 +316,7 @@ class BatchEditing(Service):
                 table,
                 [parse_key(info, key) for key in keys],
                 check=check,
-                values=lambda row: {name: values[name] for name in differing(row, new)},
+                values=lambda row: {name: values[name] for name in differing(row, new)} or None,
                 agreement=agreement,
                 what=f"{rows_label(info, list(keys))} were changed",
                 names=_names(info),

@@ -17,7 +17,7 @@ from dj_panel.apps.services.mapping import Match
 from dj_panel.apps.services.notation import Forms, Notation
 from dj_panel.apps.services.reading import Cell, Layout
 
-__all__ = ["Batch", "Column", "ImportReceipt", "RowClass", "RowFile", "cell_text"]
+__all__ = ["Batch", "Column", "ImportReceipt", "RowClass", "RowFile", "cell_text", "writing_token"]
 
 _NOWHERE = 2**64 - 1
 N_SAMPLES = 3
@@ -138,7 +138,7 @@ class Batch:
     Parameters
     ----------
     id
-        Its secret name, which is also the token under which its rows are written once.
+        Its secret name, under which the history has its rows; see `token`.
     table
         The table that the rows are for.
     user
@@ -147,6 +147,9 @@ class Batch:
         The file that was sent.
     folder
         Where it keeps what it knows of the rows.
+    classes, writings
+        Of each row its class, and the number of the writing that wrote it: the valid rows may be written before the
+        others are corrected.
     """
 
     id: str
@@ -172,7 +175,9 @@ class Batch:
     n_done: int = 0
     n_total: int = 0
     problem: str = ""
-    receipt: ImportReceipt | None = None
+    writings: array[int] = field(default_factory=lambda: array("H"))
+    receipts: list[ImportReceipt] = field(default_factory=list)
+    begun_at: dt.datetime = field(default_factory=lambda: dt.datetime.now().astimezone())
     used_at: float = 0.0
     version: int = 0
     work: asyncio.Task[None] | None = None
@@ -184,6 +189,34 @@ class Batch:
         return self.work is not None and not self.work.done()
 
     @property
+    def receipt(self) -> ImportReceipt | None:
+        """What was written last; ``None`` if nothing was."""
+        return self.receipts[-1] if self.receipts else None
+
+    @property
+    def has_written(self) -> bool:
+        """Whether rows of it are in the table: then its file is read as it was read for them."""
+        return any(not receipt.is_undone for receipt in self.receipts)
+
+    def token(self, number: int) -> str:
+        """Return the name under which the history has the rows that one of its writings wrote."""
+        return writing_token(self.id, number)
+
+    @property
+    def next_writing(self) -> int:
+        """The number of the writing that is to come: that of one which was taken back, or a new one."""
+        undone = (number for number, receipt in enumerate(self.receipts) if receipt.is_undone)
+        return next(undone, len(self.receipts))
+
+    def written(self, number: int) -> Iterator[int]:
+        """Yield the positions of the rows that one of its writings wrote."""
+        return (p for p in self.positions(RowClass.IMPORTED) if self.writings[p] == number)
+
+    def begin(self, n_rows: int) -> None:
+        """Forget what was known of its rows, of which none is in the table."""
+        self.classes, self.writings = bytearray(n_rows), array("H", bytes(2 * n_rows))
+
+    @property
     def mapped(self) -> list[str]:
         """The attribute of each column; empty for those that are ignored."""
         return [match.attribute for match in self.matches]
@@ -191,6 +224,11 @@ class Batch:
     def count(self, kind: RowClass) -> int:
         """Return how many rows are of a class."""
         return self.classes.count(kind)
+
+    @property
+    def n_bad(self) -> int:
+        """How many rows need a correction."""
+        return self.count(RowClass.INVALID) + self.count(RowClass.CONFLICT)
 
     def positions(self, *kinds: RowClass, start: int = 0) -> Iterator[int]:
         """Yield the positions of the rows of some classes, in order; of all rows if none is given."""
@@ -226,6 +264,15 @@ class Batch:
         for file in (self.rows, self.outcomes):
             if file is not None:
                 file.close()
+
+
+def writing_token(name: str, number: int) -> str:
+    """Return the name of a writing, counted from 0, of the import with a name.
+
+    >>> writing_token("x1", 0), writing_token("x1", 1)
+    ('x1', 'x1.2')
+    """
+    return f"{name}.{number + 1}" if number else name
 
 
 def cell_text(cell: Cell) -> str:

@@ -26,23 +26,24 @@ Told = Callable[[int], None]
 """Called with the number of rows done since the last call; may raise to give up."""
 
 
-def batch_rows(batch: Batch) -> Iterator[Values]:
-    """Yield the rows that an import has written."""
-    for position in batch.positions(RowClass.IMPORTED):
+def batch_rows(batch: Batch, number: int) -> Iterator[Values]:
+    """Yield the rows that one writing of an import has written."""
+    for position in batch.written(number):
         yield batch.checker.values(position)
 
 
-def is_traced(info: TableInfo, table: Any, batch: Batch) -> bool:
+def is_traced(info: TableInfo, table: Any, batch: Batch, number: int) -> bool:
     """Return whether the history tells which rows an import has written: all but those that the database numbered."""
     if not info.primary_key or not History(table.connection, table.name.schema).prepare():
         return False
     unsure = {a.name for a in info.attributes if a.in_key and a.has_default}
-    return not unsure or all(unsure <= row.keys() for row in batch_rows(batch))
+    return not unsure or all(unsure <= row.keys() for row in batch_rows(batch, number))
 
 
 def write_rows(info: TableInfo, table: Any, batch: Batch, tell: Told, custom: Custom) -> int:
     """Write the new rows of an import in one transaction, and note them in the history; return how many."""
     history = History(table.connection, table.name.schema)
+    token = batch.token(batch.next_writing)
     history.prepare()
 
     def write() -> int:
@@ -58,7 +59,7 @@ def write_rows(info: TableInfo, table: Any, batch: Batch, tell: Told, custom: Cu
                 (Change(table.name, "insert", after=row) for row in block),
                 user=batch.user,
                 source="import",
-                batch=batch.id,
+                batch=token,
                 reason=batch.file_name,
             )
             n_rows += len(block)
@@ -115,7 +116,7 @@ def remove_rows(
 
 def _check_unchanged(info: TableInfo, there: Any, block: list[Values]) -> None:
     plain = [a for a in info.attributes if a.codec is None]
-    found = {_place(info, row): row for row in there.to_dicts(*(a.name for a in plain))}
+    found = {_place(info, row): row for row in there.to_dicts(attributes=(a.name for a in plain))}
     gone, changed = [], []
     for row in block:
         key = key_values(info, row) or {}

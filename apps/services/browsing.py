@@ -25,7 +25,6 @@ from dj_panel.apps.services.rows import (
     child_values,
     key_text,
     key_words,
-    named_attribute,
     parent_address,
     parse_key,
 )
@@ -166,7 +165,7 @@ class Browsing(Service):
         """
         info = self._services.table(table)
         typed = parse_key(info, key)
-        wanted = named_attribute(info, attribute)
+        wanted = info.attribute(attribute)
         return await self._services.run(self._read_value, info, typed, wanted, folder)
 
     async def sampling_rate_hz(self, table: str, key: Mapping[str, str]) -> float | None:
@@ -191,9 +190,9 @@ class Browsing(Service):
         """Return the filters of a table, understood; raise `FilterError` for the first that is not."""
         found = {}
         for name, text in filters.items():
-            attribute = named_attribute(info, name)
+            attribute = info.attribute(name)
             try:
-                item = parse_filter(attribute, text)
+                item = parse_filter(attribute, text, self._services.entering.custom)
             except FilterError as error:
                 raise FilterError(f"{name}: {error}") from error
             if item is not None:
@@ -206,7 +205,7 @@ class Browsing(Service):
         wrong = {}
         for name, text in filters.items():
             try:
-                parse_filter(named_attribute(info, name), text)
+                parse_filter(info.attribute(name), text, self._services.entering.custom)
             except (FilterError, UnknownAttributeError) as error:
                 wrong[name] = str(error)
         return wrong
@@ -216,7 +215,7 @@ class Browsing(Service):
         chosen: dict[str, bool] = {}
         for item in sort:
             name = item.removeprefix("-")
-            attribute = named_attribute(info, name)
+            attribute = info.attribute(name)
             if is_value(attribute):
                 raise UnknownAttributeError(
                     say(
@@ -290,9 +289,7 @@ class Browsing(Service):
     def value_code(self, table: str, key: Mapping[str, str], attribute: str) -> str:
         """Return Python that fetches a value."""
         info = self._services.table(table)
-        return value_code(
-            self._services.pipeline, table, parse_key(info, key), named_attribute(info, attribute)
-        )
+        return value_code(self._services.pipeline, table, parse_key(info, key), info.attribute(attribute))
 
     # ------------------------------------------------------------------ in a thread
     def _read_record(self, info: TableInfo, key: Mapping[str, Any]) -> Record:
@@ -300,12 +297,12 @@ class Browsing(Service):
         found = self.pages.fetch(info, query, (), 2, full=True)
         if len(found) != 1:
             raise _no_row(info, key)
-        raw = query.to_dicts(*_linking(info), limit=1)[0]
+        raw = query.to_dicts(attributes=_linking(info), limit=1)[0]
         parts = {}
         for name in info.parts:
             part = self._services.table(name)
             link = next(link for link in part.parents if link.table == info.name)
-            filters = child_filters(part, link, raw)
+            filters = child_filters(part, link, raw, self._services.entering.custom)
             condition = conditions_of(self.parsed(part, filters))
             page = self.pages.read(part, condition, self.order(part, ()), Wanted(1, N_PART_ROWS))
             parts[name] = (page, filters)
@@ -314,7 +311,7 @@ class Browsing(Service):
     def _read_relatives(
         self, info: TableInfo, key: Mapping[str, Any]
     ) -> tuple[tuple[tuple[Link, Address | None], ...], tuple[Children, ...]]:
-        found = self.pages.query(info, _matching(key)).to_dicts(*_linking(info), limit=1)
+        found = self.pages.query(info, _matching(key)).to_dicts(attributes=_linking(info), limit=1)
         if not found:
             raise _no_row(info, key)
         return self._parents(info, found[0]), tuple(self._children(info, found[0]))
@@ -327,7 +324,7 @@ class Browsing(Service):
     def _children(self, info: TableInfo, row: Mapping[str, Any]) -> Iterator[Children]:
         for link in info.children:
             child = self._services.table(link.table)
-            filters = child_filters(child, link, row)
+            filters = child_filters(child, link, row, self._services.entering.custom)
             condition = _matching(child_values(link, row))
             try:
                 count = self.pages.count(child, condition, CHILDREN_LIMIT_S)

@@ -78,7 +78,7 @@ def newest_key(info: TableInfo, values: Mapping[str, Any], rows: Any) -> dict[st
 
 def _is_same(info: TableInfo, rows: Any, values: Mapping[str, Any], *, is_resent: bool) -> bool:
     plain = [a for a in info.attributes if a.codec is None]
-    found = rows.to_dicts(*[a.name for a in plain], limit=2)
+    found = rows.to_dicts(attributes=[a.name for a in plain], limit=2)
     if len(found) != 1:
         return False
     if not all(agrees(a, found[0][a.name], values.get(a.name)) for a in plain):

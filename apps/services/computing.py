@@ -95,7 +95,7 @@ class Computing(Service):
                 if not n_keys or not queue.is_declared:
                     return Computation(info.name, n_keys, n_todo, can_start=info.can_populate)
                 newest = (queue.errors & key).to_dicts(
-                    "error_message", order_by=["completed_time DESC", "KEY"], limit=1
+                    attributes="error_message", order_by=["completed_time DESC", "KEY"], limit=1
                 )
                 return Computation(
                     info.name,

@@ -38,9 +38,11 @@ class Going:
     table
         Its name in the application, or its class name where it is not served here.
     tier
-        How its rows arrive; of a part, those of its master.
+        How its rows arrive, or that it is a part.
     number
         How many go.
+    is_entered
+        Whether people enter its rows.
     is_kept
         Whether their values are kept, so that they can be put back; what is computed can be computed again.
     is_chosen
@@ -50,6 +52,7 @@ class Going:
     table: str
     tier: str
     number: int
+    is_entered: bool
     is_kept: bool
     is_chosen: bool
 
@@ -240,9 +243,9 @@ class Deleting(Service):
 
     def _going(self, place: TableName, number: int, chosen: TableName) -> Going:
         name = self._services.pipeline.names.get(place, f"{place.schema}.{place.class_name}")
-        tier = (place.master or place).tier
-        is_kept = is_entered(place) and self._services.history.of(place).prepare()
-        return Going(name, tier, number, is_kept, place == chosen)
+        by_people = is_entered(place)
+        is_kept = by_people and self._services.history.of(place).prepare()
+        return Going(name, place.tier, number, by_people, is_kept, place == chosen)
 
     def _delete(
         self,

@@ -91,10 +91,10 @@ def _last_rows(
     order = [f"{name} DESC" for name in info.primary_key] or None
     group = {name: values[name] for name in info.primary_key[:-1] if name in values}
     if group and len(group) == len(info.primary_key) - 1:
-        last = (rows & group).to_dicts(*names, order_by=order, limit=_N_LAST)
+        last = (rows & group).to_dicts(attributes=names, order_by=order, limit=_N_LAST)
         if len(last) >= _N_OF_GROUP:
             return last, True
-    return rows.to_dicts(*names, order_by=order, limit=_N_LAST), False
+    return rows.to_dicts(attributes=names, order_by=order, limit=_N_LAST), False
 
 
 def _is_far(value: float, past: Sequence[float], *, is_group: bool) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from dj_panel.apps.fields import complaint, describe_field, format_value, parse_text
 from dj_panel.apps.grid import given_by_master
 from dj_panel.apps.pickers import key_label, picker_number
-from dj_panel.apps.services.parents import Parents
+from dj_panel.apps.services.parents import Choice, Parents
 from dj_panel.apps.services.storefiles import checked_path
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.services.uploads import Uploads, split_reference
@@ -328,11 +328,11 @@ def _with_resolved(
             continue
         link = info.parents[number]
         others = {n: t for n, t in known.items() if n in link.foreign_key.attributes}
-        choice = parents(link).resolve(text, others)
-        if choice is not None:
-            known.update(choice.key)
-        else:
-            checked.errors[_last_empty(link, known)] = parents(link).unknown(text.strip()[:80], others)
+        found = parents(link).find(text, others)
+        if isinstance(found, Choice):
+            known.update(found.key)
+        elif isinstance(found, str):
+            checked.errors[_last_empty(link, known)] = found
     return known
 
 

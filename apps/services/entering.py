@@ -28,7 +28,7 @@ from dj_panel.apps.services.drafts import (
 from dj_panel.apps.services.entered import Entered, row_label
 from dj_panel.apps.services.history import N_EVENTS
 from dj_panel.apps.services.originals import Originals
-from dj_panel.apps.services.parents import Choice, Found, Parents
+from dj_panel.apps.services.parents import Choice, Found, Guess, Parents
 from dj_panel.apps.services.receipts import Checked, Duplicate, Receipt, Refused, doubted, refused
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.storefiles import PathTakenError, free_path, new_files, stored_with_row
@@ -66,7 +66,8 @@ class Entering(Service):
         self._settings = settings = services.pipeline.connection.settings
         self.custom = custom_of(settings)
         self.originals = Originals(services)
-        self.uploads = Uploads(settings.forms.max_upload_mb * 1_000_000)
+        limit = settings.forms.max_upload_mb * 1_000_000
+        self.uploads = Uploads(limit, decimal_comma=self.custom.decimal_comma)
         self._running: dict[str, asyncio.Task[Receipt | Refused]] = {}
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
         self.entered = Entered(services)
@@ -135,14 +136,15 @@ class Entering(Service):
         return await self._services.run(self._search, self._link(table, link), text, fixed)
 
     async def resolve(
-        self, table: str, link: int, text: str, fixed: Mapping[str, str], *, anywhere: bool = False
-    ) -> Choice | str:
-        """Return the row whose key was typed, or a sentence that there is none, with the nearest one.
+        self, table: str, link: int, text: str, fixed: Mapping[str, str], *, is_code: bool = False
+    ) -> Choice | Guess | str:
+        """Return the row that was typed, or a sentence that there is none, with the nearest one.
 
-        With ``anywhere`` the only row that holds just this text, in whichever attribute, will do.
+        With ``is_code`` the text was scanned: a key that is written out, or else just what only one row holds, in
+        whichever attribute. Otherwise the only row that a search finds will do.
         """
         found = self._link(table, link)
-        return await self._services.run(self._resolve, found, text, fixed, anywhere)
+        return await self._services.run(self._resolve, found, text, fixed, is_code)
 
     async def next_free(self, table: str, attribute: str, fixed: Mapping[str, str]) -> str:
         """Return the number after the highest one among the rows that agree with ``fixed``.
@@ -166,10 +168,10 @@ class Entering(Service):
     def _search(self, link: Link, text: str, fixed: Mapping[str, str]) -> Found:
         return self._parents(link).search(text, fixed, self.entered.used(link.table))
 
-    def _resolve(self, link: Link, text: str, fixed: Mapping[str, str], anywhere: bool) -> Choice | str:
-        parents = self._parents(link)
-        found = parents.resolve(text, fixed) or (parents.only(text, fixed) if anywhere else None)
-        return found or parents.unknown(text.strip()[:80], fixed)
+    def _resolve(
+        self, link: Link, text: str, fixed: Mapping[str, str], is_code: bool
+    ) -> Choice | Guess | str:
+        return self._parents(link).find(text, fixed, "code" if is_code else "search")
 
     def _next_free(self, info: TableInfo, name: str, fixed: Mapping[str, str]) -> str:
         attribute = info.attribute(name)
@@ -195,13 +197,13 @@ class Entering(Service):
         """Return where in its store a file of this name can go that was sent for a ``<filepath@>`` attribute."""
         return await self._services.run(free_path, table, attribute, name, self._settings)
 
-    def checked(self, info: TableInfo, draft: Draft, **options: Any) -> CheckedRow:
-        """Check a draft, in a thread of the pool; options are those of `check_row`."""
+    def checked(self, info: TableInfo, draft: Draft, *, rows: Any = None, **options: Any) -> CheckedRow:
+        """Check a draft, in a thread of the pool; options are those of `check_row`, by default with all rows."""
         return check_row(
             info,
             draft,
             parents=self._parents,
-            rows=self._rows(info.name),
+            rows=self._rows(info.name) if rows is None else rows,
             uploads=self.uploads,
             custom=self.custom,
             **options,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from dj_panel.apps.services.formulas import shielded
 from dj_panel.core.columntypes import FloatType
 from dj_panel.core.errors import ValueRefusedError
 from dj_panel.core.frames import arrow_type
@@ -53,7 +54,6 @@ _XLSX_FIRST_YEAR = 1900
 _ROWS_IN_GROUP = 2_000
 _CHUNK_BYTES = 64 * 1024
 _WAITING_CHUNKS = 4
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _exports = threading.BoundedSemaphore(MAX_EXPORTS)
 
@@ -187,8 +187,8 @@ def csv_lines(attributes: Sequence[Attribute], rows: Rows) -> Iterator[bytes]:
 
 
 def _field(text: str, *, is_number: bool = False) -> str:
-    if not is_number and text.startswith(_FORMULA_STARTS):
-        text = "'" + text
+    if not is_number:
+        text = shielded(text)
     if not text or any(letter in text for letter in ',"\r\n') or text != text.strip():
         return '"' + text.replace('"', '""') + '"'
     return text

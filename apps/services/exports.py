@@ -21,7 +21,7 @@ from dj_panel.apps.services.exporting import (
 )
 from dj_panel.apps.services.labels import ParentLabel, labelled, parent_labels
 from dj_panel.apps.services.paging import conditions_of
-from dj_panel.apps.services.rows import Order, named_attribute, parse_key
+from dj_panel.apps.services.rows import Order, parse_key
 from dj_panel.apps.services.selection import unused_name
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
@@ -108,7 +108,7 @@ class Exports(Service):
         info = self._services.table(table)
         condition = self._condition(info, filters or {}, keys, among)
         order = self._services.browsing.order(info, sort)
-        wanted = [named_attribute(info, name) for name in columns] if columns else list(info.attributes)
+        wanted = [info.attribute(name) for name in columns] if columns else list(info.attributes)
         shown = [a for a in wanted if not _is_inline(a) or (values and FORMATS[file_format].has_values)]
         called: list[ParentLabel] = []
         if labels:
@@ -203,7 +203,7 @@ class Exports(Service):
             if file_format == "parquet" and not any(_is_inline(a) or a.codec is not None for a in shown):
                 names = [aliases.get(attribute.name, attribute.name) for attribute in shown]
                 asked = query.proj(*names, *self._sorted(order_by))
-                with asked.to_arrow_batches(*names, order_by=order_by) as reader:
+                with asked.to_arrow_batches(attributes=names, order_by=order_by) as reader:
                     yield from parquet_pieces(*named_batches(reader, [a.name for a in shown]))
                 return
             with closing(self._rows(info, query, order_by, shown, aliases)) as rows:

@@ -9,7 +9,7 @@ from typing import Any
 from dj_panel.apps.services.cells import cell_of, plan_of
 from dj_panel.apps.services.filters import filter_kind
 from dj_panel.apps.services.paging import conditions_of
-from dj_panel.apps.services.rows import equal_text, named_attribute
+from dj_panel.apps.services.rows import equal_text
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Condition
@@ -61,7 +61,7 @@ class Facets(Service):
             As for `Browsing.rows`.
         """
         info = self._services.table(table)
-        attribute = named_attribute(info, name)
+        attribute = info.attribute(name)
         if filter_kind(attribute) in ("presence", "json"):
             return FacetList((), say("Values of this kind are not counted."))
         others = {other: text for other, text in filters.items() if other != name}
@@ -93,4 +93,4 @@ class Facets(Service):
     def _facet(self, attribute: Attribute, value: Any, count: int) -> Facet:
         settings = self._services.pipeline.connection.settings
         cell = cell_of(plan_of(attribute), value, None, {}, settings)
-        return Facet(cell.text, count, equal_text(attribute, value))
+        return Facet(cell.text, count, equal_text(attribute, value, self._services.entering.custom))

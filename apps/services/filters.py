@@ -7,7 +7,7 @@ column       filters
 ===========  =================================================================================
 text         ``abc`` contains, ``=abc`` is, ``^abc`` begins with, ``!abc`` does not contain,
              ``"…"`` contains just what is between the quotes
-number       ``5``  ``!=5``  ``>5``  ``>=5``  ``<5``  ``<=5``  ``5..9``  ``5..``  ``..9``
+number       as a form reads it: ``5``  ``!=5``  ``>5``  ``>=5``  ``<5``  ``<=5``  ``5..9``  ``5..``  ``..9``
 date, time   as numbers; ``2026``, ``2026-03`` and ``2026-03-05`` stand for the whole of it; ``today``
 choice       the word, or ``!=`` and the word
 UUID         its first digits
@@ -25,6 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dj_panel.apps.fields import complaint
+from dj_panel.apps.typed import Custom, plain_number
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Negation, Ordering, TextMatch
 from dj_panel.core.columntypes import DatetimeType
 from dj_panel.core.errors import QuerySyntaxError
@@ -82,7 +84,11 @@ def filter_kind(attribute: Attribute) -> FilterKind:
 
 
 def parse_filter(
-    attribute: Attribute, text: str, *, today: Callable[[], dt.date] = dt.date.today
+    attribute: Attribute,
+    text: str,
+    custom: Custom | None = None,
+    *,
+    today: Callable[[], dt.date] = dt.date.today,
 ) -> Filter | None:
     """Return the filter that a visitor typed, or ``None`` if nothing was.
 
@@ -92,6 +98,8 @@ def parse_filter(
         The column.
     text
         As typed.
+    custom
+        How the lab writes numbers.
     today
         What ``today`` means.
 
@@ -127,7 +135,7 @@ def parse_filter(
     if kind == "moment":
         return _moment(attribute, sign, rest, today())
     if kind == "number":
-        return _number(attribute, sign, rest)
+        return _number(attribute, sign, rest, custom)
     if sign not in ("=", "!="):
         raise FilterError(say("Here only = and != are possible."))
     return _equal(attribute, _value(attribute, rest), negated=sign == "!=")
@@ -234,16 +242,25 @@ def _plain(name: str) -> str:
     return name if is_plain else f"`{name}`"
 
 
-def _number(attribute: Attribute, sign: str, rest: str) -> Filter:
+def _typed_number(attribute: Attribute, text: str, custom: Custom | None) -> Any:
+    """Return a number as it is read in a form."""
+    try:
+        text = plain_number(text, custom, is_whole=attribute.column_type.kind == "integer")
+    except ValueError as error:
+        raise FilterError(complaint(text, str(error))) from error
+    return _value(attribute, text)
+
+
+def _number(attribute: Attribute, sign: str, rest: str, custom: Custom | None) -> Filter:
     if ".." in rest and sign == "=":
         low, _, high = (part.strip() for part in rest.partition(".."))
         ends: list[tuple[Operator, Any]] = []
         if low:
-            ends.append((">=", _value(attribute, low)))
+            ends.append((">=", _typed_number(attribute, low, custom)))
         if high:
-            ends.append(("<=", _value(attribute, high)))
+            ends.append(("<=", _typed_number(attribute, high, custom)))
         return _between(attribute, _in_order(ends))
-    value = _value(attribute, rest)
+    value = _typed_number(attribute, rest, custom)
     if sign in ("=", "!="):
         return _equal(attribute, value, negated=sign == "!=")
     return _between(attribute, [(sign, value)])  # type: ignore[list-item]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -206,6 +206,10 @@ class Happenings(Service):
         place = self._place(info.name)
         entries = self.of(place).of_row(place, parse_key(info, key), limit)
         return [_event(info, entry, self._services.entering.custom) for entry in entries]
+
+    def of_batch_now(self, info: TableInfo, batch: str) -> Iterator[Entry]:
+        """Yield what was written together in the schema of a table, in a thread of the pool."""
+        return self.of(self._place(info.name)).of_batch(batch)
 
     def _restore(self, table: str, batch: str) -> dict[str, int]:
         names = self._services.pipeline.names

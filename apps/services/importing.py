@@ -11,50 +11,26 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dj_panel.apps.services.batches import (
-    N_SAMPLES,
-    Batch,
-    Column,
-    ImportReceipt,
-    RowClass,
-    RowFile,
-    Stage,
-    cell_text,
-)
-from dj_panel.apps.services.batchwriting import (
-    batch_rows,
-    is_traced,
-    remove_rows,
-    write_rows,
-)
-from dj_panel.apps.services.mapping import (
-    REASON_HEADER,
-    Match,
-    by_position,
-    importable,
-    is_header,
-    matches,
-    missing,
-)
-from dj_panel.apps.services.notation import Forms, Notation
+from dj_panel.apps.services.batches import Batch, ImportReceipt, RowClass, Stage
+from dj_panel.apps.services.batchreading import guess_notation, read_batch
+from dj_panel.apps.services.batchwriting import batch_rows, is_traced, remove_rows, write_rows
+from dj_panel.apps.services.mapping import Match, importable, missing
+from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import (
     DELIMITERS,
     ENCODINGS,
     MAX_CELL_CHARS,
+    Cell,
     UnreadableFileError,
-    clean_name,
     detect,
-    read_rows,
 )
-from dj_panel.apps.services.rejects import without_apostrophe
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS, CancelledError, RowChecker
 from dj_panel.apps.services.service import Service
-from dj_panel.apps.services.structure import TableInfo
-from dj_panel.apps.services.templates import is_help
+from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.core.errors import (
     AccessError,
     DataJointError,
@@ -62,17 +38,40 @@ from dj_panel.core.errors import (
     IntegrityError,
     UnknownOutcomeError,
 )
-from dj_panel.core.words import say
+from dj_panel.core.words import say, say_many
 
 if TYPE_CHECKING:
     from dj_panel.apps.services import Services
 
-__all__ = ["Importing"]
+__all__ = ["Importing", "PageRow"]
 
 log = logging.getLogger(__name__)
 
 MAX_BATCHES = 20
 """So many imports are kept; of more, the one that was looked at longest ago is forgotten."""
+
+
+class PageRow(NamedTuple):
+    """One row as it is shown.
+
+    Parameters
+    ----------
+    position, kind, number
+        Its place among the rows, its class, and its number in the file.
+    cells
+        As the file has them.
+    messages
+        What is wrong, by attribute; of the row as a whole under the empty name.
+    readings
+        By attribute, how a cell was read, where that is not what stands in it.
+    """
+
+    position: int
+    kind: RowClass
+    number: int
+    cells: list[Cell]
+    messages: dict[str, str]
+    readings: dict[str, str]
 
 
 class Importing(Service):
@@ -121,8 +120,8 @@ class Importing(Service):
         return info
 
     def find(self, batch_id: str, table: str, user: str) -> Batch | None:
-        """Return an import, if it is of this table and this user's."""
-        batch = self._batches.get(batch_id)
+        """Return an import by its name or that of one of its writings, if it is of this table and this user's."""
+        batch = self._batches.get(batch_id.partition(".")[0])
         if batch is None or batch.table != table or batch.user != user:
             return None
         batch.used_at = time.monotonic()
@@ -188,7 +187,7 @@ class Importing(Service):
             if attribute and match.attribute == attribute:
                 batch.matches[other] = Match(reason=say("Another column goes there"))
         batch.matches[column] = Match(attribute, "Chosen")
-        self._guess_notation(batch)
+        guess_notation(self.table(batch.table), batch)
         self._start(batch, "checking", lambda: self._check(batch))
 
     async def set_notation(
@@ -210,8 +209,8 @@ class Importing(Service):
         self._start(batch, "checking", lambda: self._check(batch))
 
     async def check(self, batch: Batch) -> None:
-        """Check all rows again."""
-        self._check_open(batch)
+        """Check all rows again that are not written."""
+        self._check_rows_left(batch)
         await self._settle(batch)
         self._start(batch, "checking", lambda: self._check(batch))
 
@@ -252,8 +251,16 @@ class Importing(Service):
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(batch.work)
 
+    @classmethod
+    def _check_open(cls, batch: Batch) -> None:
+        cls._check_rows_left(batch)
+        if batch.has_written:
+            raise UnreadableFileError(
+                say("Some rows of this file are written, so it cannot be read otherwise. Undo that first.")
+            )
+
     @staticmethod
-    def _check_open(batch: Batch) -> None:
+    def _check_rows_left(batch: Batch) -> None:
         if batch.stage in ("writing", "written", "undoing"):
             raise UnreadableFileError(say("The rows of this import are written. Begin another one."))
 
@@ -269,89 +276,41 @@ class Importing(Service):
         self._read(batch, has_header=None)
 
     def _read(self, batch: Batch, *, has_header: bool | None) -> None:
-        """Take the cells out of the file, and find out what its columns are."""
-        info = self.table(batch.table)
-        batch.close()
-        batch.columns, batch.matches, batch.classes = [], [], bytearray()
-        batch.rows, batch.outcomes = RowFile(batch.folder / "rows"), RowFile(batch.folder / "outcomes")
-        numbered = read_rows(batch.path, batch.layout)
-        first = next(numbered, None)
-        if first is None:
-            raise UnreadableFileError(say("The file has no rows."))
-        names = [clean_name(cell) for cell in first[1]]
-        batch.has_header = is_header(info, names) if has_header is None else has_header
-        if not batch.has_header:
-            names = []
-            numbered = chain([first], numbered)
-        # What we have sent out ourselves, with an apostrophe before what a spreadsheet would run.
-        is_ours = REASON_HEADER in names
-        columns = [Column(name) for name in names]
-        for count, (number, cells) in enumerate(numbered, 1):
-            if batch.has_header and is_help(info, cells):
-                continue
-            if is_ours:
-                cells = [without_apostrophe(cell) for cell in cells]
-            columns += [Column("") for _ in range(len(columns), len(cells))]
-            for column, cell in zip(columns, cells, strict=False):
-                if isinstance(cell, str) and cell:
-                    column.forms.note(cell)
-                if cell != "" and len(column.samples) < N_SAMPLES:
-                    column.samples.append(cell_text(cell)[:60])
-            batch.rows.append([number, *cells])
-            batch.outcomes.append(None)
-            if not count % BLOCK_ROWS:
-                self._advance(batch, BLOCK_ROWS)
-        if not len(batch.rows):
-            raise UnreadableFileError(say("The file has names of columns, but no rows."))
-        batch.classes = bytearray(len(batch.rows))
-        for place, column in enumerate(columns, 1):
-            column.name = column.name or say("Column {number}", number=str(place))
-        batch.matches = (
-            matches(info, [c.name for c in columns]) if batch.has_header else by_position(info, len(columns))
-        )
-        batch.columns = columns
-        self._guess_notation(batch)
+        read_batch(self.table(batch.table), batch, partial(self._advance, batch), has_header=has_header)
         self._check(batch)
-
-    def _guess_notation(self, batch: Batch) -> None:
-        """Find how numbers and days are written, unless someone has said it."""
-        kinds = {a.name: a.column_type.kind for a in self.table(batch.table).attributes if a.codec is None}
-        batch.number_forms, batch.day_forms = Forms(), Forms()
-        for column, name in zip(batch.columns, batch.mapped, strict=True):
-            if kinds.get(name) in ("integer", "decimal", "float"):
-                batch.number_forms += column.forms
-            elif kinds.get(name) in ("date", "datetime"):
-                batch.day_forms += column.forms
-        decimal = batch.number_forms.decimal(has_semicolons=batch.layout.delimiter == ";")
-        batch.notation = Notation(
-            batch.notation.decimal if batch.is_decimal_chosen else decimal,
-            batch.notation.days if batch.are_days_chosen else batch.day_forms.days(),
-        )
 
     # ------------------------------------------------------------------ checking
     def _check(self, batch: Batch) -> None:
-        """Give every row its class, a block at a time; nothing is written."""
+        """Give every row that is not written its class, a block at a time; nothing is written."""
         info = self.table(batch.table)
-        batch.classes = bytearray(len(batch.classes))
+        for position, kind in enumerate(batch.classes):
+            if kind != RowClass.IMPORTED:
+                batch.classes[position] = RowClass.UNCHECKED
         if missing(info, batch.mapped) or not any(batch.mapped):
             batch.stage = "mapping"
             return
-        batch.stage, batch.n_done, batch.n_total = "checking", 0, len(batch.classes)
+        batch.stage, batch.n_done, batch.n_total = "checking", 0, batch.count(RowClass.UNCHECKED)
         custom = self._services.entering.custom
-        batch.checker = RowChecker(info, self._services.pipeline[batch.table], batch, custom)
-        for start in range(0, len(batch.classes), BLOCK_ROWS):
-            block = range(start, min(start + BLOCK_ROWS, len(batch.classes)))
+        table = self._services.pipeline[batch.table]
+        batch.checker = RowChecker(info, table, batch, custom, self._parents)
+        positions = batch.positions(RowClass.UNCHECKED)
+        while block := list(islice(positions, BLOCK_ROWS)):
             batch.checker.check(block)
             self._advance(batch, len(block))
         batch.stage = "checked"
 
+    def _parents(self, link: Link) -> Parents:
+        return Parents(link, self._services.table(link.table), self._services.pipeline[link.table]())
+
     async def edit(self, batch: Batch, position: int, column: int, text: str) -> None:
         """Change a cell and check its row again, and those that it was, or now is, in the way of."""
-        self._check_open(batch)
+        self._check_rows_left(batch)
         if batch.stage != "checked" or batch.is_busy:
             raise UnreadableFileError(say("The rows are being checked. Wait until that is done."))
         if not (0 <= position < len(batch.classes) and 0 <= column < len(batch.columns)):
             raise UnreadableFileError(say("There is no such cell."))
+        if batch.classes[position] == RowClass.IMPORTED:
+            raise UnreadableFileError(say("This row is in the table already. Change it there."))
         if len(text) > MAX_CELL_CHARS:
             raise UnreadableFileError(
                 say("A cell holds at most {max_cell_chars} characters.", max_cell_chars=MAX_CELL_CHARS)
@@ -368,7 +327,7 @@ class Importing(Service):
         batch.checker.check([position])
         # The first of two equal keys was right and the second wrong; now the second may be alone.
         touched += batch.checker.sharing(position)
-        again = sorted(set(touched) - {position})
+        again = sorted(p for p in set(touched) - {position} if batch.classes[p] != RowClass.IMPORTED)
         for start in range(0, len(again), BLOCK_ROWS):
             batch.checker.check(again[start : start + BLOCK_ROWS])
 
@@ -377,15 +336,20 @@ class Importing(Service):
             await asyncio.shield(batch.work)
 
     # ------------------------------------------------------------------ looking at rows
-    async def page(
-        self, batch: Batch, kinds: Sequence[RowClass], first: int, number: int
-    ) -> list[tuple[int, RowClass, list[Any], dict[str, str]]]:
-        """Return some rows: position, class, number in the file and cells, messages by attribute."""
+    async def page(self, batch: Batch, kinds: Sequence[RowClass], first: int, number: int) -> list[PageRow]:
+        """Return some rows."""
 
-        def read() -> list[tuple[int, RowClass, list[Any], dict[str, str]]]:
+        def read() -> list[PageRow]:
             chosen = islice(batch.positions(*kinds), first, first + number)
             return [
-                (p, RowClass(batch.classes[p]), [batch.row(p)[0], *batch.cells(p)], batch.messages(p))
+                PageRow(
+                    p,
+                    RowClass(batch.classes[p]),
+                    batch.row(p)[0],
+                    batch.cells(p),
+                    batch.messages(p),
+                    batch.checker.readings(p),
+                )
                 for p in chosen
             ]
 
@@ -412,17 +376,22 @@ class Importing(Service):
         batch
             The import, whose rows are checked.
         only_valid
-            Whether to leave out those in conflict or invalid; else their presence is a reason to write none.
+            Whether to leave out those in conflict or invalid, which can be corrected and written afterwards; else
+            their presence is a reason to write none.
         """
         if batch.stage in ("writing", "written", "undoing"):
             await self._done(batch)
             return
         if batch.stage != "checked" or batch.is_busy:
             raise UnreadableFileError(say("The rows are being checked. Wait until that is done."))
-        n_bad = batch.count(RowClass.INVALID) + batch.count(RowClass.CONFLICT)
+        n_bad = batch.n_bad
         if n_bad and not only_valid:
             raise UnreadableFileError(
-                say("{n_bad} rows cannot be imported yet. Correct them, or leave them out.", n_bad=n_bad)
+                say_many(
+                    "{n} row cannot be imported yet. Correct it, or leave it out.",
+                    "{n} rows cannot be imported yet. Correct them, or leave them out.",
+                    n_bad,
+                )
             )
         if not batch.count(RowClass.NEW):
             raise UnreadableFileError(say("There are no new rows to import."))
@@ -451,15 +420,19 @@ class Importing(Service):
                     error=error,
                 )
             ) from error
+        number = batch.next_writing
         for position in list(batch.positions(RowClass.NEW)):
             batch.classes[position] = RowClass.IMPORTED
-        batch.receipt = ImportReceipt(
-            n_rows,
-            len(batch.classes) - n_rows,
-            self._services.entering.custom.local(),
-            is_traced=is_traced(self.table(batch.table), table, batch),
-        )
-        batch.stage = "written"
+            batch.writings[position] = number
+        batch.receipts[number : number + 1] = [
+            ImportReceipt(
+                n_rows,
+                len(batch.classes) - batch.count(RowClass.IMPORTED),
+                self._services.entering.custom.local(),
+                is_traced=is_traced(self.table(batch.table), table, batch, number),
+            )
+        ]
+        batch.stage = "checked" if batch.n_bad else "written"
 
     def _look_after(self, batch: Batch) -> int:
         """Return how many rows there are after all, if the answer to the last statement never came."""
@@ -473,19 +446,28 @@ class Importing(Service):
             batch.classes[position] = RowClass.NEW
         return len(wanted)
 
-    async def undo(self, batch: Batch) -> None:
-        """Take back the rows that an import has written, exactly those; what goes wrong stands in the batch."""
-        if batch.stage != "written" or batch.receipt is None:
+    async def undo(self, batch: Batch, number: int = 0) -> None:
+        """Take back the rows that a writing has written, exactly those; what goes wrong stands in the batch.
+
+        Parameters
+        ----------
+        batch
+            The import.
+        number
+            Which of its writings, counted from 0.
+        """
+        receipt = batch.receipts[number] if 0 <= number < len(batch.receipts) else None
+        if batch.stage not in ("checked", "written") or batch.is_busy or receipt is None or receipt.is_undone:
             return
 
         def work() -> None:
             table, info = self._services.pipeline[batch.table](), self.table(batch.table)
-            batch.n_total = batch.count(RowClass.IMPORTED)
-            tell = partial(self._advance, batch)
-            remove_rows(info, table, partial(batch_rows, batch), batch.id, batch.user, tell)
-            for position in list(batch.positions(RowClass.IMPORTED)):
+            batch.n_total = receipt.n_rows
+            rows, tell = partial(batch_rows, batch, number), partial(self._advance, batch)
+            remove_rows(info, table, rows, batch.token(number), batch.user, tell)
+            for position in list(batch.written(number)):
                 batch.classes[position] = RowClass.NEW
-            batch.receipt = replace(batch.receipt, is_undone=True) if batch.receipt else None
+            batch.receipts[number] = replace(receipt, is_undone=True)
             batch.stage = "checked"
 
         self._start(batch, "undoing", work)

@@ -58,6 +58,8 @@ class Forms:
         Numbers such as ``1,234``, which have two.
     day_first, month_first, either_first
         Days such as ``31/12/2026``, ``12/31/2026`` and ``1/2/2026``.
+    dotted
+        Days such as ``1.2.2026``, which begin with the day.
     """
 
     comma: int = 0
@@ -67,11 +69,14 @@ class Forms:
     day_first: int = 0
     month_first: int = 0
     either_first: int = 0
+    dotted: int = 0
 
     def note(self, text: str) -> None:
         """Count one cell."""
         if "/" in text or "-" in text[1:]:
             self._note_day(text)
+        elif text.count(".") > 1 and (match := _DAY.fullmatch(text.strip())):
+            self.dotted += len(match[4]) == 4
         elif "," in text or "." in text:
             as_point, as_comma = _readings(text)
             if as_point is not None and as_comma is not None:
@@ -102,7 +107,7 @@ class Forms:
     def _counts(self) -> tuple[int, ...]:
         return (
             self.comma, self.point, self.lone_comma, self.lone_point,
-            self.day_first, self.month_first, self.either_first,
+            self.day_first, self.month_first, self.either_first, self.dotted,
         )  # fmt: skip
 
     @property
@@ -113,7 +118,7 @@ class Forms:
     @property
     def has_days(self) -> bool:
         """Whether the order of days matters."""
-        return any(self._counts()[4:])
+        return any(self._counts()[4:7])
 
     def decimal(self, *, has_semicolons: bool) -> str:
         """Return the decimal sign that every number agrees with; empty if that leaves two readings.

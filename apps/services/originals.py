@@ -90,7 +90,7 @@ class Originals(Service):
 
     def _fetched(self, info: TableInfo, rows: Any, limit: int) -> list[dict[str, Any]]:
         names = [a.name for a in info.attributes if _is_plain(a)]
-        found: list[dict[str, Any]] = rows.to_dicts(*names, order_by="KEY", limit=limit)
+        found: list[dict[str, Any]] = rows.to_dicts(attributes=names, order_by="KEY", limit=limit)
         return found
 
     def _like(self, info: TableInfo, key: Mapping[str, str]) -> Beginning:

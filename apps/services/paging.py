@@ -182,7 +182,9 @@ class Pages(Service):
         names = [attribute.name for attribute, _ in order]
         order_by = [f"{a.name}{' DESC' if down != spot.is_backwards else ''}" for a, down in order]
         with self.limit(TIME_LIMIT_S):
-            row = query.proj(*names).to_dicts(*names, order_by=order_by, limit=1, offset=spot.offset - 1)
+            row = query.proj(*names).to_dicts(
+                attributes=names, order_by=order_by, limit=1, offset=spot.offset - 1
+            )
         return Spot(tuple(row[0][n] for n in names), is_backwards=spot.is_backwards) if row else spot
 
     def _at(self, info: TableInfo, query: Any, order: Order, spot: Spot, page_size: int) -> list[Row]:

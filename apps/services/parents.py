@@ -7,11 +7,11 @@ is sent to a browser does not grow with the table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, Literal
 
 from dj_panel.apps.fields import format_value, parse_text
 from dj_panel.apps.pickers import SEPARATOR, key_label
@@ -21,7 +21,7 @@ from dj_panel.core.errors import QueryTimeoutError
 from dj_panel.core.structure import Attribute, ForeignKey
 from dj_panel.core.words import say
 
-__all__ = ["Choice", "Found", "Parents", "details_of"]
+__all__ = ["Choice", "Found", "Guess", "Parents", "Reach", "details_of"]
 
 N_CHOICES = 20
 
@@ -32,7 +32,11 @@ _LAST_CHARACTER = "\U0010ffff"
 _N_WORDS = 8
 _MAX_DETAIL = 60
 _N_DETAILS = 3
+_N_NAMED = 3
+_MAX_SHOWN = 80
 _TEXT_KINDS = ("text", "enum")
+
+Reach = Literal["key", "code", "search"]
 
 
 def details_of(parent: TableInfo, foreign_key: ForeignKey) -> list[Attribute]:
@@ -82,6 +86,19 @@ class Found:
 
     choices: list[Choice]
     is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A row that was found by what it holds, and not by its key.
+
+    Parameters
+    ----------
+    choice
+        The row.
+    """
+
+    choice: Choice
 
 
 class Parents:
@@ -222,7 +239,7 @@ class Parents:
         names = [a.name for a in self._attributes] + self._detail
         # What is dated is looked for from its latest row.
         order = [f"{n} DESC" for n in self._parent.primary_key] if counts else "KEY"
-        rows: list[dict[str, Any]] = query.to_dicts(*names, order_by=order, limit=N_CHOICES)
+        rows: list[dict[str, Any]] = query.to_dicts(attributes=names, order_by=order, limit=N_CHOICES)
         return rows
 
     def _choice(self, row: Mapping[str, Any], *, is_recent: bool = False) -> Choice:
@@ -253,19 +270,94 @@ class Parents:
         return AnyOf(tuple(TextMatch(n, text, at_start=True) for n in names for text in _variants(word)))
 
     # ------------------------------------------------------------------ one row
-    def resolve(self, text: str, fixed: Mapping[str, str]) -> Choice | None:
-        """Return the row whose key was typed in full, or ``None``."""
+    def find(self, text: str, fixed: Mapping[str, str], reach: Reach = "key") -> Choice | Guess | str:
+        """Return the row that typed text means, or a sentence that tells why there is none.
+
+        Parameters
+        ----------
+        text
+            The key, or as much of it as no other row has the same, such as the last of its attributes.
+        fixed
+            What is known of the child's attributes: only rows that agree are meant.
+        reach
+            What may be meant beside a key: with ``code``, just what only one row holds, in whichever attribute, as
+            on a label; with ``search`` that, or the only row that a search finds.
+        """
+        text = text.strip()
+        exact = self._typed(text, fixed)
+        if len(exact) == 1:
+            return exact[0]
+        if exact:
+            return self._several(text, exact)
+        if reach != "key" and (only := self.only(text, fixed)) is not None:
+            return only if reach == "code" else Guess(only)
+        found = self.search(text, fixed, []) if reach == "search" else Found([])
+        if found.is_cut:
+            return say("There are too many rows to look through; begin with the key, or type more.")
+        if len(found.choices) > 1:
+            return self._several(text, found.choices)
+        for choice in found.choices:
+            if any(_cuts_number(word, f"{choice.label} {choice.detail}") for word in _words(text)):
+                return self._absent(text, choice.label)
+            return Guess(choice)
+        return self.unknown(text, fixed)
+
+    def _typed(self, text: str, fixed: Mapping[str, str]) -> list[Choice]:
+        """Return the row whose key was typed in full, or else the rows that have each of the words in their key."""
         try:
             rows = self.restricted(fixed)
         except ValueError:
-            return None
+            return []
         known = {n for n, ours in self._ours.items() if fixed.get(ours, "").strip()}
-        for attributes in (self._attributes, [a for a in self._attributes if a.name not in known]):
+        open_ones = [a for a in self._attributes if a.name not in known]
+        for attributes in (self._attributes, open_ones):
             for texts in _split(text, len(attributes)):
                 found = self._find(rows, attributes, texts)
                 if found is not None:
-                    return found
-        return None
+                    return [found]
+        for n in range(1, len(open_ones)):
+            for texts in _split(text, n):
+                choices = self._with_parts(rows, open_ones, texts)
+                if choices:
+                    return choices
+        return []
+
+    def _with_parts(self, rows: Any, attributes: Sequence[Attribute], texts: Sequence[str]) -> list[Choice]:
+        """Return the rows of whose key some attributes are these texts, in whatever capitals."""
+        conditions = []
+        for text in texts:
+            ways = dict.fromkeys((text, text.upper(), text.lower(), text.capitalize()))
+            equal: list[Condition] = []
+            for attribute in attributes:
+                with suppress(ValueError):  # the text is no value of this attribute
+                    is_text = attribute.column_type.kind in _TEXT_KINDS
+                    equal += [
+                        Comparison(attribute.name, parse_text(attribute, way))
+                        for way in (ways if is_text else [text])
+                    ]
+            if not equal:
+                return []
+            conditions.append(AnyOf(tuple(equal)))
+        found, is_cut = self._looked(rows & AllOf(tuple(conditions)))
+        if is_cut:
+            return []
+
+        def has(row: Mapping[str, Any], fold: Callable[[str], str]) -> bool:
+            values = [fold(format_value(a, row[a.name])) for a in attributes]
+            return all(fold(text) in values for text in texts)
+
+        same = [row for row in found if has(row, str)]
+        return [self._choice(row) for row in same or (row for row in found if has(row, str.casefold))]
+
+    def _several(self, text: str, choices: Sequence[Choice]) -> str:
+        first = ", ".join(choice.label for choice in choices[:_N_NAMED])
+        more = ", …" if len(choices) > _N_NAMED else ""
+        return say(
+            "“{text}” may mean several rows of {label}: {values}. Choose one, or type more.",
+            text=text[:_MAX_SHOWN],
+            label=self._parent.label,
+            values=first + more,
+        )
 
     def _find(self, rows: Any, attributes: Sequence[Any], texts: Sequence[str]) -> Choice | None:
         try:
@@ -311,9 +403,15 @@ class Parents:
 
     def unknown(self, text: str, fixed: Mapping[str, str]) -> str:
         """Return the sentence that there is no such row, with the nearest one there is."""
-        near = self._near(text, fixed)
+        return self._absent(text, self._near(text, fixed))
+
+    def missing(self, text: str) -> str:
+        """Return the sentence that there is no such row."""
+        return self._absent(text, "")
+
+    def _absent(self, text: str, near: str) -> str:
         question = say(" Did you mean {values}?", values=near) if near else ""
-        return say("There is no {label} {text}.", label=self._parent.label, text=text) + question
+        return say("There is no {label} {text}.", label=self._parent.label, text=text[:_MAX_SHOWN]) + question
 
     def _near(self, text: str, fixed: Mapping[str, str]) -> str:
         """Return the key nearest to a typed one among those that begin as it does."""
@@ -322,24 +420,24 @@ class Parents:
         except ValueError:
             return ""
         typed = text.strip().lower()
-        words = [word for word in re.split(r"[\s·]+", typed) if word]
+        words = _words(typed)
         first = words[0] if words else ""
-        leading = self._leading(fixed)
-        for length in range(len(first), -1, -1):
-            if length and leading is not None:
-                query = rows & AnyOf(tuple(map(AllOf, self._ranges(leading, first[:length]))))
-            else:
-                query = rows & self._begins(first[:length]) if length else rows
-            near = [(SequenceMatcher(None, typed, c.label.lower()).ratio(), c.label)
-                    for c in map(self._choice, self._fetch_many(query))]  # fmt: skip
-            best = max(near, default=(0.0, ""))
-            if best[0] >= 0.6:
-                return best[1]
+        leading = self._leading(fixed) if len(self._attributes) == 1 else None
+        with suppress(QueryTimeoutError), self._table.connection.time_limit(SEARCH_S):
+            for length in range(len(first), -1, -1):
+                if length and leading is not None:
+                    query = rows & AnyOf(tuple(map(AllOf, self._ranges(leading, first[:length]))))
+                else:
+                    query = rows & self._begins(first[:length]) if length else rows
+                found = map(self._choice, self._fetch_many(query))
+                best = max(((_likeness(words, c), c.label) for c in found), default=(0.0, ""))
+                if best[0] >= 0.6:
+                    return best[1]
         return ""
 
     def _fetch_many(self, query: Any) -> list[dict[str, Any]]:
         names = [a.name for a in self._attributes] + self._detail
-        rows: list[dict[str, Any]] = query.to_dicts(*names, order_by="KEY", limit=500)
+        rows: list[dict[str, Any]] = query.to_dicts(attributes=names, order_by="KEY", limit=500)
         return rows
 
 
@@ -363,6 +461,23 @@ def _variants(word: str) -> list[str]:
     # One letter in two cases is found by every server; ß in STRASSE is not.
     ways = {"".join(map(str.lower, way)): way for way in (word.title(), word.upper(), word.lower(), word)}
     return list(ways.values())[::-1]
+
+
+def _likeness(words: Sequence[str], choice: Choice) -> float:
+    """Return how near words come to a key, or one word to one of its attributes, from 0 to 1."""
+    texts = [choice.label, *(choice.key.values() if len(words) == 1 else ())]
+    return max(SequenceMatcher(None, " ".join(words), text.lower()).ratio() for text in texts)
+
+
+def _cuts_number(word: str, text: str) -> bool:
+    """Tell whether a word ends or begins within the numbers of a text: M1 is not M10, however many rows there are.
+
+    >>> _cuts_number("m1", "M10"), _cuts_number("m10", "mouse · M10"), _cuts_number("mo", "mouse · M10")
+    (True, False, False)
+    """
+    before, after = (r"(?<!\d)" if word[0].isdigit() else ""), (r"(?!\d)" if word[-1].isdigit() else "")
+    whole = re.search(before + re.escape(word.casefold()) + after, text.casefold())
+    return bool(before or after) and whole is None
 
 
 def _split(text: str, n: int) -> Iterable[list[str]]:

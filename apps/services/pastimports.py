@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from dj_panel.apps.services.batches import ImportReceipt
+from dj_panel.apps.services.batches import ImportReceipt, writing_token
 from dj_panel.apps.services.batchwriting import remove_rows
 from dj_panel.apps.services.rowchecks import Values
 from dj_panel.apps.services.service import Service
@@ -32,11 +32,14 @@ class PastImport:
         What was written.
     first
         Place of its first row in the history of the batch.
+    token
+        The name under which the history has its rows.
     """
 
     user: str
     receipt: ImportReceipt
     first: int = 0
+    token: str = ""
 
 
 class PastImports(Service):
@@ -47,6 +50,14 @@ class PastImports(Service):
         rows = self._services.pipeline[self._services.table(table).name]()
         found = await self._services.run(_find, rows, batch_id, self._services.entering.custom)
         return found if found is not None and self._may_undo(found, table, user) else None
+
+    async def all(self, batch_id: str, table: str, user: str) -> list[PastImport]:
+        """Return what the history knows of the writings of one file: of the valid rows, and of those corrected later."""
+        name = batch_id.partition(".")[0]
+        found: list[PastImport] = []
+        while past := await self.find(writing_token(name, len(found)), table, user):
+            found.append(past)
+        return found
 
     async def undo(self, batch_id: str, table: str, user: str) -> None:
         """Take back the rows of an import.
@@ -89,7 +100,7 @@ def _find(table: Any, batch_id: str, custom: Custom) -> PastImport | None:
     if when is None:
         return None
     receipt = ImportReceipt(n_rows, 0, custom.local(when), is_undone=is_undone, is_traced=is_traced)
-    return PastImport(user, receipt, first)
+    return PastImport(user, receipt, first, batch_id)
 
 
 def _rows(table: Any, batch_id: str, past: PastImport) -> Iterator[Values]:

@@ -124,7 +124,12 @@ def _making(target: Any, key: Mapping[str, Any]) -> Making | None:
         return None
     done = queue.completed & {name: key[name] for name in queue.primary_key}
     job = next(
-        iter(done.to_dicts("host", "pid", "user", "version", "duration", "completed_time", limit=1)), None
+        iter(
+            done.to_dicts(
+                attributes=["host", "pid", "user", "version", "duration", "completed_time"], limit=1
+            )
+        ),
+        None,
     )
     if job is None:
         return None

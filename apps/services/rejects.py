@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from dj_panel.apps.services.batches import Batch, RowClass, cell_text
+from dj_panel.apps.services.formulas import shielded
 from dj_panel.apps.services.mapping import REASON_HEADER
 from dj_panel.apps.services.reading import Cell
 
-__all__ = ["plain_csv", "rejected_lines", "without_apostrophe"]
+__all__ = ["plain_csv", "rejected_lines"]
 
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?")
-_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def rejected_lines(batch: Batch) -> Iterator[str]:
@@ -48,10 +48,5 @@ def plain_csv(rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
         line.truncate()
 
 
-def without_apostrophe(cell: Cell) -> Cell:
-    """Return a cell without the apostrophe that keeps a spreadsheet from running it."""
-    return cell[1:] if isinstance(cell, str) and cell[:1] == "'" and cell[1:].startswith(_STARTS) else cell
-
-
 def _safe(text: str) -> str:
-    return "'" + text if text.startswith(_STARTS) and not _NUMBER.fullmatch(text) else text
+    return text if _NUMBER.fullmatch(text) else shielded(text)

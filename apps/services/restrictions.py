@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dj_panel.apps.fields import draft_text
 from dj_panel.apps.services.filters import FilterError, parse_filter
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
@@ -63,7 +64,7 @@ class Restrictions(Service):
                 notes[name] = say(NOT_HERE)
                 continue
             try:
-                parse_filter(attribute, text)
+                parse_filter(attribute, text, self._services.entering.custom)
             except FilterError as error:
                 notes[name] = str(error)
                 continue
@@ -75,17 +76,17 @@ class Restrictions(Service):
     def prefill(self, table: str, restrictions: Mapping[str, str]) -> dict[str, str]:
         """Return the values that restrictions fix in a table, as texts by attribute."""
         info = self._services.table(table)
-        found = {}
+        found, custom = {}, self._services.entering.custom
         for name, text in list(restrictions.items())[:MAX_RESTRICTIONS]:
             attribute = self._attribute(info, name)
             try:
-                item = parse_filter(attribute, text) if attribute is not None else None
+                item = parse_filter(attribute, text, custom) if attribute is not None else None
             except FilterError:
                 continue
             if attribute is None or item is None or item.equals is None:
                 continue
             assert isinstance(item.condition, Comparison)
-            found[attribute.name] = attribute.column_type.format(item.condition.value)
+            found[attribute.name] = draft_text(attribute, item.condition.value, custom)
         return found
 
     def _attribute(self, info: TableInfo, name: str) -> Attribute | None:

@@ -10,11 +10,18 @@ from dj_panel.apps.grid import Form
 from dj_panel.apps.services.history import Shown, Value
 
 __all__ = [
+    "ORIGIN",
     "Agreement",
+    "Blocked",
     "Consequence",
     "Difference",
     "Edited",
+    "LargePart",
+    "Lost",
     "Opened",
+    "OpenedParts",
+    "PartDifference",
+    "PartsSeen",
     "Review",
     "Seen",
 ]
@@ -24,6 +31,71 @@ Consequence = Literal["keep", "flag", "delete"]
 
 Seen = dict[str, Value]
 """A row as somebody saw it: attribute → text, size and digest, or no value."""
+
+PartsSeen = dict[str, dict[str, Seen]]
+"""Part → the rows that somebody saw of it, by their ids."""
+
+ORIGIN = "@"
+"""Stands in the draft of a part's row for the id of the row that it was when the form was opened."""
+
+
+@dataclass(frozen=True)
+class LargePart:
+    """A part that has more rows under its master than a form shows.
+
+    Parameters
+    ----------
+    table, label
+        Its name in the application, and what it is called.
+    n_shown
+        How many rows a form shows at most.
+    filters
+        With these its table shows just those rows.
+    """
+
+    table: str
+    label: str
+    n_shown: int
+    filters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What the form does not bring back of a part's row.
+
+    Parameters
+    ----------
+    text
+        In one sentence.
+    table, key
+        The row, where it was removed: its own page puts it back whole. Else the key is empty.
+    """
+
+    text: str
+    table: str
+    key: dict[str, str]
+
+
+@dataclass(frozen=True)
+class OpenedParts:
+    """The rows of the parts of a row that is about to be changed.
+
+    Parameters
+    ----------
+    rows
+        Part → its rows as drafts, each with its id under `ORIGIN`.
+    files
+        Part → id of a row → attribute → what is there, where a file can only be replaced.
+    seen
+        The rows as they are.
+    large
+        The parts that the form leaves out.
+    """
+
+    rows: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    files: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    seen: PartsSeen = field(default_factory=dict)
+    large: tuple[LargePart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,9 +133,11 @@ class Opened:
     texts
         With these the fields begin.
     seen
-        The row as it is, to be handed back; as JSON.
+        The row as it is, with those of its parts, to be handed back; as JSON.
     files
         Attribute → what is there, where a file can only be replaced.
+    parts
+        The rows of its parts.
     """
 
     form: Form
@@ -72,6 +146,7 @@ class Opened:
     texts: dict[str, str]
     seen: str
     files: dict[str, str]
+    parts: OpenedParts = field(default_factory=OpenedParts)
 
 
 @dataclass(frozen=True)
@@ -111,6 +186,54 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class PartDifference(Difference):
+    """An attribute of a part's row, or, without a name of an attribute, a row that came or went.
+
+    Parameters
+    ----------
+    part, label
+        The part, and what it is called.
+    row
+        The row's own key in one line.
+    row_id
+        The same as the form knows it.
+    number
+        Where the row stands among the drafts, from 0; -1 if it is not among them.
+    theirs_row
+        The draft with which the form takes over a row that somebody else has added or changed.
+    """
+
+    part: str = ""
+    label: str = ""
+    row: str = ""
+    row_id: str = ""
+    number: int = -1
+    theirs_row: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """A part's row that cannot be removed.
+
+    Parameters
+    ----------
+    part
+        The part.
+    row
+        What the row is called.
+    reason
+        What depends on it, in one sentence.
+    draft
+        With this the form has it back.
+    """
+
+    part: str
+    row: str
+    reason: str
+    draft: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Review:
     """What saving would do.
 
@@ -128,6 +251,16 @@ class Review:
         Who changed it meanwhile, and when, if that is known.
     computed
         Table → how many of its rows were computed from this row.
+    part_differences
+        What differs in the rows of its parts.
+    part_errors
+        Sentences by part, place among the drafts and attribute; nothing can be saved then.
+    blocked
+        Rows of parts that cannot be removed; nothing can be saved then.
+    notes
+        What else there is to say of the changes to parts.
+    is_deletion_needed
+        Whether rows are removed that computed rows depend on, so that these must go too.
     doubts
         Sentences by attribute on what is unusual, if all else is right: it has to be ticked.
     """
@@ -139,11 +272,21 @@ class Review:
     other: str = ""
     computed: dict[str, int] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
+    part_differences: tuple[PartDifference, ...] = ()
+    part_errors: dict[tuple[str, int, str], str] = field(default_factory=dict)
+    blocked: tuple[Blocked, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_deletion_needed: bool = False
 
     @property
     def is_changed_meanwhile(self) -> bool:
-        """Whether somebody else has changed the row since it was seen."""
-        return any(difference.is_theirs for difference in self.differences)
+        """Whether somebody else has changed the row, or rows of its parts, since it was seen."""
+        return any(difference.is_theirs for difference in (*self.differences, *self.part_differences))
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether something is to be changed here."""
+        return any(difference.is_mine for difference in (*self.differences, *self.part_differences))
 
 
 @dataclass(frozen=True)
@@ -160,9 +303,15 @@ class Edited:
         How many computed rows were flagged, or deleted.
     before
         The texts that bring back what it was.
+    n_part_rows
+        How many rows of its parts were changed, added or removed.
+    batch
+        Under which the history has all of it; empty if that does not bring back the rows of parts.
     """
 
     label: str
     n_changed: int
     n_computed: int
     before: dict[str, str]
+    n_part_rows: int = 0
+    batch: str = ""

@@ -12,14 +12,15 @@ from dj_panel.core.deletion import plan_deletion
 from dj_panel.core.errors import IntegrityError
 from dj_panel.core.history import Change
 from dj_panel.core.rowtexts import stored_rows
+from dj_panel.core.structure import TableName
 from dj_panel.core.table import FreeTable
 from dj_panel.core.words import say
 
-__all__ = ["ChangedMeanwhileError", "Rewriting", "Rewritten"]
+__all__ = ["ChangedMeanwhileError", "Rewriting", "Rewritten", "change_of"]
 
 
 class ChangedMeanwhileError(Exception):
-    """The rows are not as they were seen."""
+    """The rows, or those of their parts, are not as they were seen."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,13 @@ class Rewriting(Service):
         keys: Sequence[Mapping[str, Any]],
         *,
         check: Callable[[Sequence[Seen]], None],
-        values: Callable[[Seen], Mapping[str, Any]],
+        values: Callable[[Seen], Mapping[str, Any] | None],
         agreement: Agreement,
         what: str,
+        batch: str,
         names: Sequence[str] | None = None,
-        batch: str = "",
         begin: Callable[[], None] = lambda: None,
+        finish: Callable[[], None] = lambda: None,
     ) -> Rewritten:
         """Change rows in one transaction, or none of them.
 
@@ -73,17 +75,20 @@ class Rewriting(Service):
         check
             Is given the rows as they are, locked and in the order of their keys; raises what forbids to change them.
         values
-            Gives the new values of a row; none leaves it as it is.
+            Gives the new values of a row; ``None`` leaves it, and what was computed from it, as it is. They are
+            empty where only rows of its parts change.
         agreement
             Why, and what becomes of computed rows.
         what
             What the history of computed rows is to say, in English.
+        batch
+            Under which name all of it is noted.
         names
             The attributes that are looked at, those of the key among them; all if not given.
-        batch
-            Under which name the changes are noted; made up if not given.
         begin
             Called where an attempt begins, for it may be the second one.
+        finish
+            Called last in the transaction, after the computed rows, which may depend on what it removes.
 
         Raises
         ------
@@ -101,21 +106,26 @@ class Rewriting(Service):
             before, changing = [], []
             for row in found:
                 new = values(row)
+                if new is None:
+                    continue
+                key = {n: table.heading[n].column_type.parse(row[n]) for n in table.heading.primary_key}
                 if new:
-                    key = {n: table.heading[n].column_type.parse(row[n]) for n in table.heading.primary_key}
                     table.update1({**key, **new})
-                    before.append(row)
-                    changing.append(key)
+                before.append(row)
+                changing.append(key)
             if not changing:
                 return Rewritten((), 0)
             changed = table & changing
             after = stored_rows(rows.connection, rows.name, changed.node, names)
             pairs = zip(before, after, strict=True)
-            changes = [_change(rows.name, table.heading.primary_key, old, new) for old, new in pairs]
-            noted = history.note(changes, agreement.reason, batch)
+            noted = [change_of(rows.name, table.heading.primary_key, old, new) for old, new in pairs]
+            changes = [change for change in noted if change.before]
+            if changes:
+                history.note(changes, agreement.reason, batch)
             n_computed = (
-                0 if agreement.consequence == "keep" else self._follow(changed, agreement, noted, what)
+                0 if agreement.consequence == "keep" else self._follow(changed, agreement, batch, what)
             )
+            finish()
             return Rewritten(tuple(changes), n_computed)
 
         rewritten: Rewritten = rows.connection.retried(write)
@@ -149,7 +159,8 @@ class Rewriting(Service):
         return sum(found.values())
 
 
-def _change(place: Any, key: Sequence[str], before: Seen, after: Seen) -> Change:
+def change_of(place: TableName, key: Sequence[str], before: Seen, after: Seen) -> Change:
+    """Return what is to be noted of a row that was written; nothing before if it is as it was."""
     changed = [name for name in before if before[name] != after[name]]
     return Change(
         place,

@@ -9,20 +9,24 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
 
 from dj_panel.apps.fields import complaint, describe_field, format_value, parse_text
+from dj_panel.apps.pickers import key_label
 from dj_panel.apps.services.batches import Batch, RowClass, cell_text
 from dj_panel.apps.services.comparison import agrees
 from dj_panel.apps.services.drafts import key_values
 from dj_panel.apps.services.notation import plain_number, plain_time
+from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import Cell
-from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.typed import Custom
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
 from dj_panel.core.structure import Attribute
+from dj_panel.core.validation import Problem
 from dj_panel.core.words import say
 
 __all__ = ["BLOCK_ROWS", "CancelledError", "RowChecker"]
@@ -31,6 +35,8 @@ BLOCK_ROWS = 2000
 _MAX_KNOWN_TEXTS = 10_000
 _KEYS_PER_QUERY = 1000
 _MAX_SHOWN = 120
+_MAX_ASKED = 50
+"""Of so many keys that no parent has, those that come near are looked for."""
 Values = dict[str, Any]
 
 
@@ -97,11 +103,22 @@ class RowChecker:
         The import.
     custom
         By which clock the lab means its times.
+    parents
+        Gives the rows that a foreign key may refer to.
     """
 
-    def __init__(self, info: TableInfo, table: Callable[[], Any], batch: Batch, custom: Custom) -> None:
+    def __init__(
+        self,
+        info: TableInfo,
+        table: Callable[[], Any],
+        batch: Batch,
+        custom: Custom,
+        parents: Callable[[Link], Parents],
+    ) -> None:
         self._info = info
         self._table = table
+        self._parents = parents
+        self._unknown: dict[tuple[str, ...], str] = {}
         self._batch = batch
         self._columns = [
             (column, info.attribute(name), CellReader(info.attribute(name), batch, custom))
@@ -134,8 +151,13 @@ class RowChecker:
         for position in positions:
             values[position], errors[position] = self._read(self._batch.cells(position))
         twins = self._repeated(positions, values)
-        taken = self._problems(positions, values, errors)
+        taken, unique = self._problems(positions, values, errors)
         there = self._there([values[position] for position in taken])
+        for position, problem in unique:
+            own = there.get(self._mark(self._key, values[position]) or b"")
+            names = _names_of(problem)
+            if own is None or not all(self._has(own, name, values[position]) for name in names):
+                self._add(errors[position], problem)
         new: list[int] = []
         for position in positions:
             kind, messages = self._judge(position, values[position], errors[position], there, twins)
@@ -164,6 +186,20 @@ class RowChecker:
         """Return the values of a row that was found right; what is empty is not among them."""
         cells = self._batch.cells(position)
         return _given({a.name: reader.value(cells[column]) for column, a, reader in self._columns})
+
+    def readings(self, position: int) -> dict[str, str]:
+        """Return how cells of a row were read, by attribute, where that is not what stands there."""
+        found = {}
+        cells = self._batch.cells(position)
+        for column, attribute, reader in self._columns:
+            try:
+                value = reader.value(cells[column])
+            except ValueError:
+                continue
+            text = "" if value is None else format_value(attribute, value)
+            if not _is_plain(cell_text(cells[column]), text):
+                found[attribute.name] = text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+        return found
 
     def _read(self, cells: Sequence[Cell]) -> tuple[Values, dict[str, str]]:
         values: Values = {}
@@ -210,7 +246,7 @@ class RowChecker:
         differing = {
             a.name: say("In the database: {shown}", shown=_shown(a, row[a.name]))
             for _, a, _ in self._columns
-            if a.codec is None and not agrees(a, row[a.name], values[a.name])
+            if a.codec is None and not _is_written(a, row[a.name], values[a.name])
         }
         return (RowClass.CONFLICT, differing) if differing else (RowClass.IDENTICAL, {})
 
@@ -253,28 +289,63 @@ class RowChecker:
     # ------------------------------------------------------------------ what the database says
     def _problems(
         self, positions: Sequence[int], values: Mapping[int, Values], errors: dict[int, dict[str, str]]
-    ) -> list[int]:
-        """Add what `validate` finds; return the rows whose key the table has."""
+    ) -> tuple[list[int], list[tuple[int, Problem]]]:
+        """Add what `validate` finds; return the rows whose key, and those of which another value, the table has."""
         taken: list[int] = []
+        unique: list[tuple[int, Problem]] = []
         key = ", ".join(self._key)
         for problem in self._table().validate([values[position] for position in positions]).problems:
             position = positions[problem.row]
             if problem.kind == "taken" and problem.attribute == key:
                 taken.append(position)
+            elif problem.kind == "taken":
+                unique.append((position, problem))  # of the row itself, as it is there, it is no problem
             elif problem.kind != "repeated":  # told by _repeated, of all blocks and with the file's numbers
-                names = (problem.attribute or "").split(", ")
-                name = next((n for n in reversed(names) if n in self._mapped), "")
-                errors[position].setdefault(name, _sentence(problem.message))
-        return taken
+                self._add(errors[position], problem)
+        return taken, unique
+
+    def _has(self, row: Mapping[str, Any], name: str, values: Values) -> bool:
+        """Return whether a row of the table has the value that a row of the file has, or would get."""
+        return agrees(self._info.attribute(name), row[name], values.get(name))
+
+    def _add(self, errors: dict[str, str], problem: Problem) -> None:
+        names = _names_of(problem)
+        name = next((n for n in reversed(names) if n in self._mapped), "")
+        if name not in errors:
+            errors[name] = self._words(problem, names)
+
+    def _words(self, problem: Problem, names: tuple[str, ...]) -> str:
+        """Return what a form would say of a problem."""
+        links = [link for link in self._info.parents if link.foreign_key.attributes == names]
+        if problem.kind not in ("parent", "taken") or (problem.kind == "parent" and not links):
+            return _sentence(problem.message)
+        values = problem.value if isinstance(problem.value, dict) else {names[0]: problem.value}
+        texts = {n: format_value(self._info.attribute(n), value) for n, value in values.items()}
+        text = key_label(texts, names)
+        if problem.kind == "taken":
+            label = self._info.label
+            return say(
+                "{text} is taken by another row of {label}; it must be unique.", text=text, label=label
+            )
+        link = next((one for one in links[1:] if not self._parents(one).has(values)), links[0])
+        place = (link.table, *texts.values())
+        if place not in self._unknown:
+            parents = self._parents(link)
+            if len(self._unknown) < _MAX_ASKED:
+                self._unknown[place] = parents.unknown(text, {n: texts[n] for n in names[:-1]})
+            else:  # of very many, looking for what comes near would take longer than all other checks
+                return parents.missing(text)
+        return self._unknown[place]
 
     def _there(self, rows: Sequence[Values]) -> dict[bytes, dict[str, Any]]:
         """Return the rows of the table that have these rows' keys."""
         keys = [key for row in rows if (key := key_values(self._info, _given(row))) is not None]
-        names = dict.fromkeys([*self._key, *(a.name for _, a, _ in self._columns if a.codec is None)])
+        unique = [name for names in self._unique for name in names]
+        names = dict.fromkeys([*unique, *(a.name for _, a, _ in self._columns if a.codec is None)])
         found = {}
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             there = self._table() & keys[start : start + _KEYS_PER_QUERY]
-            for row in there.to_dicts(*names):
+            for row in there.to_dicts(attributes=names):
                 key = {a.name: a.column_type.check(row[a.name]) for a in self._info.attributes if a.in_key}
                 found[self._mark(self._key, key) or b""] = row
         return found
@@ -300,6 +371,41 @@ class RowChecker:
         middle = len(rows) // 2
         self._ask_database(rows[:middle])
         self._ask_database(rows[middle:])
+
+
+def _names_of(problem: Problem) -> tuple[str, ...]:
+    return tuple((problem.attribute or "").split(", "))
+
+
+def _is_written(attribute: Attribute, there: Any, value: Any) -> bool:
+    """Return whether a file with this value may have been written from what is there.
+
+    A file tells no value from a text of no characters, a workbook no ends of lines from others, nor numbers that
+    differ in the 17th digit.
+    """
+    if agrees(attribute, there, value):
+        return True
+    if isinstance(there, float) and isinstance(value, float):
+        return f"{there:.16g}" == f"{value:.16g}"
+    try:
+        read = parse_text(attribute, format_value(attribute, there))
+    except ValueError:
+        return False
+    return bool(there is not None and _in_lines(read) == _in_lines(value))
+
+
+def _in_lines(value: Any) -> Any:
+    return "\n".join(value.splitlines()) if isinstance(value, str) else value
+
+
+def _is_plain(cell: str, text: str) -> bool:
+    """Return whether a cell says by itself how it is read: as the same text, number, or moment without its zeros."""
+    if cell == text or text.startswith(cell):
+        return True
+    try:
+        return Decimal(cell) == Decimal(text)
+    except InvalidOperation:
+        return False
 
 
 def _given(values: Values) -> Values:

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dj_panel.apps.fields import draft_text
 from dj_panel.apps.services.cells import Cell
 from dj_panel.apps.services.filters import EMPTY, filter_kind
 from dj_panel.apps.services.structure import Link, TableInfo
+from dj_panel.apps.typed import Custom
 from dj_panel.core.errors import UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
 from dj_panel.core.words import grouped, say
@@ -26,7 +28,6 @@ __all__ = [
     "equal_text",
     "key_text",
     "key_words",
-    "named_attribute",
     "parent_address",
     "parse_key",
 ]
@@ -222,8 +223,8 @@ def parse_key(info: TableInfo, texts: Mapping[str, str]) -> dict[str, Any]:
     return key
 
 
-def equal_text(attribute: Attribute, value: Any) -> str:
-    """Return the filter that asks for one value."""
+def equal_text(attribute: Attribute, value: Any, custom: Custom | None = None) -> str:
+    """Return the filter that asks for one value, with numbers as the lab writes them."""
     if value is None:
         return EMPTY
     kind = filter_kind(attribute)
@@ -231,7 +232,7 @@ def equal_text(attribute: Attribute, value: Any) -> str:
         return f"={value}"
     if kind == "yes-no":
         return "yes" if value else "no"
-    return attribute.column_type.format(value)
+    return draft_text(attribute, value, custom) if kind == "number" else attribute.column_type.format(value)
 
 
 def parent_address(parent: TableInfo, link: Link, row: Mapping[str, Any]) -> Address | None:
@@ -251,18 +252,12 @@ def child_values(link: Link, row: Mapping[str, Any]) -> dict[str, Any]:
     return {ours: row[theirs] for ours, theirs in zip(fk.attributes, fk.parent_attributes, strict=True)}
 
 
-def child_filters(child: TableInfo, link: Link, row: Mapping[str, Any]) -> dict[str, str]:
+def child_filters(
+    child: TableInfo, link: Link, row: Mapping[str, Any], custom: Custom | None = None
+) -> dict[str, str]:
     """Return the filters with which a child table shows the rows that belong to a row."""
-    return {name: equal_text(child.attribute(name), value) for name, value in child_values(link, row).items()}
-
-
-def named_attribute(info: TableInfo, name: str) -> Attribute:
-    """Return an attribute; raise `UnknownAttributeError` if there is none."""
-    try:
-        return info.attribute(name)
-    except (KeyError, StopIteration):
-        available = [attribute.name for attribute in info.attributes]
-        raise UnknownAttributeError(name, available=available, where=info.name) from None
+    values = child_values(link, row)
+    return {name: equal_text(child.attribute(name), value, custom) for name, value in values.items()}
 
 
 def key_words(key: Mapping[str, Any]) -> str:

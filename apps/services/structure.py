@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dj_panel.apps.pipeline import Pipeline
+from dj_panel.core.errors import UnknownAttributeError
 from dj_panel.core.structure import Attribute, ForeignKey
 
 __all__ = ["Link", "TableInfo", "describe_tables"]
@@ -84,8 +85,11 @@ class TableInfo:
         return tuple(a.name for a in self.attributes if a.in_key)
 
     def attribute(self, name: str) -> Attribute:
-        """Return an attribute by name; raise KeyError if there is none."""
-        return next(a for a in self.attributes if a.name == name)
+        """Return an attribute by name; raise `UnknownAttributeError` if there is none."""
+        found = next((a for a in self.attributes if a.name == name), None)
+        if found is None:
+            raise UnknownAttributeError(name, available=[a.name for a in self.attributes], where=self.name)
+        return found
 
     def parent_of(self, attribute: str) -> Link | None:
         """Return the first foreign key that an attribute takes part in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import secrets
 import shutil
@@ -16,17 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from dj_panel.apps.services.arrayfiles import read_array
 from dj_panel.apps.services.unpacking import safe_places, unpack
 from dj_panel.core.structure import Attribute
 from dj_panel.core.words import say, say_many
 
-__all__ = ["MAX_FILE_BYTES", "Upload", "Uploads", "read_array", "split_reference"]
+__all__ = ["MAX_FILE_BYTES", "Upload", "Uploads", "split_reference"]
 
 MAX_FILE_BYTES = 100_000_000
 """Largest file that is taken where the setting ``forms.max_upload_mb`` says nothing else."""
-
-MAX_TEXT_BYTES = 20_000_000
-"""Largest file of numbers written as text: read, it may need several times its size of memory."""
 
 N_WAITING = 10
 """How many files of the largest size may wait for their rows at a time."""
@@ -108,10 +105,15 @@ class Uploads:
         Largest file that is taken, and most that a folder may hold.
     kept_s
         How long a file waits for its row.
+    decimal_comma
+        Whether ``1,5`` in a file of numbers is one and a half.
     """
 
-    def __init__(self, max_file_bytes: int = MAX_FILE_BYTES, *, kept_s: float = KEPT_S) -> None:
+    def __init__(
+        self, max_file_bytes: int = MAX_FILE_BYTES, *, kept_s: float = KEPT_S, decimal_comma: bool = False
+    ) -> None:
         self.max_file_bytes = max_file_bytes
+        self._decimal_comma = decimal_comma
         self._kept_s = kept_s
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._uploads: dict[str, Upload] = {}
@@ -252,7 +254,7 @@ class Uploads:
         if upload.path.is_dir():
             raise ValueError(say("is a folder, and the attribute takes a file"))
         if attribute.codec in ("blob", "npy"):
-            return read_array(upload.path)
+            return read_array(upload.path, decimal_comma=self._decimal_comma)
         if attribute.codec in ("attach", "filepath"):
             return upload.path
         limit = getattr(attribute.column_type, "length", None) if attribute.codec is None else None
@@ -350,97 +352,3 @@ def _safe_name(name: str) -> str:
     while len(safe.encode()) > 200:
         safe = safe[1:]
     return safe or "file"
-
-
-def read_array(path: Path) -> np.ndarray[Any, Any]:
-    """Return the array of a ``.npy`` file, the only one of a ``.mat`` file, or the numbers of a text file.
-
-    The first line of a text file may hold names. Values stand apart by commas, semicolons, tabs or blanks.
-
-    Raises
-    ------
-    ValueError
-        With the reason as a clause.
-    """
-    if path.suffix.lower() == ".npy":
-        return _read_npy(path)
-    if path.suffix.lower() == ".mat":
-        return _read_mat(path)
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ValueError(
-            say(
-                "is larger than {value} MB, the most for text; save it as .npy",
-                value=f"{MAX_TEXT_BYTES / 1000000.0:g}",
-            )
-        )
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(say("is neither a .npy file nor text")) from error
-    lines = [line for line in lines if line.strip()]
-    if not lines:
-        raise ValueError(say("is empty"))
-    sample = lines[min(1, len(lines) - 1)]
-    delimiter = next((mark for mark in (";", "\t", ",") if mark in sample), None)
-    if delimiter == ";" and "," in sample:
-        raise ValueError(say("has decimal commas; write the decimal point as '.'"))
-    if _numbers(lines[0], delimiter) is None:
-        lines = lines[1:]
-    try:
-        array = np.loadtxt(lines, delimiter=delimiter, comments=None, dtype=np.float64, ndmin=1)
-    except ValueError as error:
-        bad = next((n for n, line in enumerate(lines, 1) if _numbers(line, delimiter) is None), None)
-        raise ValueError(
-            say("does not hold a table of numbers (line {n} of numbers)", n=bad)
-            if bad
-            else say("does not hold a table of numbers")
-        ) from error
-    if array.size == 0:
-        raise ValueError(say("holds no numbers"))
-    return array
-
-
-def _read_npy(path: Path) -> np.ndarray[Any, Any]:
-    try:
-        mapped = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (ValueError, OSError, EOFError) as error:
-        reason = any(word in str(error) for word in ("Python objects", "Object arrays", "pickle"))
-        raise ValueError(
-            say("holds Python objects, which are not taken from a browser")
-            if reason
-            else say("is not a complete .npy file")
-        ) from error
-    if not isinstance(mapped, np.ndarray):
-        raise ValueError(say("is not a .npy file"))
-    return np.array(mapped)
-
-
-def _read_mat(path: Path) -> np.ndarray[Any, Any]:
-    """Return the only array of numbers in a file of MATLAB's, up to version 7; nothing in it is executed."""
-    try:
-        from scipy.io import loadmat  # noqa: PLC0415 - optional, and slow to import
-    except ImportError as error:
-        raise ValueError(
-            say("is a file of MATLAB's, and scipy, which reads them, is not installed; save it as .npy")
-        ) from error
-    try:
-        found = loadmat(path)
-    except NotImplementedError as error:
-        raise ValueError(say("is a file of MATLAB 7.3, which is not read here; save it with -v7")) from error
-    except Exception as error:  # a damaged file makes scipy raise errors of many types
-        raise ValueError(say("is not a complete file of MATLAB's")) from error
-    arrays = {name: a for name, a in found.items() if isinstance(a, np.ndarray) and a.dtype.kind in "biufc"}
-    if len(arrays) != 1:
-        names = ", ".join(sorted(arrays)[:5]) or say("none")
-        raise ValueError(
-            say("must hold one array of numbers, and holds {n} ({names})", n=len(arrays), names=names)
-        )
-    return np.asarray(next(iter(arrays.values())))
-
-
-def _numbers(line: str, delimiter: str | None) -> list[float] | None:
-    cells = next(csv.reader([line], delimiter=delimiter)) if delimiter else line.split()
-    try:
-        return [float(cell) for cell in cells]
-    except ValueError:
-        return None

@@ -307,7 +307,9 @@ class Working(Service):
         todo, keys = target.progress() if isinstance(target, AutoPopulate) else (0, 0)
         if not queue.is_declared:
             return QueueReport(queue.progress(), keys, todo)
-        running = tuple(_job(row, queue) for row in queue.reserved.to_dicts(*_brief(queue), limit=100))
+        running = tuple(
+            _job(row, queue) for row in queue.reserved.to_dicts(attributes=_brief(queue), limit=100)
+        )
         return QueueReport(queue.progress(), keys, todo, running, len(orphans(queue)))
 
     async def jobs(self, table: str, status: str = "error", offset: int = 0, limit: int = 50) -> list[JobRow]:
@@ -332,7 +334,9 @@ class Working(Service):
         if not queue.is_declared:
             return []
         rows = queue.errors.to_dicts(
-            "error_message", "completed_time", order_by=["completed_time DESC", "KEY"], limit=2000
+            attributes=["error_message", "completed_time"],
+            order_by=["completed_time DESC", "KEY"],
+            limit=2000,
         )
         found: dict[str, ErrorGroup] = {}
         for row in rows:

@@ -22,6 +22,7 @@ from pymysql.constants import CLIENT, CR
 from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, FloatType
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.mysql_inserts import packed_inserts
+from dj_panel.core.dialect.mysql_json import json_number, json_scalar
 from dj_panel.core.dialect.mysql_packets import row_batches
 from dj_panel.core.dialect.mysql_structure import MySQLStructure
 from dj_panel.core.dialect.protocol import (
@@ -31,6 +32,7 @@ from dj_panel.core.dialect.protocol import (
     RawConnection,
     Statement,
     json_text,
+    needs_value,
 )
 from dj_panel.core.errors import (
     AccessError,
@@ -70,7 +72,6 @@ _LOST = (2006, 2013, 2055, 4031, 1927, 1053)
 # The server's numbers for what its own text says well enough.
 _ERRORS: dict[int, type[DataJointError]] = {
     1054: UnknownAttributeError,
-    **dict.fromkeys((1364, 1048), MissingAttributeError),
     **dict.fromkeys((1146, 1049, 1051), MissingTableError),
     **dict.fromkeys((1044, 1045, 1142, 1143, 1227, 1370, 1698), AccessError),
     **dict.fromkeys((1064, 1149), QuerySyntaxError),
@@ -143,6 +144,9 @@ class MySQL(MySQLStructure):
             # With this way of joining grouped subqueries MariaDB gives wrong rows (seen with 10.11 where NOT
             # EXISTS asks a join of two subqueries). MySQL has no such thing and reads the comment as one.
             cursor.execute("SET autocommit = 1 /*M!100300 , optimizer_switch = 'split_materialized=off' */")
+            # Texts that come from no column, as of DAYNAME, compare as those of our columns do: A is not a. Of the
+            # binary ones this is the collation of JSON, and no two of them compare.
+            cursor.execute("SET collation_connection = utf8mb4_bin")
             cursor.execute("SELECT @@max_allowed_packet")
             connection.max_allowed_packet = cursor.fetchone()[0]
         self.is_mariadb = "mariadb" in connection.get_server_info().lower()  # type: ignore[no-untyped-call]
@@ -218,10 +222,15 @@ class MySQL(MySQLStructure):
                 say("The connection to the database server was lost ({code}).", code=str(code))
             )
         if code in (1062, 1169, 1586):
-            match = re.search(r"for key '(?:[^'.]*\.)?([^']*)'", text)
-            return DuplicateError(text, attributes=(match[1],) if match else ())
+            match = re.search(r"'(.*)' for key '(?:[^'.]*\.)?([^']*)'", text, re.DOTALL)
+            if not match:
+                return DuplicateError(text)
+            return DuplicateError(text, attributes=(match[2],), value=match[1])
         if code in (1216, 1217, 1451, 1452, 3730):
             return _foreign_key_error(text)
+        if code in (1364, 1048):
+            match = re.search("'([^']*)'", text)
+            return needs_value(match[1]) if match else MissingAttributeError(text)
         if code in _ERRORS:
             return _ERRORS[code](text)
         if code in (1969, 3024):
@@ -305,10 +314,15 @@ class MySQL(MySQLStructure):
             return sql  # converting what is text already takes a third of the time of a search
         return f"HEX({sql})" if kind == "uuid" else f"CONVERT({sql} USING utf8mb4)"
 
-    def json_value(self, sql: str, path: str) -> Statement:
-        # JSON's null would become the word null; as plain text, the word itself still stands in quotes.
-        found = f"NULLIF(CONCAT(JSON_EXTRACT({sql}, %s)), 'null')"
-        return Statement(f"JSON_UNQUOTE({found})", (_quoted_path(path),))
+    def json_scalar(self, column: Statement, path: str, kind: ColumnType) -> Statement:
+        return json_scalar(self.json_text(column, path), kind)
+
+    def json_number(self, column: Statement, path: str) -> Statement:
+        return json_number(self.json_text(column, path))
+
+    def json_text(self, column: Statement, path: str) -> Statement:
+        # As plain text: MySQL's own JSON values compare by rules that MariaDB does not have.
+        return Statement(f"CONCAT(JSON_EXTRACT({column.sql}, %s))", (*column.parameters, _quoted_path(path)))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]

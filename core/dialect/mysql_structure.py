@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymysql.constants import ER
 
-from dj_panel.core.coretypes import is_core_type
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.dialect.indexes import (
     HIDDEN,
@@ -28,23 +26,17 @@ from dj_panel.core.dialect.protocol import (
     Statement,
     TableFacts,
 )
-from dj_panel.core.errors import DefinitionError
-from dj_panel.core.structure import Attribute, TableName, TableStructure
+from dj_panel.core.structure import SQL_TYPES, Attribute, TableName, TableStructure
 
 __all__ = ["MySQLStructure"]
 
-logger = logging.getLogger("dj_panel")
-
-_SQL_TYPES = {
-    "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint",
-    "float32": "float", "float64": "double", "bool": "tinyint",
-    "uuid": "binary(16)", "bytes": "longblob", "json": "json",
-}  # fmt: skip
 _SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
 
 class MySQLStructure(Dialect):
     """The part of the dialect that declares, alters and reads tables."""
+
+    has_narrow_catalog = True
 
     def create_schema(self, schema: str) -> Sequence[Statement]:
         # Each server reads the one of the comments that is meant for it. Both collations compare code points
@@ -65,6 +57,13 @@ class MySQLStructure(Dialect):
             (name.schema, name.table),
         )
 
+    def character_set(self, query: Query, schema: str) -> str:
+        rows = query(
+            "SELECT default_character_set_name FROM information_schema.schemata WHERE schema_name = %s",
+            (schema,),
+        )
+        return str(rows[0][0]) if rows else ""
+
     def was_there(self, query: Query) -> bool:
         return any(int(code) == ER.TABLE_EXISTS_ERROR for _, code, _ in query("SHOW WARNINGS", ()))
 
@@ -80,7 +79,6 @@ class MySQLStructure(Dialect):
         inherited: dict[str, tuple[str | None, str | None]],
         expression_types: Mapping[str, str],
     ) -> Sequence[Statement]:
-        _check_characters(table)
         key = [a.name for a in table.heading.all_attributes if a.in_key]
         lines = [self.column(table, a, inherited.get(a.name)) for a in table.heading.all_attributes]
         lines.append(f"PRIMARY KEY ({', '.join(map(self.quote, key))})")
@@ -108,18 +106,22 @@ class MySQLStructure(Dialect):
         elif is_server_value(attribute.default):
             rule = f"NOT NULL DEFAULT {attribute.default.upper()}"
         else:
-            default = attribute.default
-            if attribute.column_type.kind == "boolean":
-                default = str(attribute.column_type.check(default))
+            default, column = attribute.default, attribute.column_type
+            if column.kind == "boolean":
+                default = str(column.check(default))
+            elif column.kind in ("date", "datetime", "time"):
+                default = column.format(column.check(default))  # "2026-W01-3" says nothing to a server
             rule = f"NOT NULL DEFAULT {self.literal(default)}"
         # A queue repeats its table's key, which is made of foreign keys, as that table's columns show it; what
         # those do not show, their being an int8 for example, is not marked there either.
         is_copied = table.name.table.startswith("~~") and attribute.in_key
-        comment = self.marked_comment(
-            attribute,
-            is_inherited=table.foreign_key_of(attribute.name) is not None
-            or (is_copied and attribute.type.lower() in _SQL_TYPES),
+        is_inherited = table.foreign_key_of(attribute.name) is not None or (
+            is_copied and attribute.type.lower() in SQL_TYPES
         )
+        # Columns of foreign keys take over the comment but not the marker, except where the type could not be
+        # told from the column (observed with DataJoint 2.3.5).
+        is_marked = not is_inherited or (attribute.type == "uuid" and attribute.uuid)
+        comment = attribute.marked_comment if is_marked else attribute.comment
         return f"{self.quote(attribute.name)} {sql_type} {rule}" + (
             f" COMMENT {self.literal(comment)}" if comment else ""
         )
@@ -129,21 +131,7 @@ class MySQLStructure(Dialect):
         text = attribute.stored_type or attribute.type
         if attribute.choices:
             return f"enum({','.join(map(self.literal, attribute.choices))})"
-        return _SQL_TYPES.get(text.lower(), text).replace("%", "%%")
-
-    def marked_comment(self, attribute: Attribute, *, is_inherited: bool) -> str:
-        """Return the column's comment with DataJoint's type marker where it keeps one."""
-        kept = attribute.type.startswith("<") or is_core_type(attribute.type)
-        if is_inherited:
-            # Columns of foreign keys take over the comment but not the marker, except where the type
-            # could not be told from the column (observed with DataJoint 2.3.5).
-            kept = attribute.type == "uuid"
-        # The marker is read up to its second colon, so a type that holds one cannot be marked.
-        return (
-            f":{attribute.type}:{attribute.comment}"
-            if kept and ":" not in attribute.type
-            else attribute.comment
-        )
+        return SQL_TYPES.get(text.lower(), text).replace("%", "%%")
 
     def alter_table(
         self,
@@ -153,7 +141,6 @@ class MySQLStructure(Dialect):
         character_sets: dict[str, tuple[str | None, str | None]],
     ) -> AlterScript:
         new = alteration.new
-        _check_characters(new)
         types = self.expression_types(query, new, character_sets)
         existing = read_existing(query, new.name, _index_column)
         clauses = alter_clauses(
@@ -251,6 +238,7 @@ class MySQLStructure(Dialect):
         return ColumnFacts(
             str(schema), str(table), str(name), text, nullable == "YES", _plain_default(default),
             str(comment or ""), "auto_increment" in str(extra).lower(), charset, collation,
+            text.lower() == "uuid",  # DataJoint's is binary(16); that of MariaDB gives text
         )  # fmt: skip
 
     def referencing_schemas(self, query: Query, schemas: Sequence[str]) -> list[str]:
@@ -261,22 +249,6 @@ class MySQLStructure(Dialect):
             (*schemas, *schemas),
         )
         return [str(row[0]) for row in rows]
-
-
-def _check_characters(table: TableStructure) -> None:
-    """Refuse defaults and choices that the server's catalog would turn into question marks.
-
-    Rows keep every character; names, defaults, choices and comments of columns keep those up to U+FFFF.
-    """
-    for attribute in table.heading.all_attributes:
-        for text in (attribute.default or "", *attribute.choices):
-            if max(text, default="") > "\uffff":
-                raise DefinitionError(
-                    f"{table.name}.{attribute.name}: this server keeps no character beyond U+FFFF, such as an emoji,"
-                    f" in defaults and choices, and {text!r} has one. Write it without."
-                )
-    if any(max(a.comment, default="") > "\uffff" for a in table.heading.all_attributes):
-        logger.warning("%s: this server shows characters beyond U+FFFF in comments as ?", table.name)
 
 
 def _index_column(row: Sequence[Any]) -> str:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dj_panel.core.columntypes import ColumnType
 from dj_panel.core.dialect.columns import Batch, batches_of_rows
-from dj_panel.core.errors import DataJointError
+from dj_panel.core.errors import DataJointError, MissingAttributeError
 from dj_panel.core.settings import Settings
 from dj_panel.core.structure import Attribute, ForeignKey, TableName, TableStructure
-from dj_panel.core.words import marked
+from dj_panel.core.words import marked, say
 
 __all__ = ["AlterScript", "Alteration", "ColumnFacts", "Dialect", "RawConnection", "Statement", "TableFacts"]
 
@@ -64,6 +64,8 @@ class ColumnFacts(NamedTuple):
     autoincrement: bool
     character_set: str | None
     collation: str | None
+    is_own: bool = False
+    """Whether the type is the server's own, and merely has the name of one of DataJoint's."""
 
 
 class TableFacts(NamedTuple):
@@ -136,6 +138,8 @@ class Dialect(ABC):
     """Whether ``on_duplicate="skip"`` also skips rows that break another unique index."""
     creates_at_once: ClassVar[bool]
     """Whether a new table is there for everybody at once, and ends whatever transaction is open."""
+    has_narrow_catalog: ClassVar[bool] = False
+    """Whether comments, defaults and choices of columns keep no character beyond U+FFFF."""
     lock_clause: ClassVar[str]
     """What a SELECT ends with to lock its rows until the transaction ends, where transactions do not wait anyway."""
 
@@ -245,8 +249,16 @@ class Dialect(ABC):
         return Statement(f"{found} = 1" if at_start else f"{found} > 0", (*column.parameters, text))
 
     @abstractmethod
-    def json_value(self, sql: str, path: str) -> Statement:
-        """Return the expression for the scalar at a path of a JSON column, as text."""
+    def json_scalar(self, column: Statement, path: str, kind: ColumnType) -> Statement:
+        """Return the expression for the scalar at a path of a JSON column, in a type; text if that is text."""
+
+    @abstractmethod
+    def json_number(self, column: Statement, path: str) -> Statement:
+        """Return the expression for the number at a path of a JSON column, as a double; a text may hold it too."""
+
+    @abstractmethod
+    def json_text(self, column: Statement, path: str) -> Statement:
+        """Return the expression for the JSON text at a path of a JSON column: a word in quotes, ``true``."""
 
     @abstractmethod
     def insert(
@@ -297,6 +309,10 @@ class Dialect(ABC):
     @abstractmethod
     def table_exists(self, name: TableName) -> Statement:
         """Return the query that gives a row if there is such a table."""
+
+    def character_set(self, query: Query, schema: str) -> str:
+        """Return the character set that new text columns of a schema have; empty if it is UTF-8 for good."""
+        return ""
 
     def was_there(self, query: Query) -> bool:
         """Tell whether the statement just run, which warned, left a table alone because there was one already."""
@@ -399,3 +415,12 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 def json_text(value: Any) -> str:
     """Return the JSON text that we store: UTF-8, no NaN."""
     return _ENCODER.encode(value)
+
+
+def needs_value(name: str) -> MissingAttributeError:
+    """Return the error for a column that the server wants a value for."""
+    return MissingAttributeError(
+        say("The attribute '{name}' needs a value.", name=name),
+        attributes=(name,),
+        remedy=say("Give it one."),
+    )

@@ -28,6 +28,7 @@ from dj_panel.core.dialect.protocol import (
     RawConnection,
     Statement,
     json_text,
+    needs_value,
 )
 from dj_panel.core.dialect.sqlite_functions import json_rows, register_functions
 from dj_panel.core.dialect.sqlite_structure import NOW, SQLiteStructure
@@ -37,7 +38,6 @@ from dj_panel.core.errors import (
     DuplicateError,
     IntegrityError,
     LostConnectionError,
-    MissingAttributeError,
     MissingTableError,
     QueryError,
     QuerySyntaxError,
@@ -133,6 +133,12 @@ class SQLite(SQLiteStructure):
             return QuerySyntaxError(text)
         if "readonly" in text or "unable to open" in text:
             return AccessError(say("The database file cannot be written: {text}.", text=text))
+        if "user-defined function raised exception" in text or text == "integer overflow":
+            return QueryError(
+                say(
+                    "A value of a row is none that a function of the query can work with on the embedded database."
+                )
+            )
         if text == "interrupted":
             return QueryTimeoutError(say(TOO_SLOW))
         if "closed database" in text:
@@ -213,18 +219,25 @@ class SQLite(SQLiteStructure):
             (*column.parameters * 3, glob if at_start else f"*{glob}", *exact.parameters),
         )
 
-    def json_value(self, sql: str, path: str) -> Statement:
-        return Statement(f"json_value({sql}, ?)", (path,))
+    def json_scalar(self, column: Statement, path: str, kind: ColumnType) -> Statement:
+        return Statement(f"json_scalar({column.sql}, ?, ?)", (*column.parameters, path, kind.text))
+
+    def json_number(self, column: Statement, path: str) -> Statement:
+        return Statement(f"json_number({column.sql}, ?)", (*column.parameters, path))
+
+    def json_text(self, column: Statement, path: str) -> Statement:
+        return Statement(f"json_text({column.sql}, ?)", (*column.parameters, path))
 
     def insert(
         self, name: TableName, columns: Sequence[str], source: str, on_duplicate: str, key: Sequence[str]
     ) -> str:
         verb = "INSERT OR REPLACE" if on_duplicate == "replace" else "INSERT"
+        if on_duplicate == "skip" and source.lstrip().upper().startswith("SELECT"):
+            # Without WHERE, "ON CONFLICT" after a SELECT would be read as the condition of a join.
+            source = f"SELECT * FROM ({source}) WHERE true"
         sql = f"{verb} INTO {self.table(name)} ({', '.join(map(self.quote, columns))}) {source}"
         if on_duplicate == "skip":
-            # Without WHERE, "ON CONFLICT" after a SELECT would be read as the condition of a join.
-            where = " WHERE true" if source.lstrip().upper().startswith("SELECT") else ""
-            sql += f"{where} ON CONFLICT ({', '.join(map(self.quote, key))}) DO NOTHING"
+            sql += f" ON CONFLICT ({', '.join(map(self.quote, key))}) DO NOTHING"
         return sql
 
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
@@ -278,7 +291,7 @@ def _integrity_error(text: str) -> DataJointError:
         schema, _, table = full[0].rpartition(".")[0].partition(".")
         return DuplicateError(text, table=str(TableName(schema, table)), attributes=columns)
     if match := re.match(r"NOT NULL constraint failed: .*\.([^.]+)$", text):
-        return MissingAttributeError(say("The attribute '{name}' needs a value.", name=match[1]))
+        return needs_value(match[1])
     if match := re.match(r"CHECK constraint failed: \"?(\w+)\"?", text):
         return ValueRefusedError(say("does not fit the attribute's type"), attribute=match[1])
     if "FOREIGN KEY" in text:

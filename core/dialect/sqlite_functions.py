@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 import json
 import math
+import random
 import re
 import sqlite3
+import uuid
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import and_, or_, xor
 from typing import Any
 
+from dj_panel.core.dialect.sqlite_json import JSON_FUNCTIONS
+from dj_panel.core.dialect.sqlite_moments import MOMENT_FUNCTIONS, clock
+from dj_panel.core.dialect.sqlite_numbers import NUMBER_FUNCTIONS, DecimalSum, whole_of
+
 __all__ = ["register_functions"]
-
-
-def json_value(document: str, path: str) -> str | None:
-    """Return the scalar at a path of a JSON document as text: ``JSON_VALUE`` of MySQL."""
-    value: Any = json.loads(document)
-    steps = re.findall(r"\.(?:\"((?:[^\"\\]|\\.)*)\"|([^.\[\]\"]+))|\[(\d+)\]", path)
-    if (
-        "$" + "".join(m[0] for m in re.finditer(r"\.(?:\"(?:[^\"\\]|\\.)*\"|[^.\[\]\"]+)|\[\d+\]", path))
-        != path
-    ):
-        return None
-    for quoted, plain, position in steps:
-        if position:
-            value = value[int(position)] if isinstance(value, list) and int(position) < len(value) else None
-        else:
-            name = json.loads(f'"{quoted}"') if quoted else plain
-            value = value.get(name) if isinstance(value, dict) else None
-    if value is None:
-        return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class _Moments:
@@ -75,6 +61,66 @@ class _DeviationSample(_Moments):
         return None if variance is None else math.sqrt(variance)
 
 
+class _GroupConcat:
+    """Texts of a group in an order: DISTINCT or not, the separator, the value, then pairs of direction and key."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, tuple[Any, ...]]] = []
+        self.is_distinct, self.mark = False, ","
+        self.descending: tuple[Any, ...] = ()
+
+    def step(self, *arguments: Any) -> None:
+        is_distinct, self.mark, value, *keys = arguments
+        self.is_distinct = bool(is_distinct)
+        self.descending = tuple(keys[::2])
+        if value is not None:
+            self.rows.append((str(value), tuple(keys[1::2])))
+
+    def finalize(self) -> str | None:
+        rows = self.rows
+        if self.is_distinct:
+            rows = sorted(dict.fromkeys(rows)) if not self.descending else rows
+        for place, is_descending in reversed(list(enumerate(self.descending))):
+            rows.sort(key=lambda row: _sortable(row[1][place]), reverse=bool(is_descending))
+        texts = [text for text, _ in rows]
+        return self.mark.join(dict.fromkeys(texts) if self.is_distinct else texts) if texts else None
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    return (value is not None, value)
+
+
+class _CountDistinct:
+    """How many different rows of several values there are, none of them empty."""
+
+    def __init__(self) -> None:
+        self.found: set[tuple[Any, ...]] = set()
+
+    def step(self, *values: Any) -> None:
+        if None not in values:
+            self.found.add(values)
+
+    def finalize(self) -> int:
+        return len(self.found)
+
+
+def _bits(start: int, combine: Callable[[int, int], int]) -> type:
+    """Return the aggregate that combines the bits of whole numbers."""
+
+    class Bits:
+        def __init__(self) -> None:
+            self.bits = start
+
+        def step(self, value: Any, /) -> None:
+            if value is not None:
+                self.bits = combine(self.bits, whole_of(value, "signed"))
+
+        def finalize(self) -> int:
+            return self.bits
+
+    return Bits
+
+
 def _strict(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return NULL when an argument is NULL, or when the function cannot be computed, as MySQL does."""
 
@@ -87,81 +133,6 @@ def _strict(function: Callable[..., Any]) -> Callable[..., Any]:
             return None
 
     return call
-
-
-def _moment(text: str) -> dt.datetime:
-    return dt.datetime.fromisoformat(str(text))
-
-
-def _said(moment: dt.datetime, like: str) -> str:
-    """Return a time as text: a day if ``like`` is one and nothing is lost, else with the time of day."""
-    if len(like) == 10 and moment.time() == dt.time():
-        return moment.date().isoformat()
-    return moment.isoformat(" ", "microseconds" if moment.microsecond or "." in like else "seconds")
-
-
-_SECONDS = {"MICROSECOND": 1e-6, "SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 604800}
-_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
-
-
-def _date_shift(text: str, number: float, sign: int, unit: str) -> str:
-    """Return a time that is some units later: ``DATE_ADD``. The day is cut to the length of its month."""
-    moment = _moment(text)
-    number = float(number) * sign
-    if unit in _SECONDS:
-        return _said(moment + dt.timedelta(seconds=number * _SECONDS[unit]), str(text))
-    months = moment.year * 12 + moment.month - 1 + round(number) * _MONTHS[unit]
-    year, month = divmod(months, 12)
-    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-    return _said(moment.replace(year=year, month=month + 1, day=day), str(text))
-
-
-def _last_day(day: dt.date) -> str:
-    return day.replace(day=calendar.monthrange(day.year, day.month)[1]).isoformat()
-
-
-def _timestampdiff(unit: str, start: str, end: str) -> int:
-    """Return how many whole units lie between two times."""
-    first, last = _moment(start), _moment(end)
-    if unit in _SECONDS:
-        size = dt.timedelta(seconds=_SECONDS[unit])
-        return (last - first) // size if last >= first else -((first - last) // size)
-    sign = 1 if last >= first else -1
-    first, last = min(first, last), max(first, last)
-    months = (last.year - first.year) * 12 + last.month - first.month
-    # The last month is whole once its day and time of day are reached.
-    months -= (last.day, last.time()) < (first.day, first.time())
-    return sign * (months // _MONTHS[unit])
-
-
-_FORMATS: dict[str, Callable[[dt.datetime], str]] = {
-    "Y": lambda t: f"{t.year:04d}", "y": lambda t: f"{t.year % 100:02d}",
-    "m": lambda t: f"{t.month:02d}", "c": lambda t: str(t.month),
-    "M": lambda t: calendar.month_name[t.month], "b": lambda t: calendar.month_abbr[t.month],
-    "d": lambda t: f"{t.day:02d}", "e": lambda t: str(t.day), "j": lambda t: f"{t.timetuple().tm_yday:03d}",
-    "W": lambda t: calendar.day_name[t.weekday()], "a": lambda t: calendar.day_abbr[t.weekday()],
-    "w": lambda t: str((t.weekday() + 1) % 7),
-    "H": lambda t: f"{t.hour:02d}", "k": lambda t: str(t.hour), "h": lambda t: f"{(t.hour - 1) % 12 + 1:02d}",
-    "p": lambda t: "AM" if t.hour < 12 else "PM", "i": lambda t: f"{t.minute:02d}",
-    "s": lambda t: f"{t.second:02d}", "S": lambda t: f"{t.second:02d}", "f": lambda t: f"{t.microsecond:06d}",
-    "T": lambda t: t.strftime("%H:%M:%S"), "%": lambda t: "%",
-}  # fmt: skip
-
-
-def _date_format(text: str, pattern: str) -> str:
-    moment = _moment(text)
-
-    def written(match: re.Match[str]) -> str:
-        make = _FORMATS.get(match[1])
-        return make(moment) if make else match[1]
-
-    return re.sub(r"%(.)", written, pattern)
-
-
-def _time_to_sec(text: str) -> int:
-    sign = -1 if text.startswith("-") else 1
-    hours, minutes, seconds = text.rpartition(" ")[2].lstrip("-").split(":")
-    return sign * (int(hours) * 3600 + int(minutes) * 60 + int(float(seconds)))
 
 
 def _substring_index(text: str, mark: str, count: int) -> str:
@@ -185,11 +156,6 @@ def _repeat(text: str, count: int) -> str | None:
     return str(text) * max(int(count), 0) if n_letters <= 1_000_000 else None
 
 
-def _truncate(number: float, digits: int) -> float:
-    power = 10.0 ** int(digits)
-    return math.trunc(float(number) * power) / power
-
-
 def _modulo(a: float, b: float) -> float | int:
     number, divisor = float(a), float(b)
     if isinstance(a, int) and isinstance(b, int):
@@ -209,13 +175,6 @@ def _field(wanted: Any, *among: Any) -> int:
     return among.index(wanted) + 1 if wanted is not None and wanted in among else 0
 
 
-def _week(text: str, mode: int = 0) -> int:
-    """Return the week as MySQL's mode 0 counts it: the first Sunday begins week 1."""
-    if mode:
-        raise ValueError("only mode 0 is known here")
-    return int(_moment(text).strftime("%U"))
-
-
 @lru_cache(maxsize=256)
 def _like_pattern(pattern: str) -> re.Pattern[str]:
     """Return MySQL's LIKE as a regular expression: ``%``, ``_``, and a backslash before either."""
@@ -225,41 +184,71 @@ def _like_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
+# Python's regular expressions have no classes by name.
+_CLASSES = {
+    "alpha": r"a-zA-Z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02c1\u0370-\u1fff\u2c00-\ud7ff",
+    "digit": r"\d", "space": r"\s", "blank": r" \t", "xdigit": "0-9a-fA-F", "cntrl": r"\x00-\x1f\x7f",
+    "upper": "A-Z\u00c0-\u00d6\u00d8-\u00de\u0391-\u03a9\u0410-\u042f",
+    "lower": "a-z\u00b5\u00df-\u00f6\u00f8-\u00ff\u03b1-\u03c9\u0430-\u044f",
+    "punct": r"!-/:-@\[-`{-~", "print": r" -~\u00a0-\uffff", "graph": r"!-~\u00a1-\uffff",
+}  # fmt: skip
+_CLASSES["alnum"] = _CLASSES["alpha"] + r"\d"
+
+
+@lru_cache(maxsize=256)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """Return MySQL's regular expression as Python's."""
+    return re.compile(re.sub(r"\[:(\w+):\]", lambda match: _CLASSES.get(match[1], match[0]), pattern))
+
+
+def _regexp(pattern: Any, text: Any) -> int:
+    said = (value.decode() if isinstance(value, bytes) else str(value) for value in (pattern, text))
+    return int(_pattern(next(said)).search(next(said)) is not None)
+
+
+def _substring(value: Any, start: int, length: int | None = None) -> str:
+    """Return a part of a text, from a place that counts from 1, or from the end if it is negative."""
+    text, start = str(value), int(start)
+    first = start - 1 if start > 0 else len(text) + start
+    if start == 0 or first < 0:
+        return ""
+    return text[first:] if length is None else text[first : first + max(int(length), 0)]
+
+
+def _trimmed(value: Any, mark: str, *, left: bool = True, right: bool = True) -> str:
+    text = str(value)
+    while mark and left and text.startswith(mark):
+        text = text[len(mark) :]
+    while mark and right and text.endswith(mark):
+        text = text[: -len(mark)]
+    return text
+
+
 def _like(pattern: Any, text: Any) -> int:
     return int(_like_pattern(str(pattern)).fullmatch(str(text)) is not None)
 
 
 _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "year": (1, lambda t: _moment(t).year),
-    "quarter": (1, lambda t: (_moment(t).month + 2) // 3),
-    "month": (1, lambda t: _moment(t).month),
-    "monthname": (1, lambda t: calendar.month_name[_moment(t).month]),
-    "week": (-1, _week),
-    "dayofmonth": (1, lambda t: _moment(t).day),
-    "dayofweek": (1, lambda t: (_moment(t).weekday() + 1) % 7 + 1),
-    "dayofyear": (1, lambda t: _moment(t).timetuple().tm_yday),
-    "dayname": (1, lambda t: calendar.day_name[_moment(t).weekday()]),
-    "weekday": (1, lambda t: _moment(t).weekday()),
-    "last_day": (1, lambda t: _last_day(_moment(t).date())),
-    "hour": (1, lambda t: _time_to_sec(str(t)) // 3600 if ":" in str(t) else 0),
-    "minute": (1, lambda t: _moment(t).minute),
-    "second": (1, lambda t: _moment(t).second),
-    "microsecond": (1, lambda t: _moment(t).microsecond),
-    "time_to_sec": (1, lambda t: _time_to_sec(str(t))),
-    "date_shift": (4, _date_shift),
-    "date_format": (2, _date_format),
-    "datediff": (2, lambda a, b: (_moment(a).date() - _moment(b).date()).days),
-    "timestampdiff": (3, _timestampdiff),
+    **NUMBER_FUNCTIONS,
+    **MOMENT_FUNCTIONS,
+    **JSON_FUNCTIONS,
     "left_part": (2, lambda text, n: str(text)[: max(int(n), 0)]),
     "right_part": (2, lambda text, n: str(text)[-int(n) :] if int(n) > 0 else ""),
+    "substring_of": (-1, _substring),
+    "trim_of": (2, _trimmed),
+    "ltrim_of": (2, lambda text, mark: _trimmed(text, mark, right=False)),
+    "rtrim_of": (2, lambda text, mark: _trimmed(text, mark, left=False)),
     "reverse": (1, lambda text: str(text)[::-1]),
-    "regexp": (2, lambda pattern, text: int(re.search(pattern, str(text)) is not None)),
+    "regexp": (2, _regexp),
     # SQLite's own takes capitals for small letters and knows no backslash
     "like": (2, _like),
     # SQLite's own change the letters of English only
     "lower": (1, lambda text: str(text).lower()),
     "upper": (1, lambda text: str(text).upper()),
-    "locate": (2, lambda part, text: str(text).find(str(part)) + 1),
+    "locate": (
+        -1,
+        lambda part, text, start=1: str(text).find(str(part), int(start) - 1) + 1 if start > 0 else 0,
+    ),
     "concat": (-1, lambda *texts: "".join(map(str, texts))),
     "strcmp": (2, _compared),
     "find_in_set": (2, lambda word, words: _field(str(word), *words.split(","))),
@@ -268,13 +257,11 @@ _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     "rpad": (3, lambda text, n, fill: _pad(text, n, fill, left=False)),
     "repeat": (2, _repeat),
     "space": (1, lambda n: _repeat(" ", n)),
+    "hex_of": (1, lambda value: (value if isinstance(value, bytes) else str(value).encode()).hex().upper()),
     "ascii": (1, lambda text: str(text).encode()[0] if str(text) else 0),
     "byte_length": (1, lambda value: len(value if isinstance(value, bytes) else str(value).encode())),
-    "truncate": (2, _truncate),
     "mod": (2, _modulo),
-    "json_value": (2, json_value),
     "from_hex": (1, bytes.fromhex),
-    "json_length": (1, lambda text: len(d) if isinstance(d := json.loads(text), (list, dict)) else 1),
 }
 # These take NULL as a value among others.
 _LENIENT: dict[str, Callable[..., Any]] = {"concat_ws": _concat_ws, "field": _field}
@@ -300,10 +287,12 @@ def register_functions(raw: sqlite3.Connection) -> None:
         raw.create_function(name, n_arguments, _strict(function), deterministic=True)
     for name, function in _LENIENT.items():
         raw.create_function(name, -1, function, deterministic=True)
-    for name, kind in (("now", "%Y-%m-%d %H:%M:%S"), ("curdate", "%Y-%m-%d"), ("curtime", "%H:%M:%S")):
+    for name, form in (("now", "%Y-%m-%d %H:%M:%S"), ("curdate", "%Y-%m-%d"), ("curtime", "%H:%M:%S")):
         # The time of the place, as MySQL's sessions have it; the columns of both keep no zone.
-        raw.create_function(name, -1, lambda *digits, kind=kind: dt.datetime.now().strftime(kind))  # noqa: DTZ005
-    raw.create_function("utc_timestamp", 0, lambda: dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%S"))
+        raw.create_function(name, -1, clock(form))
+    raw.create_function("utc_now", -1, clock("%Y-%m-%d %H:%M:%S", dt.UTC))
+    raw.create_function("rand", 0, random.random)
+    raw.create_function("uuid", 0, lambda: str(uuid.uuid4()))
     raw.create_function("greatest", -1, _strict(max), deterministic=True)
     raw.create_function("least", -1, _strict(min), deterministic=True)
     # The annotation of the standard library admits only aggregates that return whole numbers.
@@ -312,3 +301,8 @@ def register_functions(raw: sqlite3.Connection) -> None:
     aggregate("stddev_samp", 1, _DeviationSample)
     aggregate("var_pop", 1, _VariancePopulation)
     aggregate("var_samp", 1, _VarianceSample)
+    aggregate("decimal_sum", 1, DecimalSum)
+    aggregate("group_concat_of", -1, _GroupConcat)
+    aggregate("count_distinct", -1, _CountDistinct)
+    for name, start, combine in (("bit_or", 0, or_), ("bit_and", -1, and_), ("bit_xor", 0, xor)):
+        aggregate(name, 1, _bits(start, combine))

@@ -72,7 +72,7 @@ class Edits(Lab):
         return asyncio.run(self.services.history.of_row(self.name("Subject"), {"subject_id": key}))
 
     def values(self, name: str, table: str = "Subject") -> list[Any]:
-        return [row[name] for row in self.rows(table).to_dicts(name, order_by="KEY")]
+        return [row[name] for row in self.rows(table).to_dicts("KEY", attributes=name)]
 
 
 def test_only_what_all_rows_may_hold_alike_can_be_changed_together(lab: Edits) -> None:

@@ -513,7 +513,7 @@ def test_copied_python_fetches_the_same_rows(
         code = services.browsing.code(name, {"number": ">0", attribute: text}, ["-word"], 1, 50)
         program += [
             code,
-            "found.append([row['number'] for row in query.to_dicts('number', order_by='number')])",
+            "found.append([row['number'] for row in query.to_dicts('number', attributes=['number'])])",
         ]
     program.append("print(json.dumps(found))")
     (tmp_path / "program.py").write_text("\n".join(program), encoding="utf-8")

@@ -51,7 +51,7 @@ def test_a_row_is_computed_through_all_tables_and_no_other_row_is(
     wait_until(lambda: not services.working.running(), "the work came to its end")
     after = asyncio.run(services.computing.of_row(item, key))
     assert [(c.n_keys, c.n_todo) for c in after] == [(1, 0), (1, 0)]
-    assert lab.Result.to_dicts("item") == lab.Summary.to_dicts("item") == [{"item": 5}]
+    assert lab.Result.to_dicts(attributes="item") == lab.Summary.to_dicts(attributes="item") == [{"item": 5}]
 
 
 def test_what_failed_says_why_and_is_tried_again(lab: ModuleType, services: Services, tmp_path: Path) -> None:
@@ -96,6 +96,6 @@ def test_several_rows_are_computed_at_once(lab: ModuleType, services: Services) 
     assert [name.rpartition(".")[2] for name in started] == ["Result", "Summary"]
     assert services.computing.is_running(item, {"item": "7"})
     wait_until(lambda: not services.working.running(), "the work came to its end")
-    assert lab.Summary.to_dicts("item") == [{"item": 2}, {"item": 7}]
+    assert lab.Summary.to_dicts(attributes="item") == [{"item": 2}, {"item": 7}]
     with pytest.raises(AccessError, match="Choose between 1 and 1,000 rows"):
         asyncio.run(services.computing.start(item, []))

@@ -82,7 +82,7 @@ def test_what_would_go_is_counted_by_table(lab: Deletions) -> None:
     assert short == {
         "Subject": ("Manual", 1, True),
         "Session": ("Manual", 2, True),
-        "Session.Note": ("Manual", 4, True),
+        "Session.Note": ("Part", 4, True),
         "Total": ("Computed", 2, False),
     }
     assert (preview.total, preview.must_type, preview.label) == (9, "", "Subject M042")

@@ -58,7 +58,7 @@ class Edits(Lab):
                 opened.key,
                 {**opened.texts, **changes},
                 opened.seen,
-                Agreement(**options),
+                agreement=Agreement(**options),
             )
         )
 
@@ -290,7 +290,7 @@ def test_an_unusual_value_is_changed_when_it_was_ticked(lab: Edits) -> None:
     editing, draft = lab.services.editing, {**opened.texts, "weight": "80"}
     name, key, seen = lab.name("Subject"), opened.key, opened.seen
     for ticked in ({}, {"weight": "81"}):
-        review = asyncio.run(editing.review(name, key, draft, seen, ticked))
+        review = asyncio.run(editing.review(name, key, draft, seen, ticked=ticked))
         assert "“80” is far from the last values" in review.doubts["weight"]
         assert (
             review.summary
@@ -299,12 +299,12 @@ def test_an_unusual_value_is_changed_when_it_was_ticked(lab: Edits) -> None:
         refused = asyncio.run(editing.save(name, key, draft, seen, ticked=ticked))
         assert refused == review
     assert lab.row()["weight"] == Decimal("20.50")
-    meant = asyncio.run(editing.review(name, key, draft, seen, {"weight": "80"}))
+    meant = asyncio.run(editing.review(name, key, draft, seen, ticked={"weight": "80"}))
     assert (meant.doubts, [d.attribute for d in meant.differences]) == ({}, ["weight"])
     # What does not change is not asked about, however unusual it is.
     assert isinstance(asyncio.run(editing.save(name, key, draft, seen, ticked={"weight": "80"})), Edited)
     opened = lab.open()
-    other = asyncio.run(editing.review(name, key, {**opened.texts, "tag": "T9"}, opened.seen, {}))
+    other = asyncio.run(editing.review(name, key, {**opened.texts, "tag": "T9"}, opened.seen, ticked={}))
     assert (other.doubts, [d.attribute for d in other.differences]) == ({}, ["tag"])
 
 

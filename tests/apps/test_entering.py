@@ -15,9 +15,11 @@ import pytest
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.arrayfiles import read_array
 from dj_panel.apps.services.entering import Entering
+from dj_panel.apps.services.parents import Choice
 from dj_panel.apps.services.receipts import Receipt, Refused
-from dj_panel.apps.services.uploads import Uploads, read_array
+from dj_panel.apps.services.uploads import Uploads
 from dj_panel.core.errors import AccessError, IntegrityError, OneRowError, UnknownOutcomeError
 from tests.entry_tables import declare
 
@@ -370,7 +372,7 @@ def test_a_composite_key_is_one_choice_that_known_attributes_narrow(lab: Lab) ->
     assert lab.search("Probe", 0, "2") == ["M042 · 2", "M042 · 1"]
     assert lab.search("Probe", 0, "M042 2") == ["M042 · 2", "M042 · 1"]
     found = asyncio.run(lab.entering.resolve(lab.name("Probe"), 0, "M042 · 2", {}))
-    assert not isinstance(found, str)
+    assert isinstance(found, Choice)
     assert found.key == {"subject_id": "M042", "session": "2"}
     renamed = asyncio.run(lab.entering.search(lab.name("Probe"), 1, "", {"subject_id": "M042"}))
     assert {choice.key["earlier_session"] for choice in renamed.choices} == {"1", "2"}

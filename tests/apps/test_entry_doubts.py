@@ -13,10 +13,12 @@ import dj_panel as dj
 from dj_panel.apps.fields import EMPTY_TEXT
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.arrayfiles import read_array
 from dj_panel.apps.services.parents import N_CHOICES, Parents
 from dj_panel.apps.services.receipts import Receipt, Refused
-from dj_panel.apps.services.uploads import Uploads, read_array
+from dj_panel.apps.services.uploads import Uploads
 from dj_panel.core.errors import OneRowError
+from tests import entry_tables
 from tests.counting import counted_statements
 from tests.entry_tables import Lab, pipeline_of
 
@@ -190,6 +192,62 @@ def test_arrays_are_read_from_matlab_files_and_pasted_text(tmp_path: Any) -> Non
         read_array(tmp_path / "cut.mat")
     (tmp_path / "pasted.txt").write_text("1\t2\n3\t4\n")
     np.testing.assert_array_equal(read_array(tmp_path / "pasted.txt"), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("1,5;2,5\n3;4,25\n", [[1.5, 2.5], [3, 4.25]]),
+        ("a;b\n1,5;2,5\n", [1.5, 2.5]),
+        ("a,b\tc\n1,5\t1.234,5\n", [1.5, 1234.5]),
+        ("1,5 2,5\n3,5 4,5\n", [[1.5, 2.5], [3.5, 4.5]]),
+        ("1.5;2,5\n", [1.5, 2.5]),
+        ("1,2,3\n4,5,6\n", [[1, 2, 3], [4, 5, 6]]),
+        ("1.5, 2.5\n3, 4\n", [[1.5, 2.5], [3, 4]]),
+        ("x,y\n1.5,2.5\n3.5,4.5\n", [[1.5, 2.5], [3.5, 4.5]]),
+        ("1.5\n2.25\n", [1.5, 2.25]),
+    ],
+)
+def test_arrays_with_decimal_commas_are_read_where_the_lab_writes_them(
+    tmp_path: Any, text: str, numbers: list[Any]
+) -> None:
+    path = tmp_path / "pasted.txt"
+    path.write_text(text)
+    np.testing.assert_array_equal(read_array(path, decimal_comma=True), numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1,5\n2,5\n", "holds 2,5, which could be two numbers or one with a decimal comma"),
+        ("1,5;1.234\n", "holds 1.234, which could mean 1,234 or 1234"),
+        ("1,5;x\n2,5;y\n", "does not hold a table of numbers"),
+    ],
+)
+def test_arrays_with_two_readings_are_refused(tmp_path: Any, text: str, reason: str) -> None:
+    path = tmp_path / "pasted.txt"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=reason):
+        read_array(path, decimal_comma=True)
+
+
+def test_a_lab_with_decimal_commas_types_and_pastes_them_everywhere(schema: dj.Schema) -> None:
+    pipeline = entry_tables.declare(schema)
+    with pipeline.connection.settings.override(forms__decimal_comma=True):
+        services = Services(pipeline)
+        name = next(info.name for info in services.tables() if info.label == "Subject")
+        rows = pipeline[name]()
+        rows.insert(
+            {"subject_id": f"M{n}", "species": "rat", "weight": w} for n, w in enumerate(("22.4", "22.6"))
+        )
+        assert asyncio.run(services.browsing.count(name, {"weight": ">22,5"})) == 1
+        assert services.restrictions.prefill(name, {"weight": "22,5"}) == {"weight": "22,50"}
+        uploads = services.entering.uploads
+        reference = uploads.begin("pasted.txt", 7)
+        uploads.add(reference, 0, b"1,5;2,5")
+        value = uploads.value(reference, services.table(name).attribute("trace"))
+        np.testing.assert_array_equal(value, [1.5, 2.5])
+        services.close()
 
 
 def test_the_largest_file_is_a_setting(schema: dj.Schema) -> None:

@@ -149,7 +149,10 @@ def test_a_field_says_what_happens_if_it_stays_empty() -> None:
     assert describe_field(attribute("int32")).is_required
     assert describe_field(attribute("float64", default="0.5")).default == "0.5"
     assert describe_field(attribute("bool", default="1")).default == "yes"
-    assert describe_field(attribute("datetime", default="CURRENT_TIMESTAMP")).default == "the lab's time of saving"
+    assert (
+        describe_field(attribute("datetime", default="CURRENT_TIMESTAMP")).default
+        == "the lab's time of saving"
+    )
     assert describe_field(attribute("date", nullable=True)).is_nullable
 
 

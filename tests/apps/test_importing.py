@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 import tracemalloc
+import uuid
 import zipfile
 from collections.abc import Coroutine, Iterator
 from decimal import Decimal
@@ -19,12 +20,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import dj_panel as dj
+from dj_panel.apps.import_html import batch_html
 from dj_panel.apps.services import Services, reading
 from dj_panel.apps.services import importing as importing_module
 from dj_panel.apps.services.batches import Batch, RowClass
 from dj_panel.apps.services.batchwriting import write_rows
 from dj_panel.apps.services.importing import Importing
-from dj_panel.apps.services.mapping import REASON_HEADER, matches, missing
+from dj_panel.apps.services.mapping import REASON_HEADER, importable, matches, missing
+from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import UnreadableFileError, detect, read_rows
 from dj_panel.apps.services.rejects import rejected_lines
 from dj_panel.apps.services.templates import csv_template, xlsx_template
@@ -120,7 +123,7 @@ def test_every_row_has_its_class_and_every_bad_cell_its_message(lab: Lab) -> Non
     assert kinds(batch) == ["new", "identical", "conflict", "invalid", "invalid", "invalid"]
     assert batch.messages(2) == {"species": "In the database: rat"}
     assert set(batch.messages(3)) == {"species", "weight", "birth", "sex"}
-    assert "Species has no row with species='dog'" in batch.messages(3)["species"]
+    assert batch.messages(3)["species"] == "There is no Species dog."
     assert batch.messages(3)["weight"].startswith("“heavy” is not a number")
     assert batch.messages(4) == {"subject_id": "Needs a value."}
     assert batch.messages(5) == {"subject_id": "Row 2 of the file has the same key."}
@@ -131,8 +134,31 @@ def test_values_that_must_be_unique_are_told_among_the_rows_and_in_the_table(lab
     lab.rows("Subject").insert1({"subject_id": "T", "species": "rat", "tag": "old"})
     batch = lab.open("Subject", "subject_id,species,tag\nA,rat,old\nB,rat,x\nC,rat,x\nD,rat,\nE,rat,\n")
     assert kinds(batch) == ["invalid", "new", "invalid", "new", "new"]
-    assert "tag" in batch.messages(0)
+    assert batch.messages(0) == {"tag": "old is taken by another row of Subject; it must be unique."}
     assert batch.messages(2) == {"tag": "Row 3 of the file has the same value, which must be unique."}
+
+
+def test_a_parent_that_is_missing_is_told_as_a_form_tells_it_with_what_comes_near(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.rows("Session").insert1({"subject_id": "M042", "session": 3, "day": "2026-01-01"})
+    lines = "".join(f"Q{n:04d},1,1,ana,x\n" for n in range(300))
+    near = Parents._near
+    asked: list[str] = []
+
+    def counted(self: Parents, text: str, fixed: Any) -> str:
+        asked.append(text)
+        return near(self, text, fixed)
+
+    monkeypatch.setattr(Parents, "_near", counted)
+    names = "subject_id,session,note,author,note_text"
+    batch = lab.open("Session.Note", f"{names}\nM042,4,1,ana,x\nM042,4,2,ana,x\n{lines}")
+    assert batch.messages(0) == {"session": "There is no Session M042 · 4. Did you mean M042 · 3?"}
+    assert batch.messages(1) == batch.messages(0)
+    assert batch.messages(301) == {"session": "There is no Session Q0299 · 1."}
+    assert len(asked) == 50
+    two = lab.open("Session.Note", f"{names}\nM042,3,1,anna,x\n")
+    assert two.messages(0) == {"author": "There is no Person anna. Did you mean ana?"}
 
 
 def test_parts_can_be_imported_where_their_master_is(lab: Lab) -> None:
@@ -183,7 +209,7 @@ def test_bad_cells_are_corrected_in_place_then_all_is_written_once_and_taken_bac
     lab.edit(batch, 2, 0, "A0")
     assert "same key" in batch.messages(2)["subject_id"]
     lab.edit(batch, 2, 0, "B")
-    with pytest.raises(UnreadableFileError, match="1 rows cannot be imported yet"):
+    with pytest.raises(UnreadableFileError, match="1 row cannot be imported yet"):
         lab.write(batch)
     lab.edit(batch, 2, 1, "rat")
     lab.do(asyncio.wait_for(_twice(lab, batch), None))
@@ -195,6 +221,63 @@ def test_bad_cells_are_corrected_in_place_then_all_is_written_once_and_taken_bac
     lab.undo(batch)
     assert batch.problem == ""
     assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["M042", "M043"]
+
+
+def test_rows_left_out_are_corrected_and_written_afterwards_and_each_writing_is_taken_back_by_itself(
+    lab: Lab, services: Services
+) -> None:
+    batch = lab.open("Subject", "subject_id,species,weight\nA,rat,1\nB,cow,2\nC,rat,heavy\nD,rat,4\n")
+    lab.write(batch, only_valid=True)
+    assert kinds(batch) == ["imported", "invalid", "invalid", "imported"]
+    assert sum(1 for _ in rejected_lines(batch)) == 3
+    with pytest.raises(UnreadableFileError, match="in the table already"):
+        lab.edit(batch, 0, 2, "9")
+    with pytest.raises(UnreadableFileError, match="cannot be read otherwise"):
+        lab.do(lab.importing.set_notation(batch, decimal=","))
+    lab.edit(batch, 1, 0, "A")  # the key of a row that is written
+    assert "same key" in batch.messages(1)["subject_id"]
+    lab.edit(batch, 1, 0, "B")
+    lab.edit(batch, 1, 1, "rat")
+    lab.do(lab.importing.check(batch))
+    assert kinds(lab.done(batch)) == ["imported", "new", "invalid", "imported"]
+    lab.write(batch, only_valid=True)
+    lab.edit(batch, 2, 2, "3")
+    lab.write(batch)
+    assert (batch.stage, [receipt.n_rows for receipt in batch.receipts]) == ("written", [2, 1, 1])
+    lab.do(lab.importing.undo(batch, 1))
+    assert kinds(batch) == ["imported", "new", "imported", "imported"]
+    assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["A", "C", "D", "M042", "M043"]
+    lab.write(batch)
+    assert [receipt.is_undone for receipt in batch.receipts] == [False, False, False]
+    lab.undo(batch)
+    assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["B", "C", "M042", "M043"]
+    lab.do(lab.importing.drop(batch))  # a new server knows the history alone
+    table = lab.name("Subject")
+    past = lab.do(services.past_imports.all(batch.id, table, "ana"))
+    assert [(one.receipt.n_rows, one.receipt.is_undone) for one in past] == [
+        (2, True),
+        (1, False),
+        (1, False),
+    ]
+    lab.do(services.past_imports.undo(past[2].token, table, "ana"))
+    assert sorted(lab.rows("Subject").to_arrays("subject_id")) == ["B", "M042", "M043"]
+
+
+@on_one_server
+def test_the_buttons_offer_what_can_be_done_and_say_why_not_all_can(lab: Lab) -> None:
+    info = lab.services.table(lab.name("Subject"))
+    none_valid = batch_html(info, lab.open("Subject", "subject_id,species\nA,cow\n"), None)
+    assert "1 row needs a correction first.<" in none_valid
+    assert "valid" not in none_valid.split('data-key="actions"')[1]
+    batch = lab.open("Subject", "subject_id,species\nA,rat\nB,cow\n")
+    shown = batch_html(info, batch, None)
+    assert ">Import all 2 rows<" in shown
+    assert ">Import only the 1 valid row<" in shown
+    lab.write(batch, only_valid=True)
+    shown = batch_html(info, batch, None)
+    assert "1 other was left out" in shown
+    assert ">Download 1 rejected row<" in shown
+    assert ">Undo import<" in shown
 
 
 def test_what_is_held_of_an_import_and_of_its_undoing_does_not_grow_with_the_rows(lab: Lab) -> None:
@@ -401,6 +484,22 @@ def test_the_order_of_days_is_asked_for_where_it_is_not_told(lab: Lab) -> None:
 
 
 @on_one_server
+def test_a_cell_shows_how_it_was_read_where_that_is_not_what_stands_in_it(lab: Lab) -> None:
+    info = lab.services.table(lab.name("Subject"))
+    names = "subject_id;species;birth;temperature;weight;is_active;tag"
+    rows = ["A;rat;1.2.2026;36,5;20,5;ja;'=x", "B;rat;2026-02-01;36;20.50;yes;y"]
+    batch = lab.open("Subject", "\n".join([names, *rows]))
+    first, second = lab.do(lab.importing.page(batch, [], 0, 50))
+    assert first.readings == {"birth": "2026-02-01", "temperature": "36.5", "weight": "20.50"}
+    assert first.messages.keys() == {"is_active"}
+    assert second.readings == {}
+    assert batch.cells(0)[6] == "=x"
+    assert "Days with points begin with the day: 1.2.2026 is 2026-02-01." in batch_html(info, batch, None)
+    numbers = lab.open("Subject", "subject_id;species;temperature\nA;rat;1.234.567,5\n")
+    assert (numbers.notation.decimal, numbers.day_forms.dotted) == (",", 0)
+
+
+@on_one_server
 def test_columns_find_their_attributes(lab: Lab) -> None:
     info = lab.services.table(lab.name("Subject"))
     names = ["Subject-ID", "SPECIES", "body weight", "remraks", "photo", "colour", "Temperature (°C)"]
@@ -458,13 +557,56 @@ def test_hostile_text_is_stored_as_text_and_its_file_of_rejects_runs_nothing(lab
     sent = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
     assert sent[0][-1] == REASON_HEADER
     assert all(row[2][0] not in "=+-@" for row in sent[1:])
-    assert all("Species has no row" in row[-1] for row in sent[1:])
+    assert all("There is no Species cow." in row[-1] for row in sent[1:])
     back = lab.open("Subject", text.replace("cow", "rat"))
     lab.write(back)
     assert sorted((lab.rows("Subject") & "species='rat'").to_arrays("remarks").tolist()) == sorted(
         ["", *formulas]
     )
     assert len(lab.rows("Species")) == 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "parquet"])
+def test_what_was_exported_is_imported_as_what_it_was(lab: Lab, kind: str) -> None:
+    texts = [
+        "=1+1",
+        "'=1+1",
+        "''-x",
+        "+49 30",
+        "-5",
+        "@x",
+        "\tx",
+        "'s",
+        " spaced ",
+        "a\r\nb",
+        'say "x", y',
+        "007",
+        "1,5",
+    ]
+    moment = {
+        "birth": dt.date(2026, 3, 4),
+        "created": dt.datetime(2026, 3, 4, 5, 6, 7),
+        "uid": uuid.UUID(int=7),
+    }
+    numbers = {"weight": Decimal("20.50"), "temperature": 0.1 + 0.2, "big": 2**53 + 1}
+    rows = lab.rows("Subject")
+    rows.insert(
+        {"subject_id": f"E{n}", "species": "rat", "remarks": t, "tag": t} for n, t in enumerate(texts)
+    )
+    rows.insert1(
+        {"subject_id": "E80", "species": "rat", "tag": "", "settings": {"a": [1, "=x"]}, "is_active": 0}
+    )
+    rows.insert1({"subject_id": "E81", "species": "rat", **moment, **numbers})
+    columns = [a.name for a in lab.services.table(lab.name("Subject")).attributes if importable(a)]
+    sent = lab.services.exports.file(lab.name("Subject"), kind, columns=columns)
+
+    async def content() -> bytes:
+        return b"".join([chunk async for chunk in sent])
+
+    batch = lab.open("Subject", lab.do(content()), f"rows.{kind}")
+    assert kinds(batch) == ["identical"] * (len(texts) + 4), [
+        batch.messages(p) for p in range(len(batch.classes)) if batch.messages(p)
+    ]
 
 
 @on_one_server
@@ -554,9 +696,9 @@ def test_a_hundred_thousand_rows_are_checked_and_can_be_given_up(lab: Lab) -> No
     batch = lab.done(lab.do(lab.importing.open(lab.name("Person"), "large.csv", path, "ana")))
     assert (batch.count(RowClass.NEW), batch.count(RowClass.INVALID)) == (99_999, 1), batch.problem
     assert lab.do(lab.importing.next_problem(batch, -1)) == 50_000
-    (position, kind, cells, messages), *_ = lab.do(lab.importing.page(batch, [RowClass.INVALID], 0, 50))
-    assert (position, kind, cells[1]) == (50_000, RowClass.INVALID, "p50000")
-    assert "longer than 60 characters" in messages["full_name"]
+    row, *_ = lab.do(lab.importing.page(batch, [RowClass.INVALID], 0, 50))
+    assert (row.position, row.kind, row.cells[0]) == (50_000, RowClass.INVALID, "p50000")
+    assert "longer than 60 characters" in row.messages["full_name"]
 
     async def give_up() -> None:
         await lab.importing.check(batch)

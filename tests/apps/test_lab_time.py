@@ -150,7 +150,7 @@ def test_an_import_is_told_by_the_labs_clock(lab: Lab, tmp_path: Path) -> None:
     assert batch.receipt.saved_at.tzinfo is FAR
     past = asyncio.run(lab.services.past_imports.find(batch.id, info.name, "ana"))
     assert past is not None
-    assert shown in past_html(info, past, batch.id, "")
+    assert shown in past_html(info, [past], "")
 
 
 def test_who_was_faster_is_told_by_the_labs_clock(lab: Lab) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.parents import Guess
 from dj_panel.apps.services.scanning import MAX_IMAGE_BYTES, read_code
 from tests.entry_tables import Lab, declare
 
@@ -132,7 +133,8 @@ def lab(schema: dj.Schema) -> Iterator[Lab]:
 
 def scanned(lab: Lab, text: str) -> str:
     entering = lab.services.entering
-    found = asyncio.run(entering.resolve(lab.name("Session"), 0, text, {}, anywhere=True))
+    found = asyncio.run(entering.resolve(lab.name("Session"), 0, text, {}, is_code=True))
+    assert not isinstance(found, Guess)
     return found if isinstance(found, str) else found.label
 
 
@@ -144,6 +146,6 @@ def test_the_text_of_a_label_leads_to_the_row_of_that_key_or_the_only_one_that_h
         assert scanned(lab, text).startswith("There is no Subject"), text
 
 
-def test_only_keys_are_looked_for_in_what_people_type(lab: Lab) -> None:
+def test_what_people_type_finds_it_too_and_is_told_as_a_guess(lab: Lab) -> None:
     found = asyncio.run(lab.services.entering.resolve(lab.name("Session"), 0, "0917", {}))
-    assert isinstance(found, str)
+    assert isinstance(found, Guess)

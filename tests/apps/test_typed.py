@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dj_panel.apps.fields import EMPTY_TEXT, draft_text, parse_text
+from dj_panel.apps.services.filters import FilterError, parse_filter
+from dj_panel.apps.services.rows import equal_text
 from dj_panel.apps.typed import Custom, custom_of, plain_moment, plain_number, zone_doubt
 from dj_panel.core.errors import SettingsError
 from dj_panel.core.settings import Settings, load_settings
@@ -139,3 +141,32 @@ def test_the_settings_say_how_the_lab_writes() -> None:
         wrong["forms.timezone"] = name
         with pytest.raises(SettingsError, match="Europe/Berlin"):
             custom_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "python"),
+    [
+        (">22,5", "weight > 22.5"),
+        ("1,5..2,5", "weight >= 1.5 and weight <= 2.5"),
+        ("<= 1.234,5", "weight <= 1234.5"),
+        ("> 1.5", "weight > 1.5"),
+        ("\N{MINUS SIGN}3,5..", "weight >= -3.5"),
+    ],
+)
+def test_filters_read_numbers_as_forms_read_them(text: str, python: str) -> None:
+    found = parse_filter(Attribute("weight", "float64"), text, COMMA)
+    assert found is not None
+    assert found.python == repr(python)
+
+
+def test_filters_with_two_readings_are_refused_and_those_that_the_program_writes_are_not() -> None:
+    weight = Attribute("weight", "decimal(7,3)")
+    with pytest.raises(FilterError, match=r"“1\.234” could mean 1,234 or 1234; write one of these"):
+        parse_filter(weight, ">1.234", COMMA)
+    with pytest.raises(FilterError, match=r"“22,5” has a comma; write 22\.5 if it is the decimal point"):
+        parse_filter(weight, ">22,5")
+    for custom in (COMMA, Custom()):
+        written = equal_text(weight, Decimal("1.234"), custom)
+        found = parse_filter(weight, written, custom)
+        assert found is not None
+        assert found.python == "{'weight': '1.234'}"

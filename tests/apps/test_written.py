@@ -134,9 +134,9 @@ def test_the_view_of_an_import_has_an_address_and_its_receipt_a_link(lab: Import
     assert view.query() == {"batch": batch.id}
     assert view.filtered("person", "a").query() == {"f.person": "a", "batch": batch.id}
     past = lab.do(lab.services.past_imports.find(batch.id, info.name, "ana"))
-    assert address in past_html(info, past, batch.id, "")
+    assert address in past_html(info, [past], "")
     unknown = PastImport("ana", ImportReceipt(1, 0, past.receipt.saved_at))
-    assert "batch=" not in past_html(info, unknown, batch.id, ""), "better no link than one to other rows"
+    assert "batch=" not in past_html(info, [unknown], ""), "better no link than one to other rows"
 
 
 def test_rows_that_the_database_numbered_get_no_link_to_others(schema: dj.Schema, tmp_path: Path) -> None:

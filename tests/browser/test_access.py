@@ -26,6 +26,11 @@ PLACES = (
     "#/tables",
     "#/table/lab_subject.Subject",
     format_route(Route("record", ("lab_session.Session",), SESSION)),
+    format_route(
+        Route(
+            "record", ("lab_subject.Weighing",), {"subject_id": "LM-01", "weighed_at": "2025-04-28 09:10:00"}
+        )
+    ),
     "#/enter",
     "#/enter/lab_subject.Subject",
     "#/enter/lab_session.Session",

@@ -193,7 +193,9 @@ def test_selected_rows_are_changed_together_once_they_are_as_they_were_shown_and
     )
 
     def weights() -> list[str]:
-        return [str(row["weight"]) for row in lab.rows("Subject").to_dicts("weight", order_by="KEY")]
+        return [
+            str(row["weight"]) for row in lab.rows("Subject").to_dicts(attributes="weight", order_by="KEY")
+        ]
 
     lab.go(page, "table", query="")
     page.get_by_role("gridcell", name="M042", exact=True).focus()

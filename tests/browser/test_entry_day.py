@@ -201,6 +201,7 @@ def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing
     tab.get_by_role("button", name="Clear").click()
     expect(lab.field("Weight")).to_have_value("")
     tab.get_by_role("combobox", name="Preset").select_option("light")
+    tab.get_by_role("button", name="Fill in this preset").click()
     expect(lab.field("Weight")).to_have_value("2.50")
     expect(lab.field("Animal")).to_have_value("A9")
 

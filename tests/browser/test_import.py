@@ -98,7 +98,7 @@ def test_a_thousand_rows_with_seven_bad_are_pasted_corrected_imported_and_taken_
     lab.paste("\n".join(lines))
     expect(lab.chip("Invalid")).to_contain_text("7")
     expect(lab.chip("New")).to_contain_text("993")
-    expect(tab.get_by_role("button", name="Import 993 rows")).to_have_attribute("aria-disabled", "true")
+    expect(tab.get_by_role("button", name="Import all 1,000 rows")).to_have_attribute("aria-disabled", "true")
     assert len(lab.rows("Subject")) == 0
     lab.chip("Invalid").click()
     expect(lab.bad()).to_have_count(7)
@@ -190,6 +190,57 @@ def test_a_file_of_another_kind_gets_a_message_and_hostile_text_stays_text(lab: 
     for width in (320, 1280):
         tab.set_viewport_size({"width": width, "height": 800})
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@on_one_server
+def test_what_is_left_out_is_found_with_f8_from_anywhere_corrected_and_imported_and_what_was_pasted_is_kept(
+    lab: Lab,
+) -> None:
+    uid = "0f0e0d0c-0b0a-0908-0706-050403020100"
+    pasted = f"subject_id\tspecies\tbirth\tuid\nA\trat\t1.2.2026\t{uid}\nB\tcow\t\t\nC\trat\t2026-02-31\t\n"
+    tab = lab.open("Subject")
+    lab.paste(pasted)
+    headline = tab.locator("h2[data-arrival]")
+    expect(headline).to_have_text("2 rows need a correction")
+    expect(headline).to_be_focused()
+    expect(tab.locator("td .read")).to_have_text("read as 2026-02-01")
+    width, height = (
+        tab.get_by_role("gridcell")
+        .filter(has_text=uid)
+        .evaluate("cell => [cell.offsetWidth, cell.offsetHeight]")
+    )
+    assert width > 200, "a UUID stands in one line"
+    assert height < 60
+    tab.go_back()
+    expect(tab.get_by_label("Rows from a spreadsheet")).to_have_value(pasted)
+    expect(tab.get_by_text("The rows that you pasted are still here.")).to_be_visible()
+    tab.go_forward()
+    expect(headline).to_be_focused()
+    tab.get_by_role("button", name="Import only the 1 valid row").click()
+    expect(headline).to_have_text("2 rows need a correction")
+    expect(headline).to_be_focused()
+    expect(tab.get_by_role("button", name="Undo import of 1 row")).to_be_visible()
+    expect(tab.get_by_role("button", name="Download 2 rejected rows")).to_be_visible()
+    for text, left in (("mouse", "1 row needs a correction"), ("2026-02-28", "2 rows can be imported")):
+        tab.keyboard.press("F8")
+        expect(tab.locator("td[aria-invalid=true]:focus")).to_have_count(1)
+        tab.keyboard.type(text)
+        tab.keyboard.press("Enter")
+        expect(headline).to_have_text(left)
+        tab.get_by_role("button", name="Check again").focus()
+    tab.get_by_role("button", name="Import 2 rows").click()
+    expect(headline).to_have_text("Imported")
+    assert len(lab.rows("Subject")) == 3
+    tab.get_by_role("button", name="Undo import of 2 rows").click()
+    expect(tab.get_by_text("Taken back: 2 rows")).to_be_visible()
+    assert lab.rows("Subject").to_arrays("subject_id").tolist() == ["A"]
+    tab.get_by_role("link", name="Another file").click()
+    box = tab.get_by_label("Rows from a spreadsheet")
+    expect(box).to_be_focused()
+    expect(box).to_have_value("")
+    expect(tab.get_by_text("Pasted rows taken back")).to_be_visible()
+    answer = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}).response
+    assert [v["id"] for v in answer["violations"] if v["impact"] in ("serious", "critical")] == []
 
 
 @on_one_server

@@ -607,6 +607,27 @@ def test_no_rows_no_match_error_and_loading_are_told_apart(
 def test_a_table_that_there_is_not_is_named(page: Tab, lab: Lab) -> None:
     page.goto(lab.url("table", "lab.Animl"))
     expect(page.get_by_text("Did you mean 'lab.Animal'?")).to_be_visible()
+    page.goto(lab.url("table"))
+    expect(page.get_by_role("heading", name="Tables")).to_be_visible()
+
+
+def test_the_menu_of_a_row_fits_into_the_window(animals: Tab) -> None:
+    grid(animals).get_by_role("button", name="More about").nth(12).click()
+    menu = animals.get_by_role("menu")
+    expect(menu.get_by_role("menuitem", name=re.compile("Visit")).last).to_be_visible()
+    box = menu.bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 800
+    animals.keyboard.press("Escape")
+
+
+def test_a_button_leads_the_keyboard_past_titles_and_filters_to_the_rows(animals: Tab) -> None:
+    skip = animals.get_by_role("button", name="To the rows")
+    skip.focus()
+    expect(skip).to_be_in_viewport()
+    animals.keyboard.press("Enter")
+    expect(animals.locator("td:focus")).to_have_text(re.compile("^A0"))
 
 
 def test_a_filter_from_the_address_that_makes_no_sense_is_told(page: Tab, lab: Lab) -> None:

@@ -104,18 +104,25 @@ def declare(schema: dj.Schema) -> None:
 
 
 def fill(schema: dj.Schema, folder: Path) -> None:
-    Thing, Outcome = schema.classes["Thing"], schema.classes["Outcome"]
+    things, outcomes = schema.classes["Thing"], schema.classes["Outcome"]
     paper = folder / f"{EVIL_WORD}.html"
     paper.write_text(EVIL)
     kept = folder / "kept.json"
     kept.write_text(json.dumps({EVIL: EVIL}))
     records = np.array([(1, EVIL), (2, "b")], dtype=[(EVIL, "i8"), ("text", object)])
-    common = {"kind": EVIL, "choice": EVIL_WORD, "note": EVIL, "document": {EVIL: [EVIL]}, "paper": paper, "kept": kept}
-    Thing.insert1({**common, "thing": EVIL, "values": {EVIL: [EVIL, {"a": EVIL}]}})
-    Thing.insert1({**common, "thing": "records", "values": records})
-    Thing.insert1({**common, "thing": "plain", "values": [EVIL, EVIL]})
-    Thing.Detail.insert1({"thing": EVIL, "detail": EVIL, "said": EVIL})
-    Outcome.populate(suppress_errors=True, reserve_jobs=True)
+    common = {
+        "kind": EVIL,
+        "choice": EVIL_WORD,
+        "note": EVIL,
+        "document": {EVIL: [EVIL]},
+        "paper": paper,
+        "kept": kept,
+    }
+    things.insert1({**common, "thing": EVIL, "values": {EVIL: [EVIL, {"a": EVIL}]}})
+    things.insert1({**common, "thing": "records", "values": records})
+    things.insert1({**common, "thing": "plain", "values": [EVIL, EVIL]})
+    things.Detail.insert1({"thing": EVIL, "detail": EVIL, "said": EVIL})
+    outcomes.populate(suppress_errors=True, reserve_jobs=True)
 
 
 class Lab:
@@ -186,6 +193,12 @@ def review_a_change(tab: Tab) -> None:
     expect(tab.locator(".history")).to_contain_text(EVIL)
 
 
+def review_new_values(tab: Tab) -> None:
+    tab.get_by_role("textbox", name="Note").first.fill(EVIL)
+    tab.keyboard.press("Control+Enter")
+    expect(tab.get_by_role("main")).to_contain_text(EVIL)
+
+
 def paste_rows(tab: Tab) -> None:
     box = tab.get_by_label("Rows from a spreadsheet")
     box.fill(f"thing\tkind\t{EVIL}\tchoice\n{EVIL}2\t{EVIL}\t{EVIL}\t{EVIL}\n")
@@ -213,6 +226,7 @@ PLACES: dict[str, tuple[Callable[[Lab], Route], Callable[[Tab], None]]] = {
     "form like a row": (lambda lab: lab.route("enter", "Thing", like=EVIL), nothing),
     "import": (lambda lab: lab.route("import", "Thing"), paste_rows),
     "edit": (lambda lab: lab.route("edit", "Thing", thing=EVIL), review_a_change),
+    "edit of rows": (lambda lab: lab.route("edit-rows", "Thing", select="plain;records"), review_new_values),
     "delete": (lambda lab: lab.route("delete", "Thing", thing=EVIL), nothing),
     "populate": (lambda lab: lab.route("populate"), nothing),
     "populate a table": (lambda lab: lab.route("populate", "Outcome"), nothing),
@@ -231,7 +245,13 @@ PLACES: dict[str, tuple[Callable[[Lab], Route], Callable[[Tab], None]]] = {
     "a page that there is not": (lambda lab: Route("nowhere", (EVIL,), {EVIL: EVIL}), nothing),
 }  # fmt: skip
 
-SILENT = {"home", "table, wrongly filtered", "populate", "a page that there is not", "record that is computed"}
+SILENT = {
+    "home",
+    "table, wrongly filtered",
+    "populate",
+    "a page that there is not",
+    "record that is computed",
+}
 """Places that need not show any of the markup."""
 
 
@@ -264,7 +284,7 @@ def components() -> set[type]:
     found: set[type] = set()
     waiting: list[type] = [JSComponent]
     while waiting:
-        subclasses = waiting.pop().__subclasses__()
+        subclasses: list[type] = waiting.pop().__subclasses__()
         waiting += subclasses
         found.update(cls for cls in subclasses if cls.__module__.startswith("dj_panel.apps."))
     return {cls for cls in found if not any(issubclass(other, cls) and other is not cls for other in found)}

@@ -106,10 +106,10 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "stream": lambda q: comparable(list(q.stream(order_by="KEY"))),
     "keys": lambda q: q.keys(order_by="KEY DESC", limit=40, offset=2),
     "arrays": lambda q: [(a.dtype.str, a.tolist()) for a in q.to_arrays(*PLAIN, order_by="KEY")],
-    "pandas": lambda q: (q.to_pandas(*PLAIN, order_by="KEY").dtypes.to_dict(),
-                         q.to_pandas(*PLAIN, order_by="KEY").to_csv()),
-    "polars": lambda q: (q.to_polars(*PLAIN, order_by="KEY").schema, q.to_polars(*PLAIN, order_by="KEY").rows()),
-    "arrow": lambda q: q.to_arrow(*PLAIN, order_by="KEY").to_pydict(),
+    "pandas": lambda q: (q.to_pandas(attributes=PLAIN, order_by="KEY").dtypes.to_dict(),
+                         q.to_pandas(attributes=PLAIN, order_by="KEY").to_csv()),
+    "polars": lambda q: (q.to_polars("KEY", attributes=PLAIN).schema, q.to_polars("KEY", attributes=PLAIN).rows()),
+    "arrow": lambda q: q.to_arrow(attributes=PLAIN, order_by="KEY").to_pydict(),
 }  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_arrays_and_frames_have_the_types_of_the_heading(things: Any) -> None:
     assert frame["moment"].isna().sum() == sum(r["moment"] is None for r in rows)
     assert [None if pd.isna(v) else v for v in frame["price"]] == [r["price"] for r in rows]
     assert frame["blob"].dtype == object
-    table = things.to_arrow(*PLAIN, order_by="KEY")
+    table = things.to_arrow(attributes=PLAIN, order_by="KEY")
     assert table.schema.field("price").type == pa.decimal128(8, 3)
     assert table.schema.field("moment").type == pa.timestamp("us")
     assert not table.schema.field("id").nullable
@@ -153,10 +153,10 @@ def test_arrays_and_frames_have_the_types_of_the_heading(things: Any) -> None:
 
 def test_an_empty_answer_has_the_same_types(things: Any) -> None:
     none = things & "id = 999"
-    assert none.to_arrow(*PLAIN).schema == things.to_arrow(*PLAIN).schema
+    assert none.to_arrow(attributes=PLAIN).schema == things.to_arrow(attributes=PLAIN).schema
     simple = [name for name in PLAIN if name != "doc"]  # polars makes a struct of documents, when it has some
-    assert none.to_polars(*simple).schema == things.to_polars(*simple).schema
-    assert none.to_arrow_batches(*PLAIN).schema == things.to_arrow(*PLAIN).schema
+    assert none.to_polars(attributes=simple).schema == things.to_polars(attributes=simple).schema
+    assert none.to_arrow_batches(attributes=PLAIN).schema == things.to_arrow(attributes=PLAIN).schema
     frame = none.to_pandas()
     assert str(frame.dtypes["tiny"]) == "int64"
     assert str(frame.dtypes["moment"]) == "datetime64[us]"
@@ -341,7 +341,7 @@ def test_another_query_during_a_stream_never_cuts_it_short_in_silence(
 ) -> None:
     monkeypatch.setattr(mysql_packets, "BYTES_IN_A_BATCH", 1000)
     whole = [key["id"] for key in things.keys(order_by="KEY")]
-    rows = (things * things.proj(other="id")).stream("id", order_by=["other", "id"])
+    rows = (things * things.proj(other="id")).stream(attributes="id", order_by=["other", "id"])
     found = [next(rows)["id"]]
     if connection.dialect.name == "sqlite":
         assert len(things) == N_ROWS
@@ -363,7 +363,7 @@ def test_a_stream_that_is_left_leaves_the_connection_usable(
         assert next(rows)["id"] == -5
         rows.close()
         assert len(things) == N_ROWS
-    reader = things.to_arrow_batches("id")
+    reader = things.to_arrow_batches(attributes="id")
     reader.read_next_batch()
     del reader
     assert len(things) == N_ROWS

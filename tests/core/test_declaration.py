@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 import dj_panel as dj
@@ -110,7 +115,7 @@ def test_characters_that_the_servers_catalog_loses_are_refused_where_they_matter
             assert table.fetch1("value") == "😀"
             table().drop()
         else:
-            with pytest.raises(dj.errors.DefinitionError, match=r"`t`\.value.*emoji"):
+            with pytest.raises(dj.errors.DefinitionError, match=r"'value'.*emoji"):
                 schema(cls)
 
 
@@ -157,8 +162,8 @@ def test_foreign_keys_of_every_form(schema: dj.Schema) -> None:
     assert Pair.primary_key == ["subject", "other"]
     assert Pair.heading["other"].type == "varchar(12)"
     assert Pair.heading["other"].lineage == (schema.name, "subject", "subject")
-    assert len(Pair.parents()) == 4
-    assert len(Pair.parents(primary=True)) == 1
+    assert len(Pair.parents()) == 5
+    assert len(Pair.parents(primary=True)) == 2
     described = parse_definition(Pair.describe())
     assert [str(line.reference) for line in described.foreign_keys] == [
         "Subject",
@@ -356,7 +361,12 @@ def test_a_waiting_schema_declares_when_it_is_activated(schema: dj.Schema) -> No
         ("id : int32\n---\nx : enum(M, F)", 3, 5, "in quotes"),
         ("id : int32\n---\nx : datetime(9)", 3, 5, "at most 6"),
         ("id : int32\n---\nx = 'a' : <blob>", 3, None, "only possible default is null"),
-        ("id : int32\n---\nx = '12345678123456781234567812345678' : uuid", 3, 6, "only null"),
+        (
+            "id : int32\n---\nx = '12345678123456781234567812345678' : uuid",
+            3,
+            6,
+            "only possible default is null",
+        ),
         ("id : int32\n---\nx : <bl ob>", 3, 5, "not a codec"),
         ("id = null : int32", 1, 1, "cannot be null"),
         ("id : <blob>", 1, 6, "primary key"),
@@ -367,6 +377,10 @@ def test_a_waiting_schema_declares_when_it_is_activated(schema: dj.Schema) -> No
         ("-> Parent & 'x=1'", 1, 4, "names a table"),
         ("-> __import__('os').system('true')", 1, 4, "names a table"),
         ("-> Parent.proj(a=1)", 1, 4, 'new="old"'),
+        ('id : int32\n-> A.proj("b")', 2, 11, '"b" alone says nothing'),
+        ('-> A.proj(c="d", b="d")', 1, 18, "names 'd' once"),
+        ("id : int32 # : comment", 1, 12, "begins with a colon"),
+        ("int9 : int9", 1, 8, "Did you mean 'int'"),
         ("id : int32\nindex (id, )", 2, 1, "commas between"),
         ("id : int32\nindex (lower(id))", 2, 8, "parentheses of its own"),
         ("id : int32\nindex (id # not closed", 2, 1, "not closed"),
@@ -395,24 +409,44 @@ def test_contradictions_between_tables_are_refused_before_anything_is_created(sc
     class Rig(dj.Lookup):
         definition = "subject : varchar(12)"
 
-    def declare(text: str, tier: Any = dj.Manual) -> None:
-        schema(type("Wrong", (tier,), {"definition": text}), context={"lab": lab, "Rig": Rig})
+    def refused(
+        text: str, message: str, line: int, column: int, error: Any = dj.errors.DefinitionError
+    ) -> None:
+        with pytest.raises(error, match=message) as caught:
+            schema(type("Wrong", (dj.Manual,), {"definition": text}), context={"lab": lab, "Rig": Rig})
+        assert (caught.value.line, caught.value.column) == (line, column)
+        assert f"(line {line}, column {column}: " in str(caught.value)
 
-    with pytest.raises(dj.errors.DefinitionError, match=r"different origin.*\.proj\("):
-        declare("-> lab.Subject\n-> Rig")
-    with pytest.raises(dj.errors.DefinitionError, match="comes with a foreign key already"):
-        declare("-> lab.Subject\nsubject : int32")
-    with pytest.raises(dj.errors.DefinitionError, match="no 'Subjekt' here"):
-        declare("-> Subjekt")
-    with pytest.raises(dj.errors.DefinitionError, match="'lab' has no 'Subjekt'"):
-        declare("-> lab.Subjekt")
-    with pytest.raises(dj.errors.UnknownAttributeError, match="Did you mean 'subject'"):
-        declare('-> lab.Subject.proj(x="subjekt")')
-    with pytest.raises(dj.errors.UnknownAttributeError, match="'colour'"):
-        declare("id : int32\nindex (colour)")
-    with pytest.raises(dj.errors.UnknownCodecError, match="blub"):
-        declare("id : int32\n---\nx : <blub>")
+    unknown = dj.errors.UnknownAttributeError
+    refused("-> lab.Subject\n-> Rig", r"different origin.*\.proj\(", 2, 4)
+    refused("-> lab.Subject\n  subject : int32", "comes with a foreign key already", 2, 3)
+    refused("subject : int32\n-> lab.Subject", r"of the type varchar\(12\).*of the type int32", 2, 4)
+    refused("id : int32\n -> Subjekt", "no 'Subjekt' here", 2, 5)
+    refused("-> Rigg", "Did you mean 'Rig'", 1, 4)
+    refused("-> lab.Subjekt", "'lab' has no 'Subjekt'. Did you mean 'Subject'", 1, 4)
+    refused("-> lab", "not a table", 1, 4)
+    refused('-> lab.Subject.proj(subjekt="subjekt")', "Did you mean 'subject'", 1, 30, unknown)
+    refused('-> lab.Session.proj(subject="session")', "an attribute 'subject' already", 1, 21)
+    refused("id : int32\nindex (colour)", "'colour'", 2, 8, unknown)
+    refused("id : int32\nindex (id, x)", "'x'", 2, 12, unknown)
+    refused("id : int32\nindex ((lower(colour)))", "'colour'", 2, 15, unknown)
+    refused("id : int32\nindex ((sleep(id)))", "cannot be made", 2, 8)
+    refused("id : int32\nindex ((1 + 1))", "cannot be made", 2, 8)
+    refused("id : int32\n---\nx: json\nindex (x)", "no index can hold", 4, 8)
+    refused("id : int32\nindex (id.a)", "not json", 2, 8)
+    refused("id : int32\n---\nx : <blub>", "<blub>.*Did you mean", 3, 5, dj.errors.UnknownCodecError)
+    refused("id : int32\n---\nx : <object>", "@", 3, 5, dj.errors.DataJointError)
     assert "wrong" not in schema.list_tables()
+
+
+def test_a_foreign_key_over_an_attribute_that_is_there_and_alike_takes_it(schema: dj.Schema) -> None:
+    lab = declare_lab(schema)
+    text = "subject : varchar(12)\nsession : int16\n-> lab.Subject\n---\n-> [nullable] lab.Subject.proj(other='subject')"
+    table = schema(type("Own", (dj.Manual,), {"definition": text}), context={"lab": lab})
+    for _ in range(2):
+        assert table.heading["subject"].lineage == (schema.name, "subject", "subject")
+        assert table.heading["session"].lineage == (schema.name, "own", "session")
+        schema.connection.catalog.forget()
 
 
 def test_a_key_of_its_own_in_a_computed_table_is_admitted_with_a_warning(
@@ -530,3 +564,29 @@ def test_a_table_that_another_program_declared_meanwhile_is_used_as_it_is(
 
     assert Probe.heading["site"].type == "varchar(8)"
     assert Probe.fetch1() == {"probe": 1, "site": "CA1"}
+
+
+CONTENTS: dict[str, Callable[[], Any]] = {
+    "structured array": lambda: np.array([("mouse", 4), ("fly", 6)], dtype=[("animal", "U10"), ("legs", "i4")]),
+    "array of numbers": lambda: np.array([["mouse", 4], ["fly", 6]], dtype=object),
+    "data frame": lambda: pd.DataFrame({"animal": ["mouse", "fly"], "legs": [4, 6]}),
+    "data frame with its key as index": lambda: pd.DataFrame(
+        {"animal": ["mouse", "fly"], "legs": [4, 6]}).set_index("animal"),
+    "polars": lambda: pl.DataFrame({"animal": ["mouse", "fly"], "legs": [4, 6]}),
+    "Arrow": lambda: pa.table({"animal": ["mouse", "fly"], "legs": [4, 6]}),
+    "iterator": lambda: iter([("mouse", 4), ("fly", 6)]),
+    "property": lambda: property(lambda self: pd.DataFrame({"animal": ["mouse", "fly"], "legs": [4, 6]})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", CONTENTS)
+def test_lookup_contents_may_be_in_any_form_that_is_inserted(schema: dj.Schema, form: str) -> None:
+    body = {"definition": "animal : varchar(10)\n---\nlegs : int8", "contents": CONTENTS[form]()}
+    table: Any = schema(type("Animal", (dj.Lookup,), body))
+    assert table.to_dicts("legs") == [{"animal": "mouse", "legs": 4}, {"animal": "fly", "legs": 6}]
+
+
+@pytest.mark.parametrize("contents", [None, (), [], np.empty(0, dtype=[("animal", "U10")]), pd.DataFrame()])
+def test_lookup_contents_may_be_nothing(schema: dj.Schema, contents: Any) -> None:
+    body = {"definition": "animal : varchar(10)", "contents": contents}
+    assert len(schema(type("Animal", (dj.Lookup,), body))()) == 0

@@ -50,7 +50,10 @@ def test_deleting_the_first_rows_of_an_order_takes_only_these(lab: Any) -> None:
     assert (lab.Session & dj.Top(2, "session DESC")).delete() == 2
     assert sorted(lab.Session.to_arrays("session").tolist()) == [1, 1, 2, 2]
     assert (lab.Session & {"subject": "M1"} & dj.Top(1)).delete() == 1
-    assert lab.Session.to_dicts("subject", "session", order_by="KEY")[0] == {"subject": "M1", "session": 2}
+    assert lab.Session.to_dicts(attributes=["subject", "session"], order_by="KEY")[0] == {
+        "subject": "M1",
+        "session": 2,
+    }
 
 
 def test_a_misspelled_key_deletes_nothing(lab: Any) -> None:

@@ -62,7 +62,7 @@ def test_manual_tables_get_the_attribute_once_and_keep_their_rows(lab: Any) -> N
     # read anew, the database says the same, and the table can be altered like any other
     lab.connection.catalog.forget()
     assert hidden(lab.Subject) == ["_prov"]
-    assert lab.Subject.to_dicts("subject", order_by="subject") == [{"subject": 1}, {"subject": 2}]
+    assert lab.Subject.to_dicts(attributes="subject", order_by="subject") == [{"subject": 1}, {"subject": 2}]
     assert lab.Subject.alter(dry_run=True) in (None, "")
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dj_panel as dj
+from dj_panel.core.diagramtext import COLORS
 from tests.conftest import Backend
 from tests.lab_tables import declare_lab, fill_lab
 
@@ -207,14 +209,35 @@ def test_a_notebook_shows_it_as_a_picture_with_every_table(lab: Any, tmp_path: P
     for ending, begin in (("svg", "<svg"), ("mmd", "flowchart"), ("dot", "digraph")):
         diagram.save(tmp_path / f"lab.{ending}")
         assert (tmp_path / f"lab.{ending}").read_text().startswith(begin)
-    with pytest.raises(dj.errors.QuerySyntaxError, match="svg, mmd or dot"):
-        diagram.save(tmp_path / "lab.png")
+    assert diagram.make_svg().data == diagram.make_svg()._repr_svg_() == diagram.svg_string()
+    diagram.save(tmp_path / "lab.png")
+    assert (tmp_path / "lab.png").read_bytes() == diagram.make_png().read()
+    pixels = diagram.make_image()
+    width, height = (float(root.attrib[name]) for name in ("width", "height"))
+    assert pixels.shape[:2] == pytest.approx((2 * height, 2 * width), abs=2)
+    colors = {tuple(color) for color in np.rint(pixels[:, :, :3] * 255).astype(int).reshape(-1, 3).tolist()}
+    for tier in ("Manual", "Lookup", "Computed", "Part"):
+        assert set(map(rgb, COLORS[tier])) <= colors, "the shapes, their outlines and their names"
+    with pytest.raises(dj.errors.QuerySyntaxError, match="svg, png, mmd or dot"):
+        diagram.save(tmp_path / "lab.pdf")
+
+
+def rgb(color: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(color[1:]))
+
+
+def test_drawing_without_matplotlib_says_what_else_there_is(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(dj.errors.QuerySyntaxError, match=r"matplotlib.*save"):
+        dj.Diagram(lab.schema).draw()
 
 
 def test_the_drawing_is_loaded_when_it_is_asked_for_and_without_panel() -> None:
     script = """
 import sys, dj_panel
-assert "dj_panel.drawing" not in sys.modules
+assert "dj_panel.diagram" not in sys.modules
 dj_panel.Diagram
 assert not {"panel", "bokeh", "holoviews", "pandas"} & set(sys.modules)
 """

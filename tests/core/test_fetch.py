@@ -26,8 +26,11 @@ def lab(schema: dj.Schema) -> Any:
 def test_rows_as_dicts_with_order_limit_and_offset(lab: Any) -> None:
     first = {"subject": "M1", "session": 1, "session_date": dt.date(2026, 1, 1), "partner": None}
     assert lab.Session.to_dicts(order_by="KEY", limit=1) == [first]
-    assert lab.Session.to_dicts("session", order_by="KEY DESC", limit=2) == [{"session": 3}, {"session": 2}]
-    assert lab.Session.to_dicts("session", order_by=["session DESC", "subject"], limit=2, offset=1) == [
+    assert lab.Session.to_dicts(attributes="session", order_by="KEY DESC", limit=2) == [
+        {"session": 3},
+        {"session": 2},
+    ]
+    assert lab.Session.to_dicts(attributes="session", order_by=["session DESC", "subject"], limit=2, offset=1) == [
         {"session": 3}, {"session": 2},
     ]  # fmt: skip
     assert lab.Session.to_dicts(limit=0) == []
@@ -38,7 +41,7 @@ def test_rows_as_dicts_with_order_limit_and_offset(lab: Any) -> None:
     with pytest.raises(dj.errors.UnknownAttributeError, match="Did you mean 'session'"):
         lab.Session.to_dicts(order_by="sesion")
     with pytest.raises(dj.errors.UnknownAttributeError, match="Did you mean 'session'"):
-        lab.Session.to_dicts("sesion")
+        lab.Session.to_dicts(attributes="sesion")
     with pytest.raises(dj.errors.QuerySyntaxError, match="is not an order"):
         lab.Session.to_dicts(order_by="session; drop table x")
 
@@ -72,8 +75,8 @@ def test_rows_as_a_data_frame_with_the_key_as_its_index(lab: Any) -> None:
     assert frame.index.names == ["subject", "session"]
     assert frame.columns.tolist() == ["session_date", "partner"]
     assert frame.loc[("M1", 2), "partner"] == "M2"
-    assert lab.Session.to_pandas("partner").columns.tolist() == ["partner"]
-    assert lab.Subject.to_pandas("weight").loc["M1", "weight"] == Decimal("20.50")
+    assert lab.Session.to_pandas(attributes="partner").columns.tolist() == ["partner"]
+    assert lab.Subject.to_pandas(attributes="weight").loc["M1", "weight"] == Decimal("20.50")
     empty = (lab.Session & "session = 99").to_pandas()
     assert empty.empty
     assert empty.index.names == ["subject", "session"]
@@ -81,7 +84,7 @@ def test_rows_as_a_data_frame_with_the_key_as_its_index(lab: Any) -> None:
 
 
 def test_rows_as_polars_and_arrow(lab: Any) -> None:
-    assert lab.Session.to_polars("subject", "session", order_by="KEY").shape == (6, 2)
+    assert lab.Session.to_polars(attributes=["subject", "session"], order_by="KEY").shape == (6, 2)
     assert lab.Session.to_arrow(order_by="KEY").column("session").to_pylist() == [1, 2, 3, 1, 2, 3]
 
 
@@ -270,7 +273,9 @@ def test_joins_and_their_keys(lab: Any) -> None:
 
 def test_a_left_join_leaves_computed_attributes_empty_where_there_is_no_partner(lab: Any) -> None:
     weights = lab.Subject.proj(heavy="coalesce(weight, 0) + 1", fixed="7") & "heavy > 5"
-    rows = lab.Session.extend(weights).to_dicts("subject", "heavy", "fixed", order_by="KEY", limit=4)
+    rows = lab.Session.extend(weights).to_dicts(
+        attributes=["subject", "heavy", "fixed"], order_by="KEY", limit=4
+    )
     assert [None if r["heavy"] is None else float(r["heavy"]) for r in rows] == [21.5, 21.5, 21.5, None]
     assert [r["fixed"] for r in rows] == [7, 7, 7, None]
     counted = lab.Subject.aggr(
@@ -307,7 +312,7 @@ def test_aggregation(lab: Any) -> None:
     assert (result & "n > 1").to_arrays("subject", order_by="subject").tolist() == ["M1", "M2"]
     assert len(lab.Subject & (result & {"n": 0})) == 1
     means = lab.Session.aggr(lab.Session.Trial, ..., mean="avg(outcome)", low="min(outcome)")
-    assert means.to_dicts("mean", "low", order_by="KEY", limit=1) == [{"mean": 0.25, "low": 0.0}]
+    assert means.to_dicts(attributes=["mean", "low"], order_by="KEY", limit=1) == [{"mean": 0.25, "low": 0.0}]
     assert "session_date" in means.heading
     with pytest.raises(dj.errors.QuerySyntaxError, match="lacks 'subject'"):
         lab.Subject.aggr(lab.Species, n="count(*)")

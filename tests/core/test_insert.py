@@ -71,7 +71,7 @@ def test_rows_are_inserted_from(lab: Any, tmp_path: Path, form: str) -> None:
     lab.Subject.insert1({"subject": "M1", "species": "mouse"})
     rows = [{"subject": "M1", "session": i, "session_date": f"2026-01-0{i}"} for i in (1, 2, 3)]
     lab.Session.insert(FORMS[form](rows, tmp_path))
-    found = lab.Session.to_dicts("subject", "session", "session_date", order_by="session")
+    found = lab.Session.to_dicts(attributes=["subject", "session", "session_date"], order_by="session")
     assert [{**row, "session_date": str(row["session_date"])} for row in found] == rows
 
 
@@ -272,7 +272,7 @@ def test_rows_may_leave_out_a_default_here_and_there(readings: Any) -> None:
     labels = ["a", None, "b", None, None, "c"]
     readings.insert({"reading": i, "label": label} for i, label in enumerate(labels))
     assert readings.to_arrays("label", order_by="reading").tolist() == ["a", "none", "b", "none", "none", "c"]
-    with pytest.raises(dj.errors.ValueRefusedError, match="leave it out for its default"):
+    with pytest.raises(dj.errors.ValueRefusedError, match="Leave it out for its default"):
         readings.insert(pd.DataFrame({"reading": [8, 9], "label": [math.nan, "x"]}))
 
 
@@ -460,6 +460,47 @@ def test_two_rows_with_one_key_are_told_from_a_taken_key(lab: Any) -> None:
         dj.errors.DuplicateError, match=r"Two of the rows for .*Species have the key species='fly'"
     ):
         lab.Species.insert([("fly",), ("fly",)])
+
+
+def test_a_unique_value_that_two_of_the_rows_have_is_named(schema: dj.Schema, backend: Backend) -> None:
+    @schema
+    class Box(dj.Manual):
+        definition = """
+        box : int32
+        ---
+        shelf = null : int32
+        place = null : int32
+        tag = null : varchar(8)
+        unique index (shelf, place)
+        unique index ((lower(tag)))
+        """
+
+    label = f"{backend.prefix}lab.Box"
+    rows = [{"box": i, "shelf": i % 3, "place": i // 3} for i in range(6000)]
+    repeated = [*rows, {"box": 7000, "shelf": 1.0, "place": "1"}]
+    for given in (repeated, iter(repeated), repeated[-1:] + rows[:9]):
+        with pytest.raises(dj.errors.DuplicateError) as caught:
+            Box.insert(given)
+        assert str(caught.value) == (
+            f"Two of the rows for {label} have shelf=1, place=1, which must be unique. Nothing was inserted."
+            " Remove one of them, or give it another value."
+        )
+        assert (caught.value.table, caught.value.attributes) == (label, ("shelf", "place"))
+        assert caught.value.value == {"shelf": 1, "place": 1}
+        assert len(Box) == 0
+    tags = [{"box": 1, "tag": "A"}, {"box": 2, "tag": "a"}]
+    with pytest.raises(dj.errors.DuplicateError, match=r"the same \(lower\(tag\)\), which must") as caught:
+        Box.insert(tags)
+    assert not any(
+        word in str(caught.value) for word in ("UNIQUE", "Duplicate entry", "constraint", "for key")
+    )
+    assert "Choose another value" in caught.value.remedy
+    Box.insert(tags[:1])
+    for options in ({}, {"skip_duplicates": True}, {"replace": True}):
+        with pytest.raises(dj.errors.DuplicateError, match=r"lower\(tag\)"):
+            Box.insert(tags[1:], **options)
+    Box.insert([{"box": 1, "tag": "a"}], replace=True)
+    assert Box.to_dicts(attributes=["box", "tag"]) == [{"box": 1, "tag": "a"}]
 
 
 def test_the_missing_parent_of_a_composite_key_is_named(filled: Any) -> None:

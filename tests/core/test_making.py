@@ -171,7 +171,7 @@ def many(schema: dj.Schema) -> Any:
 def test_several_processes_compute_each_key_once(many: Any, reserve_jobs: bool) -> None:
     result = many.populate(processes=3, suppress_errors=True, reserve_jobs=reserve_jobs)
     assert result == {"success_count": 11, "error_list": [({"item": 7}, "ValueError: seven")]}
-    assert many.to_dicts("item", "square", order_by="item") == [
+    assert many.to_dicts(attributes=["item", "square"], order_by="item") == [
         {"item": i, "square": i * i} for i in range(12) if i != 7
     ]
     pids = set(many.to_arrays("pid").tolist())

@@ -355,6 +355,46 @@ def test_a_keyboard_interrupt_gives_the_job_back(lab: Any) -> None:
     assert table.jobs.progress()["pending"] == 6
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_exit_in_make_is_an_error_of_its_key_that_ends_no_other_worker(lab: Any, processes: int) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        if key == {"subject": "M1", "session": 2}:
+            sys.exit("no licence")
+        self.insert1({**key, "value": 1})
+
+    table = computed(lab, make)
+    with pytest.raises(SystemExit, match="no licence"):
+        table.populate(reserve_jobs=True, suppress_errors=True, processes=processes)
+    (failed,) = table.jobs.errors.to_dicts()
+    assert failed["error_message"] == "SystemExit: no licence"
+    assert "in make" in failed["error_stack"]
+    table.populate(reserve_jobs=True, suppress_errors=True)
+    assert table.progress() == (1, 6)
+    with pytest.raises(SystemExit):
+        table.populate(suppress_errors=True)
+
+
+def test_a_terminated_program_gives_its_job_back(lab: Any) -> None:
+    def make(self: Any, key: dict[str, Any]) -> None:
+        self.insert1({**key, "value": 1})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    table = computed(lab, make)
+    with pytest.raises(SystemExit):
+        table.populate(reserve_jobs=True, suppress_errors=True)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert len(table) == 0
+    assert table.jobs.progress()["pending"] == 6
+
+
+def test_jobs_that_populate_adds_have_the_priority_that_it_asks_for(lab: Any) -> None:
+    lab.Rate.jobs.refresh({"subject": "M2"}, priority=8)
+    assert lab.Rate.populate(reserve_jobs=True, priority=3, max_calls=1)["success_count"] == 1
+    assert lab.Rate.jobs.to_arrays("priority", order_by="priority").tolist() == [3, 3, 8, 8, 8]
+    assert lab.Rate.populate(reserve_jobs=True, priority=3)["success_count"] == 2
+    assert lab.Rate.populate(reserve_jobs=True)["success_count"] == 3
+
+
 def test_objects_that_make_fetches_by_another_thread_are_its_own(lab: Any) -> None:
     def make(self: Any, key: dict[str, Any]) -> None:
         found: list[Any] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,6 @@ def test_stores_come_together_from_file_environment_and_secrets(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"databse": {"host": "a"}}, "Did you mean 'database"),
-        ({"database": {"hots": "a"}}, "Did you mean 'database.host'"),
         ({"database.port": "many"}, "database.port"),
         ({"database.port": 70000}, "database.port"),
         ({"loglevel": "LOUD"}, "loglevel"),
@@ -81,6 +80,42 @@ def test_a_file_with_a_mistake_is_refused_with_the_setting(
     write(tmp_path, content)
     with pytest.raises(dj.errors.SettingsError, match=message):
         load_settings(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"databse": {"host": "a"}}, "'databse'.*Did you mean 'database'"),
+        ({"database": {"hots": "a"}}, "'database.hots'.*Did you mean 'database.host'"),
+        ({"jobs.priority": 3}, "'jobs.priority'"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_reported_and_the_others_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: Any, message: str
+) -> None:
+    write(tmp_path, {**content, "display": {"limit": 3}})
+    settings = load_settings(tmp_path, {})
+    assert (settings.display.limit, settings.database.host) == (3, None)
+    assert re.search(message, caplog.text)
+
+
+def test_a_misspelled_setting_cannot_be_set(tmp_path: Path) -> None:
+    settings = Settings()
+    with pytest.raises(dj.errors.SettingsError, match="Did you mean 'safemode'"):
+        settings.safemod = False
+    with pytest.raises(dj.errors.SettingsError, match="Did you mean 'safemode'"):
+        settings["safemod"] = False
+    with pytest.raises(dj.errors.SettingsError, match=r"'database\.hots'.*Did you mean"):
+        settings.database.hots = "a"
+    with pytest.raises(dj.errors.SettingsError, match="Did you mean 'safemode'"):
+        dj.config.safemod = False
+    with pytest.raises(dj.errors.SettingsError, match=r"'database\.port' cannot be 'x'"):
+        settings.database.port = "x"
+    settings.database.port = "3307"
+    settings.download_path = tmp_path
+    assert (settings.database.port, settings.download_path) == (3307, str(tmp_path))
+    del settings["database.port"]
+    assert settings.database.port == 3306
 
 
 def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:

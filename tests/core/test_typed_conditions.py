@@ -11,6 +11,8 @@ import pytest
 import dj_panel as dj
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Negation, Ordering, TextMatch
 from dj_panel.core.errors import QuerySyntaxError, QueryTimeoutError, UnknownAttributeError
+from tests.conftest import Backend
+from tests.lab_tables import declare_lab, fill_lab
 
 IDENTITY = uuid.UUID("12345678-9abc-def0-1234-56789abcdef0")
 
@@ -106,7 +108,7 @@ def test_what_is_sorted_by_twice_is_sorted_as_it_was_named_first(things: Any) ->
 
 def test_a_stream_gives_what_fetching_gives_and_can_be_left(things: Any) -> None:
     assert list(things.stream(order_by="KEY")) == things.to_dicts(order_by="KEY")
-    rows = things.stream("word", order_by="id DESC")
+    rows = things.stream(attributes="word", order_by="id DESC")
     assert next(rows) == {"word": None}
     rows.close()
     assert len(things) == 6
@@ -119,3 +121,47 @@ def test_a_time_limit_stops_a_query_and_is_lifted_afterwards(things: Any) -> Non
     with pytest.raises(QueryTimeoutError, match="took too long"), things.connection.time_limit(0.2):
         many.count()
     assert len(things) == 6
+
+
+def test_a_dict_may_name_what_related_tables_have_and_nothing_else(
+    backend: Backend, connection: dj.Connection
+) -> None:
+    lab = fill_lab(declare_lab(dj.Schema(backend.prefix + "lab", connection=connection)))
+    below = dj.Schema(backend.prefix + "below", connection=connection)
+
+    @below
+    class Method(dj.Lookup):
+        definition = "method : varchar(8)\n---\nid : int32\ncolour : int32"
+
+    @below
+    class Fit(dj.Manual):
+        definition = "-> lab.Session\n-> Method\n---\nscore : float64"
+
+    key = {"subject": "M1", "session": 2}
+    # another program, which knows a schema at first and not those that depend on it
+    other = backend.connect()
+    for place in (connection, other):
+        session, trial, subject, fit = (
+            dj.FreeTable(place, name.full_table_name)
+            for name in (lab.Session, lab.Session.Trial, lab.Subject, Fit)
+        )
+        assert len(session & {**key, "method": "fast", "score": 1.0}) == 1  # a table below
+        assert len(subject & {**key, "method": "fast"}) == 1
+        assert len(fit & {**key, "species": "mouse", "colour": 1}) == 0  # tables above
+        assert len(trial & {**key, "method": "fast"}) == 2  # the key of a table that shares this key
+        assert len(trial & [{**key, "method": "fast"}, {**key, "method": "slow"}]) == 2
+        assert len(session.proj(partner_session="session") & {**key, "partner_session": 3}) == 1
+        for query, wrong in (
+            (subject, {"subject": "M1", "id": 3}),  # secondary, of a table that a table below refers to
+            (trial, {"method": "fast"}),  # without the shared key
+            (trial, {**key, "score": 1.0}),  # secondary, of a table that is neither above nor below
+            (session.proj(), {"session_date": "2026-01-01"}),  # projected away
+            (session.proj(day="session_date"), {"session_date": "2026-01-01"}),
+        ):
+            with pytest.raises(UnknownAttributeError):
+                query & wrong
+            with pytest.raises(UnknownAttributeError):
+                query - wrong
+            with pytest.raises(UnknownAttributeError):
+                query & [wrong, wrong]
+    other.close()

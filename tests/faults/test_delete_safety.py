@@ -166,10 +166,62 @@ def test_delete_safety_a_misspelled_key_deletes_nothing(lab: Any) -> None:
     assert counts(lab) == ALL
 
 
+def test_delete_safety_a_name_that_only_other_tables_have_deletes_nothing(
+    lab: Any, schema: dj.Schema
+) -> None:
+    @schema
+    class Unrelated(dj.Manual):
+        definition = "id : int32"
+
+    assert len(lab.Subject & {"subject": "M1", "rate": 1.0}) == 1
+    for wrong in ({"id": 3}, [{"id": 3}, {"id": 4}], {"subject": "M1", "id": 3}, dj.Not({"id": 3})):
+        with pytest.raises(
+            dj.errors.UnknownAttributeError, match=r"no attribute 'id' in .*\.Subject.*subject"
+        ):
+            lab.Subject & wrong
+        with pytest.raises(dj.errors.UnknownAttributeError, match="no attribute 'id'"):
+            lab.Subject - wrong
+    trial = lab.Session.Trial
+    for passed in (
+        lab.Subject & {"session": 3},
+        lab.Subject & [{"session": 3}, {"session": 4}],
+        lab.Subject & [{"subject": "M1", "session": 3}, {"subject": None, "session": 4}],
+        lab.Subject - {"session": 9},
+        lab.Subject & dj.Not({"session": 3}),
+        lab.Subject & (lab.Species & {"session": 3}),
+        lab.Session & {"species": "cat"},
+        trial & {"subject": "M1", "session": 1, "bin": 0},
+    ):
+        for delete in (passed.delete, passed.delete_quick, passed.plan_delete):
+            with pytest.raises(
+                dj.errors.UnknownAttributeError, match="correct it, or leave it out"
+            ) as caught:
+                delete()
+            assert caught.value.name in ("session", "species", "bin")
+        with pytest.raises(dj.errors.UnknownAttributeError):
+            dj.Diagram.cascade(passed)
+    with schema.connection.settings.override(refuse_unknown_attributes=False):
+        assert len(lab.Subject & {"id": 3}) == len(lab.Subject)
+        for everything in (lab.Subject & {"id": 3}, lab.Subject & {"subjct": "M1"}):
+            with pytest.raises(dj.errors.UnknownAttributeError):
+                everything.delete()
+            with pytest.raises(dj.errors.UnknownAttributeError):
+                everything.delete_quick()
+    lab.Rate.jobs.refresh()
+    with pytest.raises(dj.errors.UnknownAttributeError):
+        (lab.Rate.jobs & {"session": 1, "rate": 1.0}).delete()
+    with pytest.raises(dj.errors.UnknownAttributeError):
+        lab.Rate.jobs.retry({"rate": 1.0})
+    assert counts(lab) == ALL
+
+
 def test_delete_safety_top_deletes_as_many_rows_as_it_says(lab: Any) -> None:
     assert (lab.Session & dj.Top(2, "KEY")).delete() == 2
     assert counts(lab) == (2, 4, 8, 4, 12)
-    assert lab.Session.to_dicts("subject", "session", order_by="KEY")[0] == {"subject": "M1", "session": 3}
+    assert lab.Session.to_dicts(attributes=["subject", "session"], order_by="KEY")[0] == {
+        "subject": "M1",
+        "session": 3,
+    }
 
 
 def test_delete_safety_no_lock_is_held_while_the_question_stands(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import dj_panel as dj
+from dj_panel.apps.services import Services
 from dj_panel.core.algebra import Ordering, TextMatch
+from tests.entry_tables import pipeline_of
 
 SECRET = "the secret of another table"
 
@@ -56,7 +60,7 @@ class Lab:
         class Part(dj.Manual):
             definition = "-> Thing\npart : varchar(200)"
 
-        self.Secret, self.Thing, self.Part = Secret, Thing, Part
+        self.schema, self.Secret, self.Thing, self.Part = schema, Secret, Thing, Part
         Secret.insert1((SECRET,))
         Thing.insert({"id": i, "name": f"thing {i}", "document": {"a": i}} for i in range(5))
         Thing.insert1({"id": 5, "name": "identified", "code": uuid.UUID(int=5), "raw": b"abc"})
@@ -127,7 +131,7 @@ def names(lab: Lab) -> dict[str, Callable[[str], Any]]:
         "order": lambda x: t.to_dicts(order_by=x),
         "descending order": lambda x: t.to_dicts(order_by=f"{x} DESC"),
         "order of a top": lambda x: t & dj.Top(1, order_by=x),
-        "fetched": lambda x: t.to_dicts(x),
+        "fetched": lambda x: t.to_dicts(attributes=x),
         "fetched array": lambda x: t.to_arrays("id", x),
         "fetched one": lambda x: (t & "id = 1").fetch1(x),
         "projected": lambda x: t.proj(x),
@@ -207,3 +211,85 @@ def test_what_looks_like_sql_is_stored_and_found_as_what_it_is(lab: Lab) -> None
         assert found.fetch1("kind") == "b"
         found.delete()
         assert not found
+
+
+def of_pages(
+    services: Services, schema: str, folder: Path
+) -> dict[str, Callable[[str], Coroutine[Any, Any, Any]]]:
+    """Return what pages ask with a text that came from a browser."""
+    thing, part = f"{schema}.Thing", f"{schema}.Part"
+    browsing, entering, importing = services.browsing, services.entering, services.importing
+
+    async def rows(x: str, name: str, operator: str = "") -> Any:
+        return (await browsing.rows(thing, {name: operator + x})).rows
+
+    async def checked(x: str, columns: str) -> Any:
+        path = folder / "sent.csv"
+        path.write_text(f"{columns}\n" + "\t".join([x] * (columns.count("\t") + 1)))
+        batch = await importing.open(thing, "sent.csv", path, x)
+        if batch.work is not None:
+            await batch.work
+        await importing.drop(batch)
+
+    filtered: dict[str, Callable[[str], Coroutine[Any, Any, Any]]] = {
+        f"filter {name} {operator or 'as typed'}": partial(rows, name=name, operator=operator)
+        for name in ("id", "name", "amount", "day", "at", "kind", "code", "flag", "document")
+        for operator in ("", "=", "^", "!=", ">", "x..")
+    }
+    return filtered | {
+        "filter of a name": lambda x: browsing.rows(thing, {x: "1"}),
+        "sort": lambda x: browsing.rows(thing, {}, [x]),
+        "sort downwards": lambda x: browsing.rows(thing, {}, [f"-{x}"]),
+        "place": lambda x: browsing.rows(thing, {}, (), 2, at=x),
+        "count": lambda x: browsing.count(thing, {"name": x}),
+        "record": lambda x: browsing.record(thing, {"id": x}),
+        "key of a name": lambda x: browsing.record(thing, {x: "1"}),
+        "value": lambda x: browsing.value(thing, {"id": "1"}, x, folder),
+        "facets": lambda x: services.facets.values(thing, x, {}),
+        "facets of filtered rows": lambda x: services.facets.values(thing, "kind", {"name": x}),
+        "restriction": lambda x: services.counting.matching([thing, part], {"name": x}),
+        "restriction of a name": lambda x: services.counting.matching([thing, part], {x: "1"}),
+        "export": lambda x: services.exports.check(thing, "csv", {"name": x}),
+        "picker": lambda x: entering.search(part, 0, x, {}),
+        "picker that is narrowed": lambda x: entering.search(part, 0, "", {"id": x, x: x}),
+        "picker's beginning": lambda x: entering.begun(part, 0, x, {}),
+        "picked": lambda x: entering.resolve(part, 0, x, {}),
+        "next number": lambda x: entering.next_free(thing, x, {"name": x}),
+        "draft": lambda x: entering.check(thing, {"id": x, "name": x, "kind": x, "code": x, "day": x}),
+        "draft of a name": lambda x: entering.check(thing, {"id": "1", x: x}),
+        "entry": lambda x: entering.save(thing, {"id": x, "name": x}, {}, x),
+        "import": lambda x: checked(x, "id\tname\tkind\tday"),
+        "import of a name": lambda x: checked(x, f"id\t{x}"),
+        "view": lambda x: services.views.delete(thing, x, x),
+        "deletion": lambda x: services.deleting.preview(thing, [{"id": x}, {x: "1"}]),
+        "table": lambda x: browsing.rows(x),
+    }  # fmt: skip
+
+
+def test_what_a_browser_sends_to_entry_import_and_tables_is_bound_or_refused(
+    lab: Lab, tmp_path: Path
+) -> None:
+    services = Services(pipeline_of(lab.schema))
+    n_tried = 0
+
+    async def answer(ask: Callable[[str], Coroutine[Any, Any, Any]], payload: str) -> Any:
+        try:
+            return await ask(payload)
+        except (dj.DataJointError, ValueError, LookupError) as error:
+            return type(error)
+
+    async def ask_all() -> int:
+        n_tried = 0
+        for place, ask in of_pages(services, lab.schema.name, tmp_path).items():
+            for payload in lab.payloads:
+                lab.statements.clear()
+                answered = await answer(ask, payload)
+                assert SECRET not in str(answered), (place, payload)
+                assert not [sql for sql in lab.statements if payload in sql], (place, payload)
+                n_tried += 1
+        return n_tried
+
+    with asyncio.Runner() as runner:
+        n_tried = runner.run(ask_all())
+    services.close()
+    print(f"sql-inject: {n_tried} texts sent by a browser, 0 of them in a statement")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,30 @@ def test_an_error_recorded_by_one_is_read_and_retried_by_the_other(
     (other.Total.jobs.errors & {"number": 1}).delete()
     other.Total.jobs.refresh("session = 13")
     assert {k: v for k, v in one.Total.jobs.progress().items() if v} == {"pending": 1, "error": 1, "total": 2}
+
+
+def test_a_priority_is_that_of_new_jobs_and_the_least_urgent_to_be_done(
+    sides: tuple[Side, Side], prefix: str
+) -> None:
+    for lab in two(sides, prefix):
+        lab.Total.jobs.refresh()
+        lab.Total.jobs.delete()
+        lab.Total().delete(prompt=False)
+        lab.Total.jobs.refresh({"number": 1}, priority=8)
+        result = lab.Total.populate(reserve_jobs=True, priority=3, suppress_errors=True)
+        assert (result["success_count"], len(result["error_list"])) == (2, 1)
+        found = [(r["status"], r["priority"]) for r in lab.Total.jobs.to_dicts(order_by="priority")]
+        assert found == [("error", 3), ("pending", 8), ("pending", 8), ("pending", 8)]
+
+
+def test_an_exit_in_make_is_an_error_of_the_job_for_both(sides: tuple[Side, Side], prefix: str) -> None:
+    for lab in two(sides, prefix):
+        lab.Total.jobs.refresh()
+        lab.Total.jobs.delete()
+        lab.Total.make = lambda self, key: sys.exit("no licence")
+        with pytest.raises(SystemExit):
+            lab.Total.populate(reserve_jobs=True, suppress_errors=True)
+        assert lab.Total.jobs.errors.to_arrays("error_message").tolist() == ["SystemExit: no licence"]
 
 
 def test_a_job_reserved_by_one_is_left_alone_by_the_other(sides: tuple[Side, Side], prefix: str) -> None:

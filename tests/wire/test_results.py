@@ -151,3 +151,48 @@ def test_the_old_fetch_refuses_the_same_mixtures(both: tuple[Any, Any]) -> None:
             table.fetch("i", format="frame")
         with pytest.raises(Exception, match="cannot be combined"):
             table.fetch(format="frame", as_dict=True)
+
+
+OWN_TYPES = {
+    "`set`": ("set('x','y')", "'x,y'"), "`bit`": ("bit(3)", "b'101'"), "`year`": ("year", "2020"),
+    "`time`": ("time", "'-12:00:01'"), "`point`": ("point", "point(1, 2)"), "`json`": ("json", "'[1]'"),
+    "`inet6`": ("inet6", "'::1'"), "`inet4`": ("inet4", "'1.2.3.4'"),
+    "`uuid`": ("uuid", "'12345678-1234-5678-1234-567812345678'"),
+}  # fmt: skip
+
+
+def test_columns_of_types_that_are_the_servers_own_pass_as_they_are(
+    ours: Side, theirs: Side, prefix: str
+) -> None:
+    is_mariadb = ours.connection.dialect.is_mariadb
+    types = {n: t for n, t in OWN_TYPES.items() if is_mariadb or n not in ("`inet6`", "`inet4`", "`uuid`")}
+    schema = ours.schema(prefix + "lab")
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _) in types.items())
+    name = f"`{prefix}lab`.`odd`"
+    ours.connection.query(f"CREATE TABLE {name} (id int PRIMARY KEY, {columns})")
+    ours.connection.query(f"INSERT INTO {name} VALUES (1, {', '.join(v for _, v in types.values())})")
+    ours.connection.query(f"INSERT INTO {name} (id) VALUES (2)")
+    our, their = schema["Odd"], theirs.table(name)
+    assert our.to_dicts("KEY") == their.to_dicts("KEY")
+    assert our.to_pandas("KEY").shape == (2, len(types))
+    assert our.to_arrow("KEY").num_rows == our.to_polars("KEY").height == 2
+    assert "Total: 2" in repr(our)
+    for attribute, value in our.to_dicts("KEY")[0].items():
+        if attribute not in ("point", "json", "bit", "year", "time", "set"):
+            assert len(our & {attribute: value}) == len(their & {attribute: value}) == 1, attribute
+
+
+def test_a_key_of_the_servers_own_type_may_be_referred_to(ours: Side, theirs: Side, prefix: str) -> None:
+    if not ours.connection.dialect.is_mariadb:
+        return  # MySQL has no such type
+    schema = ours.schema(prefix + "lab")
+    ours.connection.query(f"CREATE TABLE `{prefix}lab`.`thing` (id uuid PRIMARY KEY)")
+    lab = ours.virtual(prefix + "lab")
+    key = {"id": str(uuid.UUID(int=7))}
+    lab.Thing.insert1(key)
+
+    table = type("Note", (ours.dj.Manual,), {"definition": "-> Thing\n---\nnote : varchar(9)"})
+    note = schema(table, context={"Thing": lab.Thing})
+    note.insert1({**key, "note": "x"})
+    assert (note & {"id": uuid.UUID(int=7)}).fetch1() == {**key, "note": "x"}
+    assert (note * lab.Thing).to_dicts() == theirs.table(f"`{prefix}lab`.`note`").to_dicts()

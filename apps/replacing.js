@@ -1,0 +1,87 @@
+// What replaces all that is typed: clearing, a preset, a row like another one. Each of them can be taken back.
+
+class Replacing extends Messages {
+  // What one act took away or wrote over is brought back with one button, and that can be taken back as well.
+  get snapshot() {
+    const files = this.everyControl.filter((control) => control.holdsFile).map((control) => control.about.label)
+    return {...this.typedTexts(), files, ticks: this.ticks, token: this.token}
+  }
+  offerUndo(words, before, place = this.summary) {
+    place.before(this.undoing)
+    this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
+    const undo = make("button", {type: "button", class: "quiet"}, say("Undo"))
+    undo.onclick = () => {
+      if (this.isSaving) return
+      const now = this.snapshot
+      this.recall(before)
+      const lost = before.files.filter((label) => !this.snapshot.files.includes(label))
+      this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now, place)
+      this.undoing.querySelector("button").focus()
+    }
+    this.undoing.replaceChildren(make("span", {}, words), undo)
+  }
+  recall({texts, parts, ticks, token}) {
+    this.ticks = ticks
+    this.token = token
+    const typed = this.typedTexts()
+    this.store.set({...Object.fromEntries(Object.keys(typed.texts).map((name) => [name, ""])), ...texts})
+    for (const grid of this.grids) {
+      const {about: {table}} = grid
+      if (JSON.stringify(parts[table]) === JSON.stringify(typed.parts[table])) continue   // its files stay too
+      grid.clear()
+      grid.load(parts[table] ?? [])
+    }
+    for (const control of this.controls) { control.setError(""); control.checkedText = ""; control.isTouched = control.hasText }
+    this.showSummary([])
+    this.changed(null)
+  }
+
+  // ---- presets: all that is typed, but for the number of the row and files
+  presetValues() {
+    const names = Object.entries(this.store.texts)
+    return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
+  }
+  applyPreset(values, name) {
+    const before = this.snapshot
+    this.savedAt = null
+    this.store.set(values)
+    for (const control of this.controls) if (control.names.some((name) => name in values)) control.isTouched = true
+    this.keepDraft(true)
+    this.suggestNext()
+    this.offerUndo(say("Filled in from the preset {name}.", {name}), before)
+  }
+
+  // ---- a row like another one, and none
+  async beginLike(key, label) {
+    try {
+      const {texts, parts} = await this.request("like", {key})
+      const before = this.snapshot
+      this.discard()
+      this.empty()
+      this.put({texts, parts})
+      this.keepDraft(true)
+      this.suggestNext()
+      this.offerUndo(say("Filled in like {label}.", {label}), before)
+      this.focusFirst()
+    } catch (error) {
+      this.showSummary([], error.message)
+      this.summary.focus()
+    }
+  }
+  empty() { this.store.set(Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))) }
+  discard() {
+    const before = this.snapshot
+    this.drafts.remove()
+    this.token = newUuid()
+    this.ticks = {}
+    this.empty()
+    for (const control of this.controls) control.clear()
+    for (const grid of this.grids) grid.clear()
+    this.store.set(this.model.prefill)
+    this.keepPinned()
+    this.banner.hidden = true
+    this.showSummary([])
+    this.offerUndo(say("Cleared."), before)
+    this.focusFirst()
+  }
+}

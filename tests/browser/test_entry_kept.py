@@ -1,0 +1,144 @@
+"""Nothing that was typed into a form is lost by one act: what replaces it can be taken back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+import dj_panel as dj
+from dj_panel.apps.services import Services
+from dj_panel.apps.site import Site, serve
+from tests.browser.test_entry import PAGES, Lab
+from tests.entry_tables import declare
+
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def lab(schema: dj.Schema, page: Tab, port: int) -> Iterator[Lab]:
+    services = Services(declare(schema))
+    running = serve(Site(PAGES, services, title="Test lab", user="ana"), port=port, threaded=True)
+    lab = Lab(running, services, page)
+    lab.rows("Person").insert([("ana", ""), ("bo", "")])
+    lab.rows("Subject").insert([{"subject_id": f"M{i:03d}", "species": "mouse"} for i in (41, 42, 43)])
+    yield lab
+    page.goto("about:blank")
+    running.stop()
+    services.close()
+
+
+def test_what_was_cleared_is_brought_back_with_the_rows_of_its_parts(lab: Lab) -> None:
+    tab = lab.open("Session", "?subject_id=M042")
+    expect(lab.field("Session")).to_have_value("1")
+    lab.field("Day").fill("2026-01-02")
+    tab.get_by_role("button", name="Add row to Note").click()
+    lab.type("ana")
+    lab.press("Tab")
+    lab.type("calm")
+    lab.press("Control+Delete")
+    line = tab.locator(".restored").filter(has=tab.get_by_role("button", name="Undo"))
+    expect(line).to_contain_text("Row 1 of Note was removed.")
+    line.get_by_role("button").click()
+    author = tab.get_by_role("combobox", name="Author")
+    expect(author).to_have_value("ana")
+    tab.get_by_role("button", name="Clear").click()
+    expect(lab.field("Day")).to_have_value("")
+    expect(author).to_have_count(0)
+    expect(line).to_contain_text("Cleared.")
+    lab.field("Day").fill("2026-05-05")
+    line.get_by_role("button").click()
+    expect(lab.field("Day")).to_have_value("2026-01-02")
+    expect(author).to_have_value("ana")
+    expect(tab.get_by_role("textbox", name="Note text")).to_have_value("calm")
+    line.get_by_role("button").click()  # and what was typed meanwhile
+    expect(lab.field("Day")).to_have_value("2026-05-05")
+    line.get_by_role("button").click()
+    tab.reload()
+    expect(lab.field("Day")).to_have_value("2026-01-02")
+    lab.press("Control+Enter")
+    lab.expect_saved("Session M042 · 1 · 1 × Note")
+    lab.field("Day").fill("half typed")
+    tab.get_by_role("button", name="New row like Session M042 · 1").click()
+    expect(lab.field("Day")).to_have_value("2026-01-02")
+    expect(line).to_contain_text("Filled in like Session M042 · 1.")
+    line.get_by_role("button").click()
+    expect(lab.field("Day")).to_have_value("half typed")
+
+
+def test_a_preset_is_filled_in_by_an_act_of_its_own_from_the_keyboard_and_taken_back(lab: Lab) -> None:
+    tab = lab.open("Person")
+    for name in ("a", "b", "c"):
+        lab.field("Full name").fill(f"Preset {name}")
+        tab.get_by_role("button", name="Save as preset…").click()
+        lab.type(name)
+        lab.press("Enter")
+    lab.field("Full name").fill("half typed")
+    presets = tab.get_by_role("combobox", name="Preset")
+    presets.select_option("a")
+    presets.focus()
+    lab.press("ArrowDown", "ArrowDown")
+    expect(presets).to_have_value("c")
+    expect(presets).to_be_focused()
+    expect(lab.field("Full name")).to_have_value("half typed")
+    lab.press("Enter")
+    expect(lab.field("Full name")).to_have_value("Preset c")
+    expect(presets).to_be_focused()
+    line = tab.get_by_role("status").filter(has=tab.get_by_role("button", name="Undo"))
+    expect(line).to_contain_text("Filled in from the preset c.")
+    line.get_by_role("button").click()
+    expect(lab.field("Full name")).to_have_value("half typed")
+    assert len(lab.rows("Person")) == 2
+
+
+def test_a_day_chosen_in_the_calendar_is_in_the_draft(lab: Lab) -> None:
+    tab = lab.open("Session")
+    tab.get_by_title("Calendar").evaluate(
+        "(picker) => { picker.value = '2026-02-03'; picker.dispatchEvent(new Event('change')) }"
+    )
+    expect(lab.field("Day")).to_have_value("2026-02-03")
+    tab.reload()
+    expect(tab.get_by_text(re.compile("Restored what you had typed"))).to_be_visible()
+    expect(lab.field("Day")).to_have_value("2026-02-03")
+
+
+SMALL = """() => {
+  const deep = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? deep(e.shadowRoot) : [])])
+  const form = deep(document).find((e) => e.classList.contains("form"))
+  const targets = [...form.querySelectorAll("button, input, select, textarea, a")]
+  const sizes = targets.filter((e) => e.checkVisibility()).map((e) => {
+    const {width, height} = (["checkbox", "radio"].includes(e.type) ? e.closest("label") : e).getBoundingClientRect()
+    return [e.getAttribute("aria-label") || e.title || e.textContent || e.id, Math.round(width), Math.round(height)]
+  })
+  return sizes.filter(([, width, height]) => width < 44 || height < 44)
+}"""
+
+
+@pytest.mark.parametrize("width", [768, 1180])
+def test_all_that_is_pressed_on_a_tablet_is_as_large_as_a_finger(
+    lab: Lab, open_page: Callable[..., Tab], width: int
+) -> None:
+    tab = open_page(
+        visitor="tablet", viewport={"width": width, "height": 1024}, has_touch=True, is_mobile=True
+    )
+    lab = Lab(lab.running, lab.services, tab)
+    lab.open("Session", "?subject_id=M042")
+    expect(lab.field("Session")).to_have_value("1")
+    lab.field("Day").fill("2026-01-02")
+    lab.press("Control+Enter")
+    lab.expect_saved("Session M042 · 1")
+    lab.field("Day").fill("x")
+    tab.get_by_role("button", name="Save as preset…").click()
+    lab.type("one")
+    lab.press("Enter")
+    tab.get_by_role("combobox", name="Preset").select_option("one")
+    tab.get_by_role("button", name="Add row to Note").click()
+    lab.press("Control+Enter")
+    expect(tab.locator(".summary")).to_be_visible()
+    assert tab.evaluate(SMALL) == []
+    lab.open("Subject")
+    assert tab.evaluate(SMALL) == []
+    tab.goto("about:blank")
