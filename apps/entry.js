@@ -446,8 +446,9 @@ class EntryForm extends Replacing {
     this.showSaved(recent)
     const open = this.controls.filter((control) => control.about.kind !== "none" && !this.isPinned(control))
     const isNext = (control) => control !== this.counter && !toNow.includes(control)
-    const first = open.find(isNext) ?? open[0] ?? this.controls[0]
+    const first = open.find(isNext) ?? open.find((control) => control !== this.counter) ?? open[0] ?? this.controls[0]
     first?.focus()
+    if (toNow.includes(first)) first.input.select()   // typing replaces what is filled in
     const [next] = this.drafts.free()
     if (next) {                        // what another window left behind is next
       this.restore(next)

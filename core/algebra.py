@@ -40,6 +40,7 @@ __all__ = [
     "TextCondition",
     "TextMatch",
     "UnionOf",
+    "is_union",
     "source_tables",
 ]
 
@@ -311,6 +312,13 @@ class UnionOf(Node):
                 f"The operands of a union share the attribute '{shared[0]}' outside the key."
                 " Rename it on one side with proj(), or project it away."
             )
+        for name in a.primary_key:
+            kinds = {x[name].column_type.kind for x in (a, b)} - {"other"}
+            if len(kinds - {"boolean"} if "integer" in kinds else kinds) > 1:
+                raise QuerySyntaxError(
+                    f"The operands of a union have values of different types for '{name}': {a[name].type} and"
+                    f" {b[name].type}. Rename it on one side with proj()."
+                )
         key = [a[name] for name in a.primary_key]
         rest = [replace(x[n], nullable=True, default=None) for x in (a, b) for n in x.secondary_attributes]
         return Heading((*key, *rest))
@@ -334,8 +342,21 @@ class Limit(Node):
         return self.source.heading
 
 
+def is_union(node: Node) -> bool:
+    """Tell whether rows of a union are among the rows that a query is made of."""
+    if isinstance(node, UnionOf):
+        return True
+    parts = [getattr(node, name, None) for name in ("source", "group", "a", "b")]
+    return any(is_union(part) for part in parts if isinstance(part, Node))
+
+
 def _computed(source: Heading, name: str, text: str, like: str | None) -> Attribute:
-    if like is not None and like in source:
+    # The least of some choices is the first word by letters, and so it is text.
+    if (
+        like is not None
+        and like in source
+        and not (source[like].choices and read_over(text, "mysql", source).aggregates)
+    ):
         return replace(
             source[like],
             name=name,

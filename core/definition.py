@@ -207,14 +207,7 @@ def parse_definition(text: str) -> Definition:
         elif isinstance(line, IndexLine) and line in lines:
             raise at.error("The definition has this index already; remove the line")
         lines.append(line)
-    key_lines = [line for line in lines if not isinstance(line, IndexLine) and line.in_key]
-    for line in lines:
-        if isinstance(line, AttributeLine) and line.is_numbered and key_lines != [line]:
-            raise line.error(
-                f"'{line.name}' can be numbered by the server only where it is the whole primary key",
-                "auto_increment",
-            )
-    has_key = bool(key_lines)
+    has_key = any(not isinstance(line, IndexLine) and line.in_key for line in lines)
     if not lines and in_key:
         raise DefinitionError("The definition is empty. A table without a primary key begins with ---.")
     return Definition(tuple(lines), comment, has_key, place=comment_place)

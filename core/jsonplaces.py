@@ -15,6 +15,7 @@ from dj_panel.core.columntypes import ColumnType
 from dj_panel.core.coretypes import parse_type
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.structure import Heading
+from dj_panel.core.writtentypes import check_written_type
 
 __all__ = ["JsonPlace", "json_place"]
 
@@ -97,6 +98,7 @@ def _type(written: str | None, text: str) -> str:
             " decimal(p,s), char(n), date, datetime or bool."
         )
     try:
+        check_written_type(found)
         return parse_type(found).text
     except ValueError as error:
         raise QuerySyntaxError(f"'{text}': {error}.") from error

@@ -20,7 +20,7 @@ from dj_panel.core.columntypes import (
     TextType,
     TimeType,
 )
-from dj_panel.core.definition import Definition, IndexLine
+from dj_panel.core.definition import AttributeLine, Definition, IndexLine
 from dj_panel.core.errors import DefinitionError
 from dj_panel.core.place import Placed
 from dj_panel.core.structure import Attribute, TableStructure
@@ -39,7 +39,12 @@ _BLOB_BYTES = {"tiny": 9, "": 10, "medium": 11, "long": 12}
 
 
 def check_limits(
-    table: TableStructure, definition: Definition, width_of: WidthOf, *, is_narrow: bool
+    table: TableStructure,
+    definition: Definition,
+    width_of: WidthOf,
+    *,
+    is_narrow: bool,
+    numbers_only_keys: bool,
 ) -> None:
     """Refuse a table that a server would not create.
 
@@ -53,6 +58,8 @@ def check_limits(
         Asked only if four bytes for each character are too many.
     is_narrow
         Whether the server's catalog keeps no character beyond U+FFFF.
+    numbers_only_keys
+        Whether the server numbers rows only by an attribute that is the whole primary key.
 
     Raises
     ------
@@ -73,6 +80,9 @@ def check_limits(
         )
     if is_narrow and (letter := _beyond(table.comment)):
         raise definition.error(_lost("comments", letter), letter)
+    for numbered in definition.attributes:
+        if numbered.is_numbered:
+            _check_numbered(numbered, table, numbers_only_keys)
     _check_counts(table)
     for line in definition.indexes:
         _check_index(line, table)
@@ -135,6 +145,21 @@ def _lost(where: str, letter: str) -> str:
         f"this server keeps no character beyond U+FFFF, such as an emoji, in {where}; it would make a ? of {letter}"
         f" (U+{ord(letter):X}). Write it without; rows keep every character"
     )
+
+
+def _check_numbered(line: AttributeLine, table: TableStructure, numbers_only_keys: bool) -> None:
+    indexes = _all_indexes(table)
+    if indexes[0] == (line.name,):
+        return
+    if numbers_only_keys or all(columns[0] != line.name for columns in indexes):
+        rule = (
+            "this database numbers rows only by an attribute that is the whole primary key"
+            if numbers_only_keys
+            else "a server numbers rows only by the first attribute of the primary key or of an index"
+        )
+        raise line.error(f"'{line.name}' cannot be numbered: {rule}", "auto_increment")
+    if sum(a.autoincrement for a in table.heading.all_attributes) > 1:
+        raise line.error("A table has one numbered attribute at most", "auto_increment")
 
 
 # ---------------------------------------------------------------------------- counts

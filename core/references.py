@@ -64,8 +64,13 @@ def declared_structure(
         if parents:
             connection.catalog.graph.check_new(name, [parent.name for parent in parents])
         if to_be_made:
-            is_narrow = connection.dialect.has_narrow_catalog
-            check_limits(structure, parsed, lambda a: _width(a, structure, connection), is_narrow=is_narrow)
+            check_limits(
+                structure,
+                parsed,
+                lambda a: _width(a, structure, connection),
+                is_narrow=connection.dialect.has_narrow_catalog,
+                numbers_only_keys=connection.dialect.numbers_only_keys,
+            )
     except (DefinitionError, GraphError, UnknownAttributeError, CodecError) as error:
         error.add_note(f"in the definition of {cls.__name__}")
         raise

@@ -24,6 +24,7 @@ from dj_panel.core.algebra import (
     Relation,
     Restrict,
     UnionOf,
+    is_union,
 )
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError
@@ -83,7 +84,9 @@ def select_statement(
     renderer = _Renderer(dialect)
     select = renderer.node(node)
     if order or limit is not None or offset:
-        select = renderer.limited(select, node.heading, tuple(order), limit, offset)
+        select = renderer.limited(
+            select, node.heading, tuple(order), limit, offset, is_stored=not is_union(node)
+        )
     names = list(node.heading.names if attributes is None else attributes)
     heading = node.heading
     for name in names:
@@ -168,7 +171,10 @@ class _Renderer(ConditionRenderer):
             return self.union(node)
         if isinstance(node, Limit):
             select = self.node(node.source)
-            return self.limited(select, node.heading, node.order, node.limit, node.offset)
+            is_stored = not is_union(node.source)
+            return self.limited(
+                select, node.heading, node.order, node.limit, node.offset, is_stored=is_stored
+            )
         raise QuerySyntaxError(f"{type(node).__name__} is not a query.")
 
     def flat(self, select: _Select, node: Node) -> _Select:
@@ -295,6 +301,8 @@ class _Renderer(ConditionRenderer):
         order: tuple[tuple[str, bool], ...],
         limit: int | None,
         offset: int,
+        *,
+        is_stored: bool = True,
     ) -> _Select:
         by_expression = any(name not in heading for name, _ in order)
         if select.limit is not None or select.offset or (by_expression and not select.is_flat):
@@ -305,7 +313,9 @@ class _Renderer(ConditionRenderer):
         for name, descending in order:
             if name in select.columns:
                 column = select.columns[name]
-                sql = self.dialect.order_expression(column.sql, heading[name].column_type)
+                sql = self.dialect.order_expression(
+                    column.sql, heading[name].column_type, is_stored=is_stored
+                )
             else:
                 column = parenthesized(self.text(name, select.columns, heading))
                 sql = column.sql

@@ -17,7 +17,7 @@ def _named(kind: str, names: str) -> dict[str, str]:
 # The type of the result; "?" where it follows from the arguments (sqltyping.py).
 FUNCTIONS: dict[str, str] = {
     **_named("double", "acos asin atan atan2 cos degrees exp ln log log10 log2 pi pow power radians rand sin sqrt tan"),
-    **_named("?", "abs ceil ceiling floor greatest least mod nullif round truncate"),
+    **_named("?", "abs ceil ceiling floor greatest least left right mod nullif round truncate"),
     **_named("?", "date_add date_sub current_timestamp localtime localtimestamp now utc_timestamp str_to_date"),
     **_named("?", "time time_to_sec timediff unix_timestamp"),
     **_named("date", "curdate current_date date last_day"),
@@ -25,8 +25,8 @@ FUNCTIONS: dict[str, str] = {
     **_named("bigint", "ascii char_length datediff day dayofmonth dayofweek dayofyear field find_in_set hour instr isnull"),
     **_named("bigint", "json_contains json_length length locate microsecond minute month quarter second sign strcmp"),
     **_named("bigint", "to_days week weekday year"),
-    **_named("longtext", "concat concat_ws date_format dayname hex json_extract json_unquote json_value lcase left lower"),
-    **_named("longtext", "lpad ltrim mid monthname repeat replace reverse right rpad rtrim space substr substring"),
+    **_named("longtext", "concat concat_ws date_format dayname hex json_extract json_unquote json_value lcase lower"),
+    **_named("longtext", "lpad ltrim mid monthname repeat replace reverse rpad rtrim space substr substring"),
     **_named("longtext", "substring_index ucase upper uuid"),
 }  # fmt: skip
 

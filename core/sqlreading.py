@@ -18,7 +18,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 from dj_panel.core.errors import QuerySyntaxError, shown
 from dj_panel.core.sqlfunctions import AGGREGATES, FUNCTIONS, ONLY_ON_SERVERS, about_function
 from dj_panel.core.sqltext import Slot, Template
-from dj_panel.core.sqltyping import annotate, kind_of
+from dj_panel.core.sqltyping import annotate, class_of, kind_of
 from dj_panel.core.sqlvalues import rooted
 from dj_panel.core.sqlwriting import DIALECTS
 
@@ -108,7 +108,8 @@ def read_text(text: str, dialect: str, types: tuple[tuple[str, str], ...]) -> Te
         _typed_like(tree),
         any(map(_is_aggregate, tree.walk())),
         tuple(dict.fromkeys(node.name for node in _outside(tree))),
-        kind.text if kind else "",
+        # A document that an expression gives comes as its text, as in DataJoint.
+        "longtext" if class_of(tree) == "json" else kind.text if kind else "",
     )
 
 

@@ -226,6 +226,10 @@ def _function(node: exp.Expr) -> ColumnType | None:
     return find(arguments) if find else None
 
 
+def _part(node: exp.Expr) -> ColumnType:
+    return _BYTES if class_of(node) in ("bytes", "uuid") else _TEXT
+
+
 def _rounded(arguments: Sequence[exp.Expr]) -> ColumnType | None:
     kind = _as_number(arguments[0])
     if not isinstance(kind, DecimalType):
@@ -276,6 +280,7 @@ def _read(arguments: Sequence[exp.Expr]) -> ColumnType | None:
 
 
 _BY_ARGUMENTS: dict[str, Callable[[Sequence[exp.Expr]], ColumnType | None]] = {
+    **dict.fromkeys(("left", "right"), lambda a: _part(a[0])),
     "abs": lambda a: _as_number(a[0]),
     "ceil": _floored,
     "floor": _floored,
@@ -306,7 +311,8 @@ _FINDERS: tuple[tuple[type[exp.Expr] | tuple[type[exp.Expr], ...], Callable[...,
     (exp.Coalesce, lambda node: _either([node.this, *node.expressions])),
     (exp.Cast, _cast),
     ((exp.Sum, exp.Avg), _sum),
-    ((exp.Trim, exp.Substring, exp.Concat, exp.GroupConcat), lambda node: _TEXT),
+    ((exp.Trim, exp.Concat, exp.GroupConcat), lambda node: _TEXT),
+    (exp.Substring, lambda node: _part(node.this)),
     (exp.CurrentDate, lambda node: _DATE),
     (exp.CurrentTime, lambda node: _time(0)),
     ((exp.CurrentTimestamp, exp.Localtime, exp.Localtimestamp), lambda node: _datetime(0)),

@@ -14,12 +14,35 @@ from dj_panel.core.columntypes import EnumType
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.sqltyping import class_of, digits_of, is_word, kind_of, scale_of
 
-__all__ = ["as_decimal", "as_kind", "as_number", "as_text", "compared", "refused", "rooted", "rounded"]
+__all__ = [
+    "as_decimal",
+    "as_kind",
+    "as_number",
+    "as_text",
+    "as_text_or_bytes",
+    "compared",
+    "even_digits",
+    "refused",
+    "rooted",
+    "rounded",
+    "slot_of",
+]
 
 NUMBERS = ("integer", "decimal", "float")
 _MOMENTS = ("date", "datetime", "time")
 _TEXTS = ("text", "enum", "json")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
+
+
+def slot_of(node: exp.Expr) -> str | None:
+    """Return the mark in whose place an attribute or a quoted word is put later; ``None`` for what is written out."""
+    number = node.meta.get("slot")
+    return None if number is None else f"__slot{number}__"
+
+
+def even_digits(digits: str) -> str:
+    """Return hexadecimal digits such that two make a byte."""
+    return "0" * (len(digits) % 2) + digits
 
 
 def refused(what: str, remedy: str = "") -> QuerySyntaxError:
@@ -83,6 +106,8 @@ def as_text(self: Any, node: exp.Expr) -> str:
         return f"float_text({self.sql(node)})"
     if sort == "decimal":
         return rounded(self, node)
+    if sort == "datetime" and not isinstance(node.unnest(), exp.Column):
+        return f"datetime_of({self.sql(node)}, {digits_of(kind_of(node))})"
     if sort in ("bytes", "uuid"):
         raise refused("Text made of bytes", " Use hex().")
     return str(self.sql(node))
@@ -96,6 +121,11 @@ def _moment(self: Any, node: exp.Expr) -> str:
             f"{inner.name!r} is compared with a date; write it as YYYY-MM-DD, with HH:MM:SS after it for a time of day."
         )
     return f"moment_of({self.sql(node)})"
+
+
+def as_text_or_bytes(self: Any, node: exp.Expr) -> str:
+    """Return a node for a function that counts and cuts bytes as well as letters."""
+    return str(self.sql(node)) if class_of(node) in ("bytes", "uuid") else as_text(self, node)
 
 
 def as_kind(self: Any, node: exp.Expr, of: exp.Expr) -> str:

@@ -40,8 +40,8 @@ class _Form(NamedTuple):
 
 
 _FORMS: dict[str, _Form] = {
-    **dict.fromkeys(["int8", "int16", "int32", "int64", "float32", "float64", "bool", "uuid", "json", "bytes", "date"],
-                    _Form()),
+    **dict.fromkeys(["int8", "int16", "int32", "int64"], _Form(words=("auto_increment",))),
+    **dict.fromkeys(["float32", "float64", "bool", "uuid", "json", "bytes", "date"], _Form()),
     "datetime": _Form((0, 1), example="datetime or datetime(3)"),
     "char": _Form((1,), example="char(8)"),
     "varchar": _Form((1,), example="varchar(255)"),

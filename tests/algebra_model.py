@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 Row = dict[str, Any]
@@ -24,7 +25,7 @@ class Rows:
 
     key: list[str]
     types: dict[str, str]
-    """Name → ``"int"`` or ``"str"``, in order, the key first."""
+    """Name → kind (``"int"``, ``"str"``, …), in order, the key first."""
     lineage: dict[str, str | None]
     rows: list[Row] = field(default_factory=list)
 
@@ -87,6 +88,8 @@ def _condition(ask: Ask, rows: Rows, condition: Recipe) -> Callable[[Row], bool 
         return lambda row: join(inner(row) is True for inner in inners)
     if kind == "true":
         return lambda row: parts[0]
+    if kind == "set":  # of distinct values, every row has one
+        return lambda row: True
     return lambda row: truth(parts[0], row)
 
 
@@ -135,7 +138,8 @@ def _proj(
     pairs.sort(key=lambda pair: rows.names.index(pair[1]))
     key = [new for new, old in pairs if old in rows.key]
     pairs.sort(key=lambda pair: pair[0] not in key)
-    types = {new: rows.types[old] for new, old in pairs} | dict.fromkeys(computed, "int")
+    types = {new: rows.types[old] for new, old in pairs}
+    types |= {new: "int" if what[0] == "empty" else rows.types[what[1]] for new, what in computed.items()}
     lineage = {new: rows.lineage[old] for new, old in pairs} | dict.fromkeys(computed)
     out = [
         {new: row[old] for new, old in pairs} | {new: expression(what, row) for new, what in computed.items()}
@@ -144,15 +148,14 @@ def _proj(
     return Rows(key, types, lineage, out)
 
 
-def expression(what: Recipe, row: Row) -> int | None:
+def expression(what: Recipe, row: Row) -> Any:
     """Return the value of a computed attribute."""
     kind, name, *rest = what
-    value: int | None = row[name]
+    value = row[name]
     if kind == "plus":
-        return None if value is None else value + int(rest[0])
+        return None if value is None else value + rest[0]
     if kind == "coalesce":
-        other: int = rest[0]
-        return other if value is None else value
+        return rest[0] if value is None else value
     return int(value is None)
 
 
@@ -178,7 +181,7 @@ def _join(ask: Ask, tables: Mapping[str, Rows], left: bool, first: Recipe, secon
     return Rows(key, types, {**b.lineage, **a.lineage}, rows)
 
 
-def _aggregate(what: Recipe, rows: list[Row]) -> int | None:
+def _aggregate(what: Recipe, rows: list[Row]) -> Any:
     kind, name = what
     if kind == "rows":
         return len(rows)
@@ -189,8 +192,16 @@ def _aggregate(what: Recipe, rows: list[Row]) -> int | None:
         return len(set(values))
     if not values:
         return None
-    reduced: int = {"sum": sum, "min": min, "max": max}[kind](values)  # type: ignore[operator]
-    return reduced
+    reduce: Callable[[list[Any]], Any] = {"sum": sum, "min": min, "max": max}[kind]  # type: ignore[assignment]
+    return reduce(values)
+
+
+def _kind(what: Recipe, types: Mapping[str, str]) -> str:
+    """Return the kind of an aggregate; the least of some choices is the first word by letters, and text."""
+    kind, name = what
+    if kind not in ("sum", "min", "max"):
+        return "int"
+    return {"bool": "int", "enum": "str"}.get(types[name], types[name])
 
 
 def _aggr(
@@ -204,7 +215,8 @@ def _aggr(
     names = [n for n in a.names if n in a.key or n in kept]
     if set(names) & set(named):
         raise RefusedError("two attributes of one name")
-    types = {n: a.types[n] for n in names} | dict.fromkeys(named, "int")
+    both = {**b.types, **a.types}
+    types = {n: a.types[n] for n in names} | {n: _kind(w, both) for n, w in named.items()}
     rows = []
     for row in a.rows:
         group = [{**other, **row} for other in b.rows if _equal(row, other, shared)]
@@ -221,11 +233,19 @@ def _union(ask: Ask, tables: Mapping[str, Rows], first: Recipe, second: Recipe) 
         raise RefusedError("different keys")
     if any(n in b.types for n in a.names if n not in a.key):
         raise RefusedError("a shared attribute")
+    if not alike_in(a.key, a, b):
+        raise RefusedError("an attribute of two types")
     empty = dict.fromkeys([*a.names, *b.names])
     rows = [{**empty, **row, **next((o for o in b.rows if _equal(row, o, a.key)), {})} for row in a.rows]
     rows = [{**row, **{n: old[n] for n in a.names}} for row, old in zip(rows, a.rows, strict=True)]
     rows += [{**empty, **row} for row in b.rows if not any(_equal(row, o, a.key) for o in a.rows)]
     return Rows(a.key, {**a.types, **b.types}, {**b.lineage, **a.lineage}, rows)
+
+
+def alike_in(names: Iterable[str], a: Rows, b: Rows) -> bool:
+    """Tell whether attributes have the same types in both."""
+    alike = {"bool": "int"}
+    return all(alike.get(a.types[n], a.types[n]) == alike.get(b.types[n], b.types[n]) for n in names)
 
 
 def _top(
@@ -240,12 +260,19 @@ def _top(
     ordered = list(rows.rows)
     for name, descending in reversed([*order, *((n, False) for n in rows.key)]):
         # An empty value comes before every other.
-        ordered.sort(key=lambda row: (row[name] is not None, _sortable(row[name])), reverse=descending)
+        is_enum = rows.types[name] == "enum"
+        ordered.sort(key=lambda row: _sortable(row[name], is_enum=is_enum), reverse=descending)
     return Rows(rows.key, rows.types, rows.lineage, ordered[offset : offset + limit])
 
 
-def _sortable(value: Any) -> Any:
-    return (0, "") if value is None else (value, "") if isinstance(value, int) else (0, value)
+ENUM = ("b", "a", "c d")
+"""The choices of every enum: the order of its values."""
+
+
+def _sortable(value: Any, *, is_enum: bool) -> tuple[Any, ...]:
+    if value is None:
+        return (False,)
+    return (True, ENUM.index(value) if is_enum else value)
 
 
 def _universe(
@@ -259,7 +286,7 @@ def _universe(
         groups.setdefault(tuple(row[n] for n in names), []).append(row)
     if not names and not groups:
         groups[()] = []
-    types = {n: rows.types[n] for n in names} | dict.fromkeys(named, "int")
+    types = {n: rows.types[n] for n in names} | {n: _kind(w, rows.types) for n, w in named.items()}
     out = [
         dict(zip(names, values, strict=True)) | {n: _aggregate(w, group) for n, w in named.items()}
         for values, group in groups.items()
@@ -271,6 +298,7 @@ _OPERATORS: dict[str, Callable[..., Rows]] = {
     "table": _table, "restrict": _restrict, "subtract": _subtract, "proj": _proj,
     "join": lambda ask, tables, a, b: _join(ask, tables, False, a, b),
     "left": lambda ask, tables, a, b: _join(ask, tables, True, a, b),
+    "extend": lambda ask, tables, a, b: _join(ask, tables, True, a, b),
     "aggr": _aggr, "union": _union, "top": _top, "universe": _universe,
 }  # fmt: skip
 
@@ -302,6 +330,8 @@ def build(recipe: Recipe, tables: Mapping[str, Any], dj: Any) -> Any:
         return source.aggr(other, *operands[2], exclude_nonmatching=operands[4], **named)
     if operator == "union":
         return source + other
+    if operator == "extend":
+        return source.extend(other)
     return source.join(other, left=operator == "left")
 
 
@@ -315,6 +345,8 @@ def _restriction(condition: Recipe, tables: Mapping[str, Any], dj: Any) -> Any:
         return [_restriction(part, tables, dj) for part in parts[0]]
     if kind == "all":
         return dj.AndList([_restriction(part, tables, dj) for part in parts[0]])
+    if kind == "set":
+        return dj.U(*parts[0])
     return said(parts[0]) if kind == "text" else parts[0]
 
 
@@ -335,9 +367,9 @@ def said(text: Recipe) -> str:
 
 
 def _literal(value: Any) -> str:
-    return (
-        str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-    )
+    if isinstance(value, (int, float, Decimal)):
+        return str(value)
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _text_of(what: Recipe) -> str:

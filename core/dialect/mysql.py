@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.constants import CLIENT, CR
 
-from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, FloatType
+from dj_panel.core.columntypes import ColumnType, DatetimeType, DateType, EnumType, FloatType
 from dj_panel.core.dialect.columns import Batch
 from dj_panel.core.dialect.mysql_inserts import packed_inserts
 from dj_panel.core.dialect.mysql_json import json_number, json_scalar
@@ -144,9 +144,6 @@ class MySQL(MySQLStructure):
             # With this way of joining grouped subqueries MariaDB gives wrong rows (seen with 10.11 where NOT
             # EXISTS asks a join of two subqueries). MySQL has no such thing and reads the comment as one.
             cursor.execute("SET autocommit = 1 /*M!100300 , optimizer_switch = 'split_materialized=off' */")
-            # Texts that come from no column, as of DAYNAME, compare as those of our columns do: A is not a. Of the
-            # binary ones this is the collation of JSON, and no two of them compare.
-            cursor.execute("SET collation_connection = utf8mb4_bin")
             cursor.execute("SELECT @@max_allowed_packet")
             connection.max_allowed_packet = cursor.fetchone()[0]
         self.is_mariadb = "mariadb" in connection.get_server_info().lower()  # type: ignore[no-untyped-call]
@@ -306,7 +303,9 @@ class MySQL(MySQLStructure):
         # MariaDB 10.11 merges expressions into a left join such that they have values where there is no partner.
         return f"{select} LIMIT {2**63 - 1}"
 
-    def order_expression(self, sql: str, column: ColumnType) -> str:
+    def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
+        if isinstance(column, EnumType) and not is_stored:
+            return f"FIELD({sql}, {', '.join(map(self.literal, column.choices))})"
         return sql
 
     def as_text(self, sql: str, kind: str) -> str:

@@ -140,6 +140,8 @@ class Dialect(ABC):
     """Whether a new table is there for everybody at once, and ends whatever transaction is open."""
     has_narrow_catalog: ClassVar[bool] = False
     """Whether comments, defaults and choices of columns keep no character beyond U+FFFF."""
+    numbers_only_keys: ClassVar[bool] = False
+    """Whether rows are numbered only by an attribute that is the whole primary key."""
     lock_clause: ClassVar[str]
     """What a SELECT ends with to lock its rows until the transaction ends, where transactions do not wait anyway."""
 
@@ -236,8 +238,18 @@ class Dialect(ABC):
         return select
 
     @abstractmethod
-    def order_expression(self, sql: str, column: ColumnType) -> str:
-        """Return the expression to sort a column by, so that servers agree on the order."""
+    def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
+        """Return the expression to sort a column by, so that servers agree on the order.
+
+        Parameters
+        ----------
+        sql
+            The column.
+        column
+            Its type.
+        is_stored
+            Whether it is a table's own, whose type the server knows; one of a union is not.
+        """
 
     @abstractmethod
     def as_text(self, sql: str, kind: str) -> str:

@@ -190,7 +190,7 @@ class SQLite(SQLiteStructure):
             return Decimal
         return None
 
-    def order_expression(self, sql: str, column: ColumnType) -> str:
+    def order_expression(self, sql: str, column: ColumnType, *, is_stored: bool = True) -> str:
         if isinstance(column, EnumType):
             # MySQL sorts an enum by the position of its choices.
             cases = " ".join(f"WHEN {self.literal(c)} THEN {i}" for i, c in enumerate(column.choices))

@@ -160,7 +160,7 @@ def _modulo(a: float, b: float) -> float | int:
     number, divisor = float(a), float(b)
     if isinstance(a, int) and isinstance(b, int):
         return int(math.copysign(abs(a) % abs(b), a)) if a else 0 % b
-    return math.fmod(number, divisor)
+    return math.fmod(number, divisor) + 0.0  # no zero below zero
 
 
 def _concat_ws(mark: str | None, *texts: Any) -> str | None:
@@ -206,12 +206,16 @@ def _regexp(pattern: Any, text: Any) -> int:
     return int(_pattern(next(said)).search(next(said)) is not None)
 
 
-def _substring(value: Any, start: int, length: int | None = None) -> str:
+def _cut(value: Any) -> Any:
+    return value if isinstance(value, bytes) else str(value)
+
+
+def _substring(value: Any, start: int, length: int | None = None) -> Any:
     """Return a part of a text, from a place that counts from 1, or from the end if it is negative."""
-    text, start = str(value), int(start)
+    text, start = _cut(value), int(start)
     first = start - 1 if start > 0 else len(text) + start
     if start == 0 or first < 0:
-        return ""
+        return text[:0]
     return text[first:] if length is None else text[first : first + max(int(length), 0)]
 
 
@@ -232,8 +236,8 @@ _SCALARS: dict[str, tuple[int, Callable[..., Any]]] = {
     **NUMBER_FUNCTIONS,
     **MOMENT_FUNCTIONS,
     **JSON_FUNCTIONS,
-    "left_part": (2, lambda text, n: str(text)[: max(int(n), 0)]),
-    "right_part": (2, lambda text, n: str(text)[-int(n) :] if int(n) > 0 else ""),
+    "left_part": (2, lambda value, n: _cut(value)[: max(int(n), 0)]),
+    "right_part": (2, lambda value, n: _cut(value)[-int(n) :] if int(n) > 0 else _cut(value)[:0]),
     "substring_of": (-1, _substring),
     "trim_of": (2, _trimmed),
     "ltrim_of": (2, lambda text, mark: _trimmed(text, mark, right=False)),

@@ -22,9 +22,9 @@ _NUMBER_TYPES = (int, float)
 
 
 def number_of(value: Any) -> float:
-    """Return the number that a text begins with, 0 if it begins with none."""
+    """Return the number that a text begins with, 0 if it begins with none; a number as it is."""
     if isinstance(value, _NUMBER_TYPES):
-        return float(value)
+        return value
     match = _FLOAT.match(value.decode(errors="replace") if isinstance(value, bytes) else value)
     return float(match[1]) if match else 0.0
 

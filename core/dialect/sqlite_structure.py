@@ -27,6 +27,8 @@ NOW = "strftime('%Y-%m-%d %H:%M:%f', 'now', 'localtime')"
 class SQLiteStructure(Dialect):
     """The part of the dialect that declares, alters and reads tables."""
 
+    numbers_only_keys = True
+
     def create_schema(self, schema: str) -> Sequence[Statement]:
         return (Statement('INSERT OR IGNORE INTO "~schemas" VALUES (?)', (schema,)),)
 

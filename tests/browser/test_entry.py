@@ -163,10 +163,11 @@ def test_a_session_with_two_part_rows_is_entered_with_the_keyboard_alone(lab: La
         (1, "ana", "calm"),
         (2, "bo", "licks"),
     ]
-    # The subject stays, the number advances, the rest is empty.
+    # The subject stays, the number advances, what was now is now again, the rest is empty.
     expect(lab.field("Subject")).to_have_value("M042")
     expect(lab.field("Session")).to_have_value("2")
     expect(lab.field("Day")).to_be_focused()
+    expect(lab.field("Day")).to_have_value(re.compile(r"^\d{4}-\d\d-\d\d$"))
     expect(tab.get_by_role("combobox", name="Author")).to_have_count(0)
     lab.type("2026-03-02")
     lab.press("Enter")

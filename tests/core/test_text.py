@@ -257,7 +257,18 @@ def test_sql_inject_text_is_one_expression_over_attributes_or_refused(lab: Any) 
                 refused += 1
                 continue
             words = re.findall(r"\b[A-Z_]{2,}\b", re.sub(r"\bOR\b", "", statement))
-            assert set(words) <= {"SELECT", "AS", "FROM", "WHERE", "AND", "IN", "NOT", "NULL", "CONCAT"}, (
+            assert set(words) <= {
+                "SELECT",
+                "AS",
+                "FROM",
+                "WHERE",
+                "AND",
+                "IN",
+                "NOT",
+                "NULL",
+                "CONCAT",
+                "COLLATE",
+            }, (
                 text,
                 statement,
             )

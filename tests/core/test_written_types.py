@@ -179,18 +179,26 @@ def test_defaults_that_the_language_admits_are_what_rows_get(schema: dj.Schema) 
     }
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "id : int32\n---\nn : int auto_increment",
-        "id : int32\nn : int auto_increment",
-        "-> Parent\nn : int auto_increment",
-    ],
-)
-def test_only_a_whole_primary_key_is_numbered(text: str) -> None:
-    with pytest.raises(DefinitionError, match="whole primary key") as caught:
-        parse_definition(text)
-    assert caught.value.text == "n : int auto_increment"
+def test_an_attribute_that_a_server_cannot_number_is_refused(schema: dj.Schema) -> None:
+    numbered = "n : int auto_increment"
+    for text in [
+        f"id : int32\n---\n{numbered}",
+        f"id : int32\n{numbered}",
+        f"{numbered}\n---\nm : int auto_increment",
+    ]:
+        with pytest.raises(DefinitionError, match="cannot be numbered") as caught:
+            declared(schema, text)
+        assert caught.value.text in (numbered, "m : int auto_increment")
+    # what only servers number
+    for text in [f"{numbered}\nid : int32", f"id : int32\n---\n{numbered}\nindex (n)"]:
+        if schema.connection.dialect.numbers_only_keys:
+            with pytest.raises(DefinitionError, match="whole primary key"):
+                declared(schema, text)
+            continue
+        table = declared(schema, text)
+        table.insert([{"id": 5}, {"id": 6}])
+        assert table.to_arrays("n", order_by="n").tolist() == [1, 2]
+        table().drop_quick()
 
 
 def test_tables_of_others_with_types_that_no_definition_may_have_are_opened(schema: dj.Schema) -> None:

@@ -159,6 +159,11 @@ hex(x)
 hex(s)
 hex(e)
 hex(u)
+left(u,2)
+substr(u,-3,2)
+length(u)
+coalesce(j,j)
+left(j,3)
 ascii(s)
 concat(n,x,dc)
 concat(x*2)
@@ -179,6 +184,10 @@ repeat(s,-1)
 trim(n)
 trim('x' from s)
 trim(leading 'x' from 'xxax')
+j.k
+j.t
+j.k:unsigned
+j.k:decimal(5,2)
 json_value(j,'$.k')
 json_extract(j,'$.k')
 json_extract(j,'$.t')
@@ -264,7 +273,11 @@ dayname(d) = 'friday'
 'a' = 'A'
 'a' regexp 'A'
 'a' like 'A'
-instr('abc', 'C')
+'A' in ('a', 'b')
+s = cast(n as char)
+cast(n as char) = concat(e, n)
+json_unquote(json_extract(j,'$.t')) = cast(n as char)
+concat(d, s) > cast(x as char)
 concat(s, 'x') = 'XX'
 upper('é') = 'É'
 dc > n
@@ -355,7 +368,7 @@ DIFFERENT = {
     "'a' = 'A'": "the same",
     "'a' like 'A'": "the same",
     "'a' regexp 'A'": "the same",
-    "instr('abc', 'C')": "the same",
+    "'A' in ('a', 'b')": "the same",
     "min(u)": "there the bytes, here the UUID",
     "round(n*13,-1)": "a decimal there",
 }

@@ -141,7 +141,7 @@ def rows(lab: Any, table: str = "session", schema: str = "") -> list[Any]:
     key = "session_id"
     found: list[Any] = lab.connection.query(
         f"SELECT * FROM `{schema or lab.name}`.`{table}` ORDER BY {key}", as_dict=True
-    )
+    ).fetchall()
     return found
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.algebra_lab import declare as declare_algebra
 from tests.property.test_algebra import as_bag
-from tests.property.test_algebra import declare as declare_algebra
 from tests.wire.sides import Side
 from tests.wire.test_tables import ours, prefix, theirs  # noqa: F401 - fixtures
 
