@@ -28,7 +28,7 @@ class EditForm extends EntryForm {
     this.state = make("span", {class: "state", role: "status"})
     this.panel = make("section", {class: "revision", tabindex: "-1", hidden: true})
     this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset,
-      make("a", {href: this.edit.href}, say("Cancel")), this.state)
+      make("a", {href: this.edit.href, onclick: (event) => this.cancel(event)}, say("Cancel")), this.state)
     this.root = make("div", {class: "form"}, this.banner, this.summary,
       this.drawSubject(), make("fieldset", {}, make("legend", {}, this.legend), fields), ...this.grids.map((grid) => grid.root),
       ...this.edit.large.map(({label, text, link, href}) => make("section", {class: "part"}, make("h3", {}, label),
@@ -42,6 +42,8 @@ class EditForm extends EntryForm {
       control.chip?.remove()           // an empty field leaves what is there
     }
   }
+  // Whoever cancels does not want what was typed; a link that opens elsewhere cancels nothing.
+  cancel(event) { if (!event.ctrlKey && !event.metaKey && !event.shiftKey) this.drafts.remove() }
   get legend() { return say("Values") }
   get nothing() { return say("All attributes of this table belong to its key.") }
   drawSubject() {
@@ -73,7 +75,8 @@ class EditForm extends EntryForm {
     this.focusWhenShown()
   }
   // A draft of before may know nothing of a part that the form shows now, or of one that it leaves out.
-  resume({texts, seen, parts = {}}) {
+  resume({texts, seen, parts = {}, ticks = {}}) {
+    this.ticks = ticks
     const {[ORIGIN]: before = {}, ...row} = JSON.parse(seen)
     const now = JSON.parse(this.edit.seen)[ORIGIN] ?? {}
     const isKnown = (table) => Boolean(before[table] && parts[table])
@@ -93,7 +96,7 @@ class EditForm extends EntryForm {
   // A reason that is being written is not in the draft.
   get isKept() { return this.isStored && (Boolean(this.sent) || !this.panel.querySelector("input[type=text]")?.value) }
   set isKept(isStored) { this.isStored = isStored }
-  get kept() { return {...this.typedTexts(), seen: this.seen} }
+  get kept() { return {...this.typedTexts(), seen: this.seen, ticks: this.ticks} }
   changed(control) { this.hidePanel(); super.changed(control) }
   partChanged() { this.hidePanel(); super.partChanged() }
   focusFirst() {
@@ -102,7 +105,8 @@ class EditForm extends EntryForm {
   }
   discard() {
     this.seen = this.edit.seen
-    for (const control of this.controls) control.setError("")
+    this.ticks = {}
+    for (const control of this.controls) { control.setError(""); control.setDoubt("") }
     const gone = Object.fromEntries(Object.keys(this.store.texts).map((name) => [name, ""]))
     this.put({texts: {...gone, ...this.edit.texts, ...this.edit.key}, parts: this.edit.parts})
     this.drafts.remove()
@@ -113,7 +117,7 @@ class EditForm extends EntryForm {
   }
 
   // ---- two steps
-  get content() { return {draft: {...this.store.texts}, parts: this.parts, seen: this.seen} }
+  get content() { return {draft: {...this.store.texts}, parts: this.parts, seen: this.seen, ticked: {...this.ticks}} }
   async ask(kind, data = {}) {
     const message = {...this.content, ...data}
     this.isSaving = true
@@ -156,7 +160,7 @@ class EditForm extends EntryForm {
     this.showSummary([])
     for (const grid of this.grids) grid.setErrors([])
     if (answer.summary) {
-      this.refuse({errors: answer.errors, part_errors: answer.part_errors ?? [], summary: answer.summary})
+      this.refuse({errors: answer.errors, part_errors: answer.part_errors ?? [], summary: answer.summary, doubts: answer.doubts})
       this.offerBack(answer.blocked ?? [])
     } else if (answer.differences?.some((difference) => difference.is_theirs)) this.showOthers(answer)
     else this.showChanges(answer)

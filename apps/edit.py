@@ -127,7 +127,8 @@ class EditPage(EntryPage):
             return answer
         # The row itself has what it had before: neither its key nor its unique values are taken by another.
         errors = {n: text for n, text in answer["errors"].items() if typed.get(n) != initial.get(n)}
-        return {**answer, "errors": errors, "duplicate": None}
+        doubts = {n: text for n, text in answer["doubts"].items() if typed.get(n) != initial.get(n)}
+        return {**answer, "errors": errors, "duplicate": None, "doubts": doubts}
 
     async def _review(self, data: Mapping[str, Any]) -> dict[str, Any]:
         review = await self.visit.services.editing.review(
@@ -136,6 +137,7 @@ class EditPage(EntryPage):
             texts_in(data.get("draft")),
             text_in(data.get("seen")),
             parts_in(data.get("parts")),
+            texts_in(data.get("ticked", {})),
         )
         return self._reviewed(review)
 
@@ -147,6 +149,7 @@ class EditPage(EntryPage):
             text_in(data.get("seen")),
             parts_in(data.get("parts")),
             agreement_in(data),
+            texts_in(data.get("ticked", {})),
         )
         if isinstance(outcome, Review):
             return self._reviewed(outcome)
@@ -172,6 +175,7 @@ class EditPage(EntryPage):
         return {
             "differences": [_difference(d) for d in (*review.differences, *review.part_differences)],
             "errors": review.errors,
+            "doubts": review.doubts,
             "part_errors": part_errors_out(review.part_errors),
             "blocked": [asdict(blocked) for blocked in review.blocked],
             "notes": review.notes,

@@ -120,7 +120,10 @@ class EditRowsPage(EntryPage):
 
     async def _review(self, data: Mapping[str, Any]) -> dict[str, Any]:
         draft, chosen = texts_in(data.get("draft")), set(_list_in(data.get("chosen")))
-        review = await self.visit.services.batch_editing.review(self._info.name, self._keys, draft, chosen)
+        ticked = texts_in(data.get("ticked", {}))
+        review = await self.visit.services.batch_editing.review(
+            self._info.name, self._keys, draft, chosen, ticked
+        )
         return self._reviewed(review)
 
     async def _write(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,6 +185,7 @@ class EditRowsPage(EntryPage):
             "n_changing": review.n_changing,
             "notices": notices,
             "errors": review.errors,
+            "doubts": review.doubts,
             "summary": review.summary,
             "seen": review.seen,
             **computed_message(self.visit.services, review.computed),

@@ -154,17 +154,27 @@ class EntryForm extends Replacing {
   request(kind, data = {}, timeout = ANSWER_MS) {
     const number = ++lastRequest
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.requests.delete(number)
-        reject(Object.assign(new Error(say("The server does not answer. What you typed is kept here; try again.")), {isLost: true}))
-      }, timeout)
-      this.requests.set(number, {resolve, reject, timer})
+      const asked = {resolve, reject}
+      asked.wait = () => {
+        clearTimeout(asked.timer)
+        asked.timer = setTimeout(() => {
+          this.requests.delete(number)
+          reject(Object.assign(new Error(say("The server does not answer. What you typed is kept here; try again.")), {isLost: true}))
+        }, timeout)
+      }
+      asked.wait()
+      this.requests.set(number, asked)
       this.model.send_msg({type: kind, number, table: this.table, ...data})
     })
   }
-  answered({number, error, ...answer}) {
+  answered({number, error, busy, ...answer}) {
     const asked = this.requests.get(number)
     if (!asked) return
+    if (busy) {                        // the server is there, and at work on it
+      if (this.isSaving) this.state.textContent = busy
+      asked.wait()
+      return
+    }
     this.requests.delete(number)
     clearTimeout(asked.timer)
     if (error) asked.reject(new Error(error))
@@ -288,20 +298,6 @@ class EntryForm extends Replacing {
     else if (this.duplicate && control.about.in_key) this.showSummary([])
     if (control.about.in_key && this.counter && !this.counter.hasText) this.suggestNext({onlyNote: true})
   }
-  // ---- what is unusual
-  showDoubts(controls, doubts) {
-    for (const control of controls) {
-      const name = control.names.find((one) => doubts[one])
-      control.setDoubt(name ? doubts[name] : "", name !== undefined && this.ticks[name] === control.store.get(name))
-    }
-  }
-  ticked(control) {
-    for (const name of control.names) {
-      if (control.tick.checked) this.ticks[name] = control.store.get(name)
-      else delete this.ticks[name]
-    }
-    this.keepDraft(true)
-  }
   uploading(step) {
     this.nUploading += step
     if (this.nUploading === 0 && this.state.textContent === uploadingText()) this.state.textContent = ""
@@ -375,6 +371,7 @@ class EntryForm extends Replacing {
     this.button.textContent = say("Saving…")
     this.state.textContent = ""
     const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
+    this.keepDraft(true)               // from here on it is being saved, also if the page is loaded again
     await Promise.all(this.everyControl.map((control) => control.settled))  // so that what is saved is what one sees
     const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
     const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent, ticked: {...this.ticks}}

@@ -62,6 +62,9 @@ SCRIPTS = (
     "replacing.js",
     "entry.js",
 )
+_BUSY_S = 1.5
+"""After how long, and how often then, a form that waits is told that the server is at work."""
+
 _LIKE = "like."
 """Before the name of a key attribute in the address: begin with the values of that row."""
 
@@ -180,8 +183,12 @@ class EntryPage(Page):
         number: int,
         data: Mapping[str, Any],
     ) -> None:
+        work = asyncio.ensure_future(handler(self, data))
         try:
-            answer = await handler(self, data)
+            while not (await asyncio.wait({work}, timeout=_BUSY_S))[0]:
+                if self._component is not None:
+                    self._component.answer(number, busy=self._busy_text())
+            answer = await work
         except BadMessageError as error:
             log.warning("a form of %s sent what makes no sense: %s", self._info.name, error)
             answer = {
@@ -194,6 +201,11 @@ class EntryPage(Page):
             answer = {"error": f"{problem.message} (reference {problem.reference})"}
         if self._component is not None:
             self._component.answer(number, **answer)
+
+    def _busy_text(self) -> str:
+        if self.visit.services.importing.is_writing:
+            return say("The database is busy writing an import. It goes on right after it.")
+        return say("The database is at work.")
 
     def _table(self, data: Mapping[str, Any]) -> str:
         """Return the table that a message is about: ours, one of its parts, or one that is filled in beside it."""

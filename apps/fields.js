@@ -179,7 +179,7 @@ class Control {
       this.tick.checked = isTicked
       this.tick.onchange = () => this.host.ticked(this)
       this.doubt.append(make("label", {for: this.tick.id}, this.tick,
-        make("span", {}, this.doubtText, make("b", {}, say(" It is meant.")))))
+        make("span", {}, this.doubtText, make("b", {}, ` ${say("Yes, save this value.")}`))))
     }
     this.root.classList.toggle("unusual", this.doubtText !== "")
     this.describe()

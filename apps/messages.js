@@ -109,4 +109,18 @@ class Messages {
       make("span", {}, say("Restored what you had typed at {time}.", {time: when}) + doubt + lost + more), button)
     this.banner.hidden = false
   }
+  // ---- what is unusual
+  showDoubts(controls, doubts) {
+    for (const control of controls) {
+      const name = control.names.find((one) => doubts[one])
+      control.setDoubt(name ? doubts[name] : "", name !== undefined && this.ticks[name] === control.store.get(name))
+    }
+  }
+  ticked(control) {
+    for (const name of control.names) {
+      if (control.tick.checked) this.ticks[name] = control.store.get(name)
+      else delete this.ticks[name]
+    }
+    this.keepDraft(true)
+  }
 }

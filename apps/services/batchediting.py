@@ -17,7 +17,7 @@ from dj_panel.apps.services.chosen import MAX_CHOSEN, rows_label
 from dj_panel.apps.services.drafts import Draft, stored_value
 from dj_panel.apps.services.editing import is_of_key
 from dj_panel.apps.services.history import Value, is_typed
-from dj_panel.apps.services.receipts import corrections_needed
+from dj_panel.apps.services.receipts import corrections_needed, doubted
 from dj_panel.apps.services.renewals import (
     FINAL,
     RowsEdited,
@@ -83,7 +83,14 @@ class BatchEditing(Service):
         """
         return await self._services.run(self._open, self._table(table, keys), keys)
 
-    async def review(self, table: str, keys: Keys, draft: Draft, chosen: Collection[str]) -> RowsReview:
+    async def review(
+        self,
+        table: str,
+        keys: Keys,
+        draft: Draft,
+        chosen: Collection[str],
+        ticked: Mapping[str, str] | None = None,
+    ) -> RowsReview:
         """Check the new values, and tell what saving them would change; nothing is written.
 
         Parameters
@@ -94,8 +101,10 @@ class BatchEditing(Service):
             What the fields hold.
         chosen
             Names of the fields and pickers that change; one that is empty gives no value, or the default.
+        ticked
+            Attribute → text that is unusual, and meant; ``None`` does not ask about what is unusual.
         """
-        return await self._services.run(self._review, self._table(table, keys), keys, draft, chosen)
+        return await self._services.run(self._review, self._table(table, keys), keys, draft, chosen, ticked)
 
     async def save(
         self,
@@ -235,13 +244,26 @@ class BatchEditing(Service):
                 errors[name] = str(error)
         return values, errors
 
-    def _review(self, info: TableInfo, keys: Keys, draft: Draft, chosen: Collection[str]) -> RowsReview:
+    def _review(
+        self,
+        info: TableInfo,
+        keys: Keys,
+        draft: Draft,
+        chosen: Collection[str],
+        ticked: Mapping[str, str] | None = None,
+    ) -> RowsReview:
         found = self._read(info, keys)
         values, errors = self._checked(info, _common(info, found), draft, chosen)
         if errors:
             return RowsReview(errors=errors, summary=corrections_needed(len(errors)))
         if not values:
             return RowsReview(summary=say("Nothing is chosen to be changed, so there is nothing to save."))
+        common = {n: info.attribute(n).column_type.parse(t) for n, t in _common(info, found).items()}
+        given = {n: value for n, value in {**common, **values}.items() if value is not None}
+        if ticked is not None and (
+            doubts := self._services.entering.doubts(info, given, draft, ticked, values.keys())
+        ):
+            return RowsReview(doubts=doubts, summary=doubted(doubts).summary)
         table = self._services.pipeline[info.name]()
         new = texts_of(table.heading, values)
         changing = [row for row in found if differing(row, new)]

@@ -17,7 +17,7 @@ from dj_panel.apps.services.drafts import Draft, stored_value
 from dj_panel.apps.services.history import Shown, is_typed, shown
 from dj_panel.apps.services.partediting import Compared, PartEditing, Parts
 from dj_panel.apps.services.partwriting import PartRefusedError, PartWriting
-from dj_panel.apps.services.receipts import corrections_needed
+from dj_panel.apps.services.receipts import corrections_needed, doubted
 from dj_panel.apps.services.revisions import (
     Agreement,
     Difference,
@@ -82,7 +82,13 @@ class Editing(Service):
         return await self._services.run(self._parts.rows.before, info, parse_key(info, key), batch)
 
     async def review(
-        self, table: str, key: Mapping[str, str], draft: Draft, seen: str, parts: Parts | None = None
+        self,
+        table: str,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen: str,
+        parts: Parts | None = None,
+        ticked: Draft | None = None,
     ) -> Review:
         """Check a draft, and tell what saving it would change; nothing is written.
 
@@ -96,8 +102,11 @@ class Editing(Service):
             From :class:`Opened`, or of the last review.
         parts
             All rows of its parts, as drafts; those of a part that is not among them stay.
+        ticked
+            Attribute → text that is unusual, and meant; ``None`` does not ask about what is unusual.
         """
-        return await self._services.run(self._review, self.editable(table), key, draft, seen, parts or {})
+        info = self.editable(table)
+        return await self._services.run(self._review, info, key, draft, seen, parts or {}, ticked)
 
     async def save(
         self,
@@ -107,12 +116,13 @@ class Editing(Service):
         seen: str,
         parts: Parts | None = None,
         agreement: Agreement | None = None,
+        ticked: Draft | None = None,
     ) -> Edited | Review:
         """Change a row and those of its parts, in one transaction, if they still are as they were seen.
 
         Parameters
         ----------
-        table, key, draft, seen, parts
+        table, key, draft, seen, parts, ticked
             As for :meth:`review`.
         agreement
             Why, and what becomes of computed rows; they stay if not given.
@@ -124,7 +134,7 @@ class Editing(Service):
         """
         info = self.editable(table)
         outcome = await self._services.run(
-            self._save, info, key, draft, seen, parts or {}, agreement or Agreement()
+            self._save, info, key, draft, seen, parts or {}, agreement or Agreement(), ticked
         )
         if isinstance(outcome, Edited):
             self._services.watcher.poke()
@@ -223,8 +233,28 @@ class Editing(Service):
         touched = {name for group in groups if set(group) & set(values) for name in group}
         return values, errors | {n: text for n, text in checked.errors.items() if n in touched}
 
+    def _doubts(
+        self,
+        info: TableInfo,
+        key: Mapping[str, Any],
+        values: Mapping[str, Any],
+        draft: Draft,
+        ticked: Draft | None,
+    ) -> dict[str, str]:
+        """Return what is unusual of the values that change."""
+        if ticked is None:
+            return {}
+        given = {name: value for name, value in {**values, **key}.items() if value is not None}
+        return self._services.entering.doubts(info, given, draft, ticked, values.keys())
+
     def _review(
-        self, info: TableInfo, key: Mapping[str, str], draft: Draft, seen_text: str, parts: Parts
+        self,
+        info: TableInfo,
+        key: Mapping[str, str],
+        draft: Draft,
+        seen_text: str,
+        parts: Parts,
+        ticked: Draft | None,
     ) -> Review:
         table, key_values = self._table(info, key)
         seen, parts_seen = load_seen(seen_text), load_parts_seen(seen_text)
@@ -235,6 +265,8 @@ class Editing(Service):
         compared = self._parts.compare(info, key_values, parts, parts_seen)
         if errors or compared.is_refused:
             return _refused(errors, compared, seen_text)
+        if doubts := self._doubts(info, key_values, values, draft, ticked):
+            return Review(doubts=doubts, summary=doubted(doubts).summary, seen=seen_text)
         differences = tuple(self._differences(info, draft, seen, content, values))
         review = Review(
             differences,
@@ -298,14 +330,16 @@ class Editing(Service):
         seen_text: str,
         parts: Parts,
         agreement: Agreement,
+        ticked: Draft | None,
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
         seen, parts_seen = load_seen(seen_text), load_parts_seen(seen_text)
         values, errors = self._checked(info, key, draft, seen)
         compared = self._parts.compare(info, key_values, parts, parts_seen)
         is_undecided = compared.is_deletion_needed and agreement.consequence != "delete"
-        if errors or compared.is_refused or is_undecided or not (values or compared.has_writes):
-            return self._review(info, key, draft, seen_text, parts)
+        is_open = is_undecided or bool(self._doubts(info, key_values, values, draft, ticked))
+        if errors or compared.is_refused or is_open or not (values or compared.has_writes):
+            return self._review(info, key, draft, seen_text, parts, ticked)
         batch, n_part_rows = secrets.token_hex(16), 0
 
         def check(found: Sequence[Seen]) -> None:
@@ -335,7 +369,7 @@ class Editing(Service):
                     finish=write_parts,
                 )
         except ChangedMeanwhileError:
-            return self._changed_meanwhile(info, key, draft, seen_text, values, parts)
+            return self._changed_meanwhile(info, key, draft, seen_text, values, parts, ticked)
         except PartRefusedError as refusal:
             errors_there = {refusal.where: refusal.error.reason}
             return Review(part_errors=errors_there, summary=str(refusal), seen=seen_text)
@@ -370,6 +404,7 @@ class Editing(Service):
         seen_text: str,
         values: Mapping[str, Any],
         parts: Parts,
+        ticked: Draft | None,
     ) -> Edited | Review:
         table, key_values = self._table(info, key)
         seen = load_seen(seen_text)
@@ -379,7 +414,7 @@ class Editing(Service):
         if now is not None and now == {**seen, **mine} and compared.is_done:
             # The answer to an earlier attempt got lost: the row is as it was to be.
             return Edited(_label(info, key), len(mine), 0, {}, compared.n_rows)
-        return self._review(info, key, draft, seen_text, parts)
+        return self._review(info, key, draft, seen_text, parts, ticked)
 
 
 def is_of_key(item: Any, info: TableInfo) -> bool:

@@ -216,20 +216,20 @@ class Entering(Service):
         asked = only is None or set(only) & set(info.primary_key)
         if asked and info.master is None and not set(checked.errors) & set(info.primary_key):
             duplicate = self._duplicate(info, checked.values)
-        doubts = self._doubts(info, checked, draft, {}, only) if info.master is None else {}
+        doubts = self.doubts(info, checked.values, draft, {}, only) if info.master is None else {}
         read = readings(info, draft, checked.values, only or ())
         return Checked(checked.errors, duplicate, doubts, read)
 
-    def _doubts(
+    def doubts(
         self,
         info: TableInfo,
-        checked: CheckedRow,
+        values: Mapping[str, Any],
         draft: Draft,
         ticked: Mapping[str, str],
         only: Collection[str] | None = None,
     ) -> dict[str, str]:
-        """Return what is unusual and was not ticked as it stands."""
-        found = find_doubts(info, checked.values, self._rows(info.name), self.custom, only)
+        """Return what is unusual and was not ticked as it stands, in a thread of the pool."""
+        found = find_doubts(info, values, self._rows(info.name), self.custom, only)
         return {
             n: complaint(draft[n], t) for n, t in found.items() if n in draft and ticked.get(n) != draft[n]
         }
@@ -333,7 +333,7 @@ class Entering(Service):
             duplicate = self._duplicate(info, row.values)
         if row.errors or part_errors or duplicate:
             return refused(row.errors, part_errors, duplicate)
-        if ticked is not None and (doubts := self._doubts(info, row, draft, ticked)):
+        if ticked is not None and (doubts := self.doubts(info, row.values, draft, ticked)):
             return doubted(doubts)
         values, rows_of_parts = self._at_saving(info, row.values, part_rows)
         try:

@@ -87,6 +87,13 @@ class Importing(Service):
         for batch in self._batches.values():
             batch.is_cancelled.set()
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether the rows of an import are being written or taken back, and others wait for the database."""
+        return any(
+            batch.is_busy and batch.stage in ("writing", "undoing") for batch in self._batches.values()
+        )
+
     def close(self) -> None:
         """Remove the files, when nothing is being done any more."""
         for batch in self._batches.values():

@@ -144,8 +144,8 @@ def corrections_needed(number: int) -> str:
 def doubted(doubts: dict[str, str]) -> Refused:
     """Return the refusal of a row that is right in form, and unusual."""
     summary = say_many(
-        "One value is unusual. Tick what is meant, and save again. Nothing was saved.",
-        "{n} values are unusual. Tick what is meant, and save again. Nothing was saved.",
+        "One value is unusual. Tick it if it is right, and save again. Nothing was saved.",
+        "{n} values are unusual. Tick those that are right, and save again. Nothing was saved.",
         len(doubts),
     )
     return Refused({}, {}, summary, None, doubts)

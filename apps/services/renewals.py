@@ -141,6 +141,8 @@ class RowsReview:
         Table → how many of its rows were computed from those that change.
     is_final
         Whether the history cannot keep all the values, so that they cannot be brought back.
+    doubts
+        Sentences by attribute on what is unusual, if all else is right: it has to be ticked.
     """
 
     renewals: tuple[Renewal, ...] = ()
@@ -153,6 +155,7 @@ class RowsReview:
     seen: tuple[str, ...] = ()
     computed: dict[str, int] = field(default_factory=dict)
     is_final: bool = False
+    doubts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -261,6 +261,8 @@ class Review:
         What else there is to say of the changes to parts.
     is_deletion_needed
         Whether rows are removed that computed rows depend on, so that these must go too.
+    doubts
+        Sentences by attribute on what is unusual, if all else is right: it has to be ticked.
     """
 
     differences: tuple[Difference, ...] = ()
@@ -269,6 +271,7 @@ class Review:
     seen: str = ""
     other: str = ""
     computed: dict[str, int] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
     part_differences: tuple[PartDifference, ...] = ()
     part_errors: dict[tuple[str, int, str], str] = field(default_factory=dict)
     blocked: tuple[Blocked, ...] = ()

@@ -280,3 +280,41 @@ def test_of_rows_entered_at_once_none_is_lost_and_each_duplicate_is_shown(lab: E
     assert (len(saved), len(refused)) == (2 * n_each + n_shared, n_shared)
     assert all(outcome.duplicate is not None for outcome in refused)
     assert len(lab.rows("Person")) == 2 + len(saved)
+
+
+def test_an_unusual_value_is_changed_when_it_was_ticked(lab: Edits) -> None:
+    lab.rows("Subject").insert(
+        {"subject_id": f"N{n:03d}", "species": "mouse", "weight": 20 + n % 3} for n in range(12)
+    )
+    opened = lab.open()
+    editing, draft = lab.services.editing, {**opened.texts, "weight": "80"}
+    name, key, seen = lab.name("Subject"), opened.key, opened.seen
+    for ticked in ({}, {"weight": "81"}):
+        review = asyncio.run(editing.review(name, key, draft, seen, ticked=ticked))
+        assert "“80” is far from the last values" in review.doubts["weight"]
+        assert (
+            review.summary
+            == "One value is unusual. Tick it if it is right, and save again. Nothing was saved."
+        )
+        refused = asyncio.run(editing.save(name, key, draft, seen, ticked=ticked))
+        assert refused == review
+    assert lab.row()["weight"] == Decimal("20.50")
+    meant = asyncio.run(editing.review(name, key, draft, seen, ticked={"weight": "80"}))
+    assert (meant.doubts, [d.attribute for d in meant.differences]) == ({}, ["weight"])
+    # What does not change is not asked about, however unusual it is.
+    assert isinstance(asyncio.run(editing.save(name, key, draft, seen, ticked={"weight": "80"})), Edited)
+    opened = lab.open()
+    other = asyncio.run(editing.review(name, key, {**opened.texts, "tag": "T9"}, opened.seen, ticked={}))
+    assert (other.doubts, [d.attribute for d in other.differences]) == ({}, ["tag"])
+
+
+def test_an_unusual_value_for_many_rows_is_asked_about_too(lab: Edits) -> None:
+    lab.rows("Subject").insert(
+        {"subject_id": f"N{n:03d}", "species": "mouse", "weight": 20 + n % 3} for n in range(12)
+    )
+    review = lab.services.batch_editing.review
+    keys = [{"subject_id": "N001"}, {"subject_id": "N002"}]
+    asked = asyncio.run(review(lab.name("Subject"), keys, {"weight": "80"}, {"weight"}, {}))
+    assert list(asked.doubts) == ["weight"]
+    meant = asyncio.run(review(lab.name("Subject"), keys, {"weight": "80"}, {"weight"}, {"weight": "80"}))
+    assert (meant.doubts, meant.n_changing) == ({}, 2)

@@ -128,7 +128,7 @@ def test_a_change_survives_a_reload_and_older_values_come_back_as_a_change(
     page.keyboard.press("Control+Enter")
     expect(page.locator(".field.wrong")).to_contain_text("is not a number")
     page.reload()
-    expect(page.locator(".restored")).to_contain_text("Restored what you had typed")
+    expect(page.locator(".restored:visible")).to_contain_text("Restored what you had typed")
     expect(page.get_by_label(re.compile("^Weight")).first).to_have_value("heavy")
     review(page, "Weight", "25")
     expect(page.locator(".revision")).to_contain_text("1 value will change")
@@ -260,7 +260,7 @@ def test_a_thousand_selected_rows_are_kept_through_pages_and_a_reload_and_more_a
     page.get_by_label(re.compile("^Weight")).first.fill("31")
     page.get_by_role("checkbox", name="Change Birth").check()
     page.reload()
-    expect(page.locator(".restored")).to_contain_text("Restored what you had typed")
+    expect(page.locator(".restored:visible")).to_contain_text("Restored what you had typed")
     expect(page.get_by_role("checkbox", name="Change Birth")).to_be_checked()
     page.get_by_role("checkbox", name="Change Birth").uncheck()
     expect(page.get_by_label(re.compile("^Weight")).first).to_have_value("31")
@@ -269,3 +269,34 @@ def test_a_thousand_selected_rows_are_kept_through_pages_and_a_reload_and_more_a
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text("Saved: 1,000 rows of Subject were changed.")).to_be_visible()
     assert len(lab.rows("Subject") & {"weight": 31}) == 1000
+
+
+@on_one_server
+def test_an_unusual_value_needs_a_tick_and_cancel_forgets_what_was_typed(
+    lab: Lab, leaving: list[Tab], page: Tab
+) -> None:
+    leaving.append(page)
+    lab.rows("Subject").insert(
+        {"subject_id": f"N{n:03d}", "species": "mouse", "weight": 20 + n % 3} for n in range(12)
+    )
+    lab.go(page, "edit")
+    weight = page.get_by_label(re.compile("^Weight")).first
+    weight.fill("81")
+    page.get_by_role("link", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Subject M042")).to_be_visible()
+    lab.go(page, "edit")
+    expect(weight).to_have_value("20.00")
+    expect(page.get_by_text("Restored what you had typed")).to_have_count(0)
+    review(page, "Weight", "80")
+    expect(page.locator(".summary")).to_contain_text("One value is unusual")
+    tick = page.get_by_role(
+        "checkbox", name=re.compile("“80” is far from the last values.* Yes, save this value.")
+    )
+    expect(tick).to_be_focused()
+    expect(page.locator(".revision")).to_be_hidden()
+    page.keyboard.press("Space")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".revision")).to_contain_text("1 value will change")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved: Subject M042, 1 value changed.")).to_be_visible()
+    assert str(lab.subject["weight"]) == "80.00"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 import zoneinfo
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,9 @@ from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
 import dj_panel as dj
+from dj_panel.apps.entry import EntryPage
 from dj_panel.apps.services import Services
+from dj_panel.apps.services.importing import Importing
 from dj_panel.apps.site import Site, serve
 from dj_panel.apps.typed import Custom
 from tests.browser.test_entry import PAGES, Lab, Plain
@@ -216,3 +219,34 @@ def test_a_parent_that_no_second_row_may_have_is_not_kept_for_it(lab: Lab) -> No
     expect(tab.get_by_role("button", name="Keep Animal for the next row")).to_have_attribute(
         "aria-pressed", "false"
     )
+
+
+def test_a_form_that_waits_for_an_import_says_so(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab = lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    lab.field("Weight").fill("20.5")
+    may_write, write = threading.Event(), lab.services.entering._write
+
+    def write_late(*row: Any) -> None:
+        assert may_write.wait(60)
+        write(*row)
+
+    monkeypatch.setattr(lab.services.entering, "_write", write_late)
+    told, busy_text = threading.Semaphore(0), EntryPage._busy_text
+
+    def noted(page: EntryPage) -> str:
+        told.release()
+        return busy_text(page)
+
+    monkeypatch.setattr(EntryPage, "_busy_text", noted)
+    monkeypatch.setattr(Importing, "is_writing", True)
+    lab.press("Control+Enter")
+    said = tab.get_by_text("The database is busy writing an import. It goes on right after it.")
+    expect(said).to_be_visible()
+    for _ in range(4):  # longer than a form waits for a server that says nothing
+        assert told.acquire(timeout=60)
+    expect(said).to_be_visible()
+    expect(tab.get_by_text("waiting for the server")).to_have_count(0)
+    may_write.set()
+    lab.expect_saved("Weighing A1 · 1")
+    expect(said).to_have_count(0)
