@@ -240,7 +240,7 @@ class EntryForm extends Replacing {
     if (control.isTouched && control.hasText) this.check(control, {})
     else if (!control.hasText && control.errorText) control.setError("")
   }
-  async check(control, {force = false}) {
+  async check(control, {force = false} = {}) {
     const texts = control.names.map((name) => control.store.get(name)).join("\n")
     if (!force && control.checkedText === texts) return
     control.checkedText = texts

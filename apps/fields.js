@@ -94,6 +94,8 @@ const FILLERS = {
   uuid: {get label() { return say("Generate") }, text: () => newUuid()},
 }
 
+const BOOLS = {true: "yes", 1: "yes", false: "no", 0: "no"}
+
 // Stands in a draft for a text of no characters; an empty field means no value, or the default.
 const EMPTY = '\0""'
 
@@ -342,6 +344,14 @@ class Field extends Control {
     this.readJson()
     this.showChip()
     this.host.changed(this)
+  }
+  // What the store holds once a text is typed here; of choices, the one that the text names.
+  textsOf(text) {
+    if (this.input.tagName === "INPUT") return {[this.about.name]: text.replace(/\s*\n\s*/g, " ")}
+    const wanted = (this.about.kind === "bool" && BOOLS[text.toLowerCase()]) || text.toLowerCase()
+    const same = (option) => [option.value, option.textContent].some((name) => name.toLowerCase() === wanted)
+    const chosen = this.input.tagName !== "SELECT" ? text : text && [...this.input.options].find(same)?.value
+    return {[this.about.name]: chosen ?? ""}
   }
   left() {
     this.host.left(this)

@@ -105,6 +105,43 @@ def test_a_day_chosen_in_the_calendar_is_in_the_draft(lab: Lab) -> None:
     expect(lab.field("Day")).to_have_value("2026-02-03")
 
 
+PASTE = """(input, text) => {
+  const clipboardData = new DataTransfer()
+  clipboardData.setData("text/plain", text)
+  const event = new ClipboardEvent("paste", {clipboardData, bubbles: true, composed: true, cancelable: true})
+  if (input.dispatchEvent(event)) throw new Error("nobody took it")
+}"""
+
+
+def test_a_block_of_a_spreadsheet_fills_the_cells_of_a_part_and_is_taken_back_whole(lab: Lab) -> None:
+    tab = lab.open("Session", "?subject_id=M042")
+    expect(lab.field("Session")).to_have_value("1")
+    lab.field("Day").fill("2026-01-02")
+    add = tab.get_by_role("button", name="Add row to Note")
+    expect(tab.get_by_text("Cells copied in a spreadsheet can be pasted into a cell")).to_be_visible()
+    add.evaluate(PASTE, 'ana\tcalm\r\nbo\t"two ""lines""\nof text"\r\nana\tasleep\r\n')
+    author, text = tab.get_by_role("combobox", name="Author"), tab.get_by_role("textbox", name="Note text")
+    expect(author).to_have_count(3)
+    expect(author.first).to_be_focused()
+    assert [one.input_value() for one in text.all()] == ["calm", 'two "lines" of text', "asleep"]
+    author.nth(1).evaluate(PASTE, "ana\nbo\nnobody")
+    line = tab.locator(".restored").filter(has=tab.get_by_role("button", name="Undo"))
+    expect(line).to_contain_text("3 rows were pasted.")
+    assert [one.input_value() for one in author.all()] == ["ana", "ana", "bo", "nobody"]
+    expect(author.nth(3)).to_have_accessible_description("There is no Person nobody.")
+    line.get_by_role("button").click()
+    expect(author).to_have_count(3)
+    assert [one.input_value() for one in author.all()] == ["ana", "bo", "ana"]
+    for block, words in (("\n".join("a" * 201), "at most 200 are pasted"), ("a\tb\tc\td", "has 4 columns")):
+        author.first.evaluate(PASTE, block)
+        expect(tab.get_by_role("alert").filter(has_text=words)).to_be_visible()
+    expect(author).to_have_count(3)
+    lab.press("Control+Enter")
+    lab.expect_saved("Session M042 · 1 · 3 × Note")
+    notes = lab.rows("Session.Note").to_dicts(order_by="note")
+    assert [(n["note"], n["author"]) for n in notes] == [(1, "ana"), (2, "bo"), (3, "ana")]
+
+
 SMALL = """() => {
   const deep = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? deep(e.shadowRoot) : [])])
   const form = deep(document).find((e) => e.classList.contains("form"))
@@ -121,7 +158,9 @@ SMALL = """() => {
 def test_all_that_is_pressed_on_a_tablet_is_as_large_as_a_finger(
     lab: Lab, open_page: Callable[..., Tab], width: int
 ) -> None:
-    tab = open_page(visitor="tablet", viewport={"width": width, "height": 1024}, has_touch=True, is_mobile=True)
+    tab = open_page(
+        visitor="tablet", viewport={"width": width, "height": 1024}, has_touch=True, is_mobile=True
+    )
     lab = Lab(lab.running, lab.services, tab)
     lab.open("Session", "?subject_id=M042")
     expect(lab.field("Session")).to_have_value("1")
