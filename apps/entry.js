@@ -32,7 +32,8 @@ class EntryForm extends Replacing {
     this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
     this.build()
     this.undoing = make("div", {class: "restored", role: "status", hidden: true})
-    this.summary.before(this.undoing)
+    this.heard = make("p", {class: "hidden", role: "status"})
+    this.summary.before(this.undoing, this.heard)
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
@@ -235,6 +236,7 @@ class EntryForm extends Replacing {
     }
     if (this.duplicate && control?.store === this.store && control.about.in_key) this.showSummary([])
   }
+  announce(text) { this.heard.textContent = text }
   partChanged() { this.keepDraft(true); this.hideReceipt() }
   left(control) {
     if (control.isTouched && control.hasText) this.check(control, {})
@@ -250,7 +252,7 @@ class EntryForm extends Replacing {
       answer = await host.request("check", {draft: control.store.draft(), only: control.names})
     } catch { return }                 // saving will tell
     if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
-    control.setError(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    control.tell(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
     this.showDoubts([control], answer.doubts ?? {})
     if (control.store !== this.store) return
     if (answer.duplicate) this.showDuplicate(answer.duplicate)

@@ -50,6 +50,7 @@ class Grid {
       request: (kind, data = {}, ...timeout) => form.request(kind, {...data, table}, ...timeout),
       changed: (control) => form.changed(control),
       left: (control) => form.left(control),
+      announce: (text) => form.announce(text),
       hasFocus: (element) => form.hasFocus(element),
       entered: (control) => this.down(row, control),
     }

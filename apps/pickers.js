@@ -269,10 +269,10 @@ class Picker extends Control {
       const {choice, is_guess: isGuess, message} = await this.host.request("resolve", asked)
       if (this.store.get(this.about.id) !== text) return false
       if (choice) this.choose(choice, isGuess ? text : "")
-      else this.setError(message)
+      else this.tell(message)
       return Boolean(choice)
     } catch (error) {
-      if (this.store.get(this.about.id) === text) this.setError(error.message)
+      if (this.store.get(this.about.id) === text) this.tell(error.message)
       return false
     } finally {
       this.resolving = null

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
@@ -178,4 +178,37 @@ def test_all_that_is_pressed_on_a_tablet_is_as_large_as_a_finger(
     assert tab.evaluate(SMALL) == []
     lab.open("Subject")
     assert tab.evaluate(SMALL) == []
+    tab.goto("about:blank")
+
+
+def test_what_is_wrong_in_a_field_that_was_left_is_heard_once_and_in_the_visitors_language(
+    lab: Lab, open_page: Callable[..., Tab]
+) -> None:
+    tab = open_page(visitor="Bob", locale="de-DE")
+    lab = Lab(lab.running, lab.services, tab)
+    lab.open("Subject", "?species=mouse")
+
+    def field(name: str) -> Locator:
+        return tab.get_by_role("textbox", name=re.compile(f"^{name}"))
+
+    heard = tab.locator(".form > .hidden[role=status]")
+    tab.evaluate("""() => {
+      window.heard = []
+      const deep = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? deep(e.shadowRoot) : [])])
+      const line = deep(document).find((e) => e.matches(".form > .hidden[role=status]"))
+      new MutationObserver(() => window.heard.push(line.textContent)).observe(line, {childList: true, characterData: true, subtree: true})
+    }""")
+    field("Big").fill("½")
+    lab.press("Tab")
+    expect(heard).to_contain_text("Big: „½“ ist mit einem Bruch geschrieben")
+    field("Big").fill("1½")  # checked again while it is put right
+    expect(heard).to_contain_text("„1½“")
+    field("Settings").fill('{"a": 1, "b": 2}')
+    expect(field("Settings")).to_have_accessible_description("Gültiges JSON: a, b")
+    field("Tag").fill("x" * 13)
+    expect(field("Tag")).to_have_accessible_description(re.compile("13 von 12 Zeichen"))
+    active = tab.locator(".field", has=tab.get_by_role("combobox", name="Is active"))
+    expect(active.locator(".chip")).to_have_text("Vorgabe: ja")
+    expect(active.locator("option")).to_have_text([re.compile("ja"), "ja", "nein"])
+    assert len(tab.evaluate("window.heard")) == len(set(tab.evaluate("window.heard")))
     tab.goto("about:blank")
