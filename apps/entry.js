@@ -31,7 +31,7 @@ class EntryForm extends Replacing {
     this.controls = this.about.items.map((item) => makeControl(item, this.store, this))
     this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
     this.build()
-    this.undoing = make("div", {class: "restored", role: "status", hidden: true})
+    this.undoing = make("div", {class: "undoing", role: "status", hidden: true})
     this.heard = make("p", {class: "hidden", role: "status"})
     this.summary.before(this.undoing, this.heard)
     offerScanning(this)

@@ -68,6 +68,8 @@ class Picker extends Control {
   }
   refresh(changes) {
     if (![...this.names, this.about.id].some((name) => name in changes)) return
+    this.former = null
+    this.guessed = ""
     if (this.root) this.show()
   }
   show() {
