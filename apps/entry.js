@@ -33,7 +33,8 @@ class EntryForm extends Replacing {
     this.build()
     this.undoing = make("div", {class: "undoing", role: "status", hidden: true})
     this.heard = make("p", {class: "hidden", role: "status"})
-    this.summary.before(this.undoing, this.heard)
+    this.summary.before(this.heard)
+    this.bar.prepend(this.undoing)     // in sight wherever one is in the form
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
@@ -113,6 +114,9 @@ class EntryForm extends Replacing {
     } else if (event.altKey && event.code === "KeyP" && control?.togglePin) {
       event.preventDefault()
       control.togglePin()
+    } else if (event.altKey && event.code === "KeyU" && !this.undoing.hidden) {
+      event.preventDefault()
+      this.undoing.querySelector("button").click()
     } else if (event.altKey && event.code === "KeyE" && control?.empty) {
       event.preventDefault()
       control.empty()

@@ -82,7 +82,7 @@ class Grid {
     this.rows.splice(at, 1)
     this.number()
     this.host.partChanged()
-    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before, this.add.parentElement)
+    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before)
     const neighbour = this.rows[Math.min(at, this.rows.length - 1)]
     if (neighbour) neighbour.controls[0].focus()
     else this.add.focus()

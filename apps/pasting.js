@@ -47,7 +47,7 @@ async function pasteBlock(grid, event) {
   const before = grid.host.snapshot
   const at = row ? grid.rows.indexOf(row) : grid.rows.length
   const filled = block.flatMap((texts, i) => fillRow(grid.rows[at + i] ?? grid.addRow({}, true, false), from, texts, counter))
-  grid.host.offerUndo(sayMany("{n} row was pasted.", "{n} rows were pasted.", block.length), before, grid.add.parentElement)
+  grid.host.offerUndo(sayMany("{n} row was pasted.", "{n} rows were pasted.", block.length), before)
   if (!row) filled[0]?.focus()
   for (const control of filled) {
     // One after the other, so that many of them leave the server time for what is typed meanwhile.
