@@ -33,8 +33,10 @@ class EntryForm extends Replacing {
     this.controls = this.about.items.map((item) => makeControl(item, this.store, this))
     this.grids = this.about.grids.map((grid) => new Grid(grid, this.store, this))
     this.build()
-    this.undoing = make("div", {class: "restored", role: "status", hidden: true})
-    this.summary.before(this.undoing)
+    this.undoing = make("div", {class: "undoing", role: "status", hidden: true})
+    this.heard = make("p", {class: "hidden", role: "status"})
+    this.summary.before(this.heard)
+    this.bar.prepend(this.undoing)     // in sight wherever one is in the form
     offerScanning(this)
     this.listener = (message) => this.answered(message)
     model.on("msg:custom", this.listener)
@@ -127,6 +129,9 @@ class EntryForm extends Replacing {
     } else if (event.altKey && event.code === "KeyP" && control?.togglePin) {
       event.preventDefault()
       control.togglePin()
+    } else if (event.altKey && event.code === "KeyU" && !this.undoing.hidden) {
+      event.preventDefault()
+      this.undoing.querySelector("button").click()
     } else if (event.altKey && event.code === "KeyE" && control?.empty) {
       event.preventDefault()
       control.empty()
@@ -271,12 +276,13 @@ class EntryForm extends Replacing {
     }
     if (this.duplicate && control?.store === this.store && control.about.in_key) this.showSummary([])
   }
+  announce(text) { this.heard.textContent = text }
   partChanged() { this.savedAt = null; this.keepDraft(true); this.hideReceipt() }
   left(control) {
     if (control.isTouched && control.hasText) this.check(control, {})
     else if (!control.hasText && control.errorText) control.setError("")
   }
-  async check(control, {force = false}) {
+  async check(control, {force = false} = {}) {
     const texts = control.names.map((name) => control.store.get(name)).join("\n")
     if (!force && control.checkedText === texts) return
     control.checkedText = texts
@@ -286,7 +292,7 @@ class EntryForm extends Replacing {
       answer = await host.request("check", {draft: control.store.draft(), only: control.names})
     } catch { return }                 // saving will tell
     if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
-    control.setError(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    control.tell(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
     const reading = answer.readings?.[control.about.name]
     if (reading && !answer.errors[control.about.name]) {
       control.showReading(reading)

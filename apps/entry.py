@@ -57,6 +57,7 @@ SCRIPTS = (
     "pickers.js",
     "create.js",
     "scan.js",
+    "pasting.js",
     "grid.js",
     "messages.js",
     "replacing.js",

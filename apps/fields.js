@@ -95,6 +95,8 @@ const FILLERS = {
 }
 const MOMENTS = ["date", "datetime", "time"]
 
+const BOOLS = {true: "yes", 1: "yes", false: "no", 0: "no"}
+
 // Stands in a draft for a text of no characters; an empty field means no value, or the default.
 const EMPTY = '\0""'
 
@@ -169,6 +171,12 @@ class Control {
     else this.input.removeAttribute("aria-invalid")
     this.describe()
   }
+  // What is found wrong in a field that was left is heard as well, once.
+  tell(text) {
+    const isNew = text && text !== this.errorText
+    this.setError(text)
+    if (isNew) this.host.announce?.(`${this.title}: ${text}`)
+  }
   // What is unusual is saved once it is ticked; another text is another question.
   setDoubt(text, isTicked = false) {
     this.doubtText = text ?? ""
@@ -232,8 +240,9 @@ class Field extends Control {
     if (kind === "choice" || kind === "bool") {
       const empty = byDefault ? say("database default: {value}", {value: byDefault}) : nullable ? say("NULL (no value)") : say("Choose…")
       const words = kind === "bool" ? ["yes", "no"] : this.about.choices
+      const shown = (word) => word === "" ? say("(empty text)") : kind !== "bool" ? word : word === "yes" ? say("yes") : say("no")
       this.input = make("select", common, make("option", {value: ""}, empty),
-        ...words.map((word) => make("option", {value: word || EMPTY}, word === "" ? say("(empty text)") : word)))
+        ...words.map((word) => make("option", {value: word || EMPTY}, shown(word))))
     } else if (this.about.is_multiline) {
       this.input = make("textarea", {...common, rows: this.inGrid ? 1 : kind === "json" ? 4 : 3, placeholder: hint,
         spellcheck: String(kind !== "json"), class: kind === "json" ? "mono" : ""})
@@ -315,7 +324,7 @@ class Field extends Control {
     else if (problem) this.setNote(say("Not yet valid JSON{place}", {place: jsonPlace(problem.message, this.text)}))
     else if (Array.isArray(value)) this.setNote(say("Valid JSON: a list of {n}", {n: String(value.length)}))
     else if (value !== null && typeof value === "object") {
-      this.setNote(`Valid JSON: ${Object.keys(value).slice(0, 6).join(", ") || say("an empty object")}`)
+      this.setNote(say("Valid JSON: {names}", {names: Object.keys(value).slice(0, 6).join(", ") || say("an empty object")}))
     } else this.setNote(say("Valid JSON"))
   }
   offerNumber(next) {
@@ -368,6 +377,14 @@ class Field extends Control {
     this.showChip()
     this.host.changed(this)
   }
+  // What the store holds once a text is typed here; of choices, the one that the text names.
+  textsOf(text) {
+    if (this.input.tagName === "INPUT") return {[this.about.name]: text.replace(/\s*\n\s*/g, " ")}
+    const wanted = (this.about.kind === "bool" && BOOLS[text.toLowerCase()]) || text.toLowerCase()
+    const same = (option) => [option.value, option.textContent].some((name) => name.toLowerCase() === wanted)
+    const chosen = this.input.tagName !== "SELECT" ? text : text && [...this.input.options].find(same)?.value
+    return {[this.about.name]: chosen ?? ""}
+  }
   left() {
     this.host.left(this)
   }
@@ -400,7 +417,7 @@ class Field extends Control {
     const {max_length: most, kind} = this.about
     if (!most || kind !== "text" || this.inGrid) return
     const length = [...this.text].length
-    this.setNote(length > most * 0.8 ? `${length} of ${most} characters` : this.standingNote())
+    this.setNote(length > most * 0.8 ? say("{length} of {most} characters", {length, most}) : this.standingNote())
     this.note.classList.toggle("over", length > most)
   }
 }

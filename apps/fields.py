@@ -192,7 +192,7 @@ def _default_note(attribute: Attribute, kind: Kind) -> str:
     if is_server_value(attribute.default):
         return say("the lab's time of saving")
     if kind == "bool":
-        return "yes" if attribute.column_type.check(attribute.default) else "no"
+        return say("yes") if attribute.column_type.check(attribute.default) else say("no")
     return attribute.default
 
 

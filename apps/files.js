@@ -56,7 +56,7 @@ class Transfer {
         if (this.sending !== sending) return null
         this.sent = received
         this.bar.value = received / blob.size
-        field.setNote(`Sending… ${Math.round((100 * received) / blob.size)} %`)
+        field.setNote(say("Sending… {percent} %", {percent: Math.round((100 * received) / blob.size)}))
       }
       const answer = await this.patiently("uploaded", {reference, attribute: field.about.name})
       if (this.sending !== sending) return null
@@ -166,7 +166,7 @@ class FileField extends Control {
     this.host.uploading?.(1)
     try {
       const {summary} = await this.host.request("unpack", {reference, is_unpacked: isUnpacked}, UNPACK_MS)
-      if (reference === this.transfer.reference) this.setNote(summary ? `Unpacked: ${summary}` : this.sentNote)
+      if (reference === this.transfer.reference) this.setNote(summary ? say("Unpacked: {summary}", {summary}) : this.sentNote)
     } catch (error) {
       if (reference !== this.transfer.reference) return
       keep.checked = true
@@ -303,6 +303,6 @@ function base64(bytes) {
   return btoa(text)
 }
 function sizeText(bytes) {
-  if (bytes < 1000) return `${bytes} bytes`
+  if (bytes < 1000) return sayMany("{n} byte", "{n} bytes", bytes)
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${Number((bytes / 1e6).toFixed(1))} MB`
 }

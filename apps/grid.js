@@ -25,14 +25,16 @@ class Grid {
     this.root = make("section", {class: "part", "aria-labelledby": `${this.id}-title`},
       make("h3", {id: `${this.id}-title`}, about.label),
       about.comment ? make("p", {class: "comment"}, about.comment) : "",
-      this.wrapper, this.error, this.add)
+      this.wrapper, this.error, make("div", {class: "actions"}, this.add,
+        make("p", {class: "note", hidden: Boolean(about.blocker)}, say("Cells copied in a spreadsheet can be pasted into a cell, or onto this button."))))
+    this.root.addEventListener("paste", (event) => pasteBlock(this, event))
     if (about.blocker) {
       this.add.disabled = true
       this.error.textContent = about.blocker
       this.error.hidden = false
     }
   }
-  addRow(texts = {}, isNew = false) {
+  addRow(texts = {}, isNew = false, isEntered = isNew) {
     const store = new Store(this.master, this.about.given)
     const row = {store, controls: [], cells: []}
     if (isNew && this.about.counter) {
@@ -51,6 +53,7 @@ class Grid {
       request: (kind, data = {}, ...timeout) => form.request(kind, {...data, table}, ...timeout),
       changed: (control) => form.changed(control),
       left: (control) => form.left(control),
+      announce: (text) => form.announce(text),
       hasFocus: (element) => form.hasFocus(element),
       entered: (control) => this.down(row, control),
     }
@@ -68,6 +71,8 @@ class Grid {
     this.number()
     if (isNew) {
       this.host.partChanged()
+    }
+    if (isEntered) {
       const first = row.controls.find((control) => !control.isFilled) ?? row.controls[0]
       first?.focus()
     }
@@ -95,7 +100,7 @@ class Grid {
     const at = this.rows.indexOf(row)
     const before = this.filled.includes(row) ? this.host.snapshot : null
     this.drop(row)
-    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before, this.add)
+    if (before) this.host.offerUndo(say("Row {number} of {label} was removed.", {number: String(at + 1), label: this.about.label}), before)
     const neighbour = this.rows[Math.min(at, this.rows.length - 1)]
     if (neighbour) neighbour.controls[0].focus()
     else this.add.focus()

@@ -68,6 +68,8 @@ class Picker extends Control {
   }
   refresh(changes) {
     if (![...this.names, this.about.id].some((name) => name in changes)) return
+    this.former = null
+    this.guessed = ""
     if (this.root) this.show()
   }
   show() {
@@ -92,15 +94,18 @@ class Picker extends Control {
   }
 
   // ---- typing
+  textsOf(text) {
+    // Of a key that is shared, only what is ours alone is taken back; if all is shared, all of it.
+    const ours = this.about.own.length ? this.about.own : this.names
+    return {...Object.fromEntries(ours.map((name) => [name, ""])), [this.about.id]: text}
+  }
   typed() {
     const text = this.input.value
     this.isTouched = true
     this.wasMoved = false
     this.guessed = ""
     if (this.isChosen) this.former = {...this.key, [this.about.id]: ""}
-    // Of a key that is shared, only what is ours alone is taken back; if all is shared, all of it.
-    const ours = this.about.own.length ? this.about.own : this.names
-    this.store.set({...Object.fromEntries(ours.map((name) => [name, ""])), [this.about.id]: text}, this)
+    this.store.set(this.textsOf(text), this)
     this.root.classList.toggle("chosen", false)
     this.show()
     this.setError("")
@@ -249,14 +254,15 @@ class Picker extends Control {
     const text = this.store.get(this.about.id)
     const {isCode} = this
     this.isCode = false
-    if (this.isCreating) { this.isCreating = false; return }
+    if (this.isCreating) { this.isCreating = false; return null }
     if (text.trim() === "") {
       if (text !== "") this.store.set({[this.about.id]: ""})
       this.show()
       this.host.left(this)
-      return
+      return null
     }
     if (this.resolving !== text) this.settled = this.resolve(text, isCode)
+    return this.settled
   }
   async resolve(text, isCode) {
     this.resolving = text
@@ -265,10 +271,10 @@ class Picker extends Control {
       const {choice, is_guess: isGuess, message} = await this.host.request("resolve", asked)
       if (this.store.get(this.about.id) !== text) return false
       if (choice) this.choose(choice, isGuess ? text : "")
-      else this.setError(message)
+      else this.tell(message)
       return Boolean(choice)
     } catch (error) {
-      if (this.store.get(this.about.id) === text) this.setError(error.message)
+      if (this.store.get(this.about.id) === text) this.tell(error.message)
       return false
     } finally {
       this.resolving = null

@@ -6,19 +6,20 @@ class Replacing extends Messages {
     const files = this.everyControl.filter((control) => control.holdsFile).map((control) => control.about.label)
     return {...this.typedTexts(), files, ticks: this.ticks, token: this.token}
   }
-  offerUndo(words, before, place = this.summary) {
-    place.before(this.undoing)
+  offerUndo(words, before) {
     this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
-    const undo = make("button", {type: "button", class: "quiet"}, say("Undo"))
+    const undo = make("button", {type: "button", class: "quiet", "aria-keyshortcuts": "Alt+U", title: say("Undo (Alt+U)")}, say("Undo"))
+    const close = make("button", {type: "button", class: "icon-button", "aria-label": say("Close")}, icon("remove"))
+    close.onclick = () => { this.undoing.hidden = true; this.focusFirst() }
     undo.onclick = () => {
       if (this.isSaving) return
       const now = this.snapshot
       this.recall(before)
       const lost = before.files.filter((label) => !this.snapshot.files.includes(label))
-      this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now, place)
+      this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now)
       this.undoing.querySelector("button").focus()
     }
-    this.undoing.replaceChildren(make("span", {}, words), undo)
+    this.undoing.replaceChildren(make("span", {}, words), undo, close)
   }
   recall({texts, parts, ticks, token}) {
     this.ticks = ticks

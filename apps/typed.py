@@ -111,7 +111,7 @@ def plain_number(text: str, custom: Custom | None = None, *, is_whole: bool = Fa
     if mark in (" ", "'", "\u2019") and grouped:
         raise ValueError(say("has marks between its digits; write {number}", number=joined))
     if "," in text:
-        text = _without_comma(text, mark, joined, custom)
+        text = _without_comma(text, mark, joined, custom, is_whole=is_whole)
     elif mark == "." and text.count(".") > 1:
         raise ValueError(say("has more than one point; write {number} if it is one number", number=joined))
     elif mark == "." and not joined.lstrip("+-").startswith("0"):
@@ -122,11 +122,11 @@ def plain_number(text: str, custom: Custom | None = None, *, is_whole: bool = Fa
             raise ValueError(
                 say("could mean {one} or {other}; write one of these", one=as_comma, other=joined)
             )
-    _refuse_units(text)
+    _refuse_units(text, is_whole=is_whole)
     return _written_out(text) if is_whole else text
 
 
-def _without_comma(text: str, mark: str, joined: str, custom: Custom) -> str:
+def _without_comma(text: str, mark: str, joined: str, custom: Custom, *, is_whole: bool) -> str:
     """Return text with a comma with a point in its place; refuse it where it may be another sign."""
     as_point = text.replace(",", ".")
     is_decimal = _NUMBER.fullmatch(as_point) is not None
@@ -139,6 +139,10 @@ def _without_comma(text: str, mark: str, joined: str, custom: Custom) -> str:
         raise ValueError(
             say("has more than one comma, or marks that are not in order; write the digits alone")
         )
+    if is_whole and mark == "," and re.fullmatch(r"[+-]?\d+", joined):
+        raise ValueError(say("has a comma; write {number} if it stands between thousands", number=joined))
+    if is_whole and is_decimal:
+        return as_point  # which is told to be no whole number
     if mark == "," and text.count(",") == 1 and not joined.lstrip("+-").startswith("0"):
         raise ValueError(
             say("has a comma and could mean {one} or {other}; write one of these", one=as_point, other=joined)
@@ -154,11 +158,13 @@ def _without_comma(text: str, mark: str, joined: str, custom: Custom) -> str:
     raise ValueError(say("has a comma; write the decimal point as '.', and no thousands separators"))
 
 
-def _refuse_units(text: str) -> None:
+def _refuse_units(text: str, *, is_whole: bool) -> None:
     if _NUMBER.fullmatch(text) or _OTHER_BASES.match(text):
         return
     fraction = re.fullmatch(r"([+-]?)(\d*) *(\D)", text)
-    if fraction is not None and unicodedata.category(fraction[3]) == "No":
+    if fraction is not None and 0 < unicodedata.numeric(fraction[3], 0) < 1:
+        if is_whole:
+            raise ValueError(say("is written with a fraction, and only a whole number can stand here"))
         value = Decimal(fraction[2] or 0) + Decimal(str(round(unicodedata.numeric(fraction[3]), 6)))
         raise ValueError(say("is written with a fraction; write {number}", number=f"{fraction[1]}{value}"))
     found = _WITH_UNIT.fullmatch(text)

@@ -402,6 +402,11 @@ class JsonType(ColumnType):
     def parse(self, text: str) -> Any:
         try:
             return json.loads(text, parse_constant=_refuse_constant)
+        except json.JSONDecodeError as error:
+            place = say(
+                "look at line {line}, character {character}", line=error.lineno, character=error.colno
+            )
+            raise ValueError(say("is not valid JSON ({error})", error=place)) from error
         except ValueError as error:
             raise ValueError(say("is not valid JSON ({error})", error=error)) from error
 
@@ -439,7 +444,7 @@ class BytesType(ColumnType):
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(say("{name} is not JSON", name=name))
 
 
 def _from_datetime64(value: np.datetime64) -> dt.datetime:

@@ -297,8 +297,8 @@ def check_parts(
         seen: dict[tuple[Any, ...], int] = {}
         values[name] = []
         if len(drafts) > _MAX_PART_ROWS:
-            errors[name, 0, part.primary_key[-1]] = (
-                f"More than {_MAX_PART_ROWS} rows; insert them from Python."
+            errors[name, 0, part.primary_key[-1]] = say(
+                "More than {n} rows; insert them from Python.", n=_MAX_PART_ROWS
             )
             continue
         for number, one in enumerate(drafts):

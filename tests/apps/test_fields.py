@@ -92,6 +92,7 @@ def test_text_is_kept_but_for_blanks_around_it_and_composed(text: str) -> None:
         ("bool", "maybe", "neither true nor false"),
         ("uuid", "123", "is not a UUID"),
         ("json", "{'a': 1}", "is not valid JSON"),
+        ("json", '{"a": 1,\n b}', r"is not valid JSON \(look at line 2, character 2\)"),
         ("json", "NaN", "is not valid JSON"),
         ("varchar(3)", "abcd", "longer than 3 characters"),
         ("varchar(3)", "a\0b", "zero character"),

@@ -64,6 +64,21 @@ def test_what_is_not_one_plain_number_is_refused_with_what_to_write(text: str, r
         plain_number(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("½", "only a whole number can stand here"),
+        ("1½", "only a whole number can stand here"),
+        ("1,234", "write 1234 if it stands between thousands"),
+        ("3,5", "is not a whole number"),
+        ("5²", "write 5 alone"),
+    ],
+)
+def test_for_a_whole_number_nothing_is_proposed_that_is_refused_too(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_text(Attribute("x", "int32"), text)
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**6), max_value=10**6))
 def test_where_the_comma_is_decimal_it_is_read_as_it_is_written(value: Decimal) -> None:
     attribute = Attribute("x", "decimal(12,2)")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 
 import dj_panel as dj
 from dj_panel.apps.services import Services
@@ -40,23 +40,24 @@ def test_what_was_cleared_is_brought_back_with_the_rows_of_its_parts(lab: Lab) -
     lab.press("Tab")
     lab.type("calm")
     lab.press("Control+Delete")
-    line = tab.locator(".restored").filter(has=tab.get_by_role("button", name="Undo"))
+    line = tab.locator(".undoing")
     expect(line).to_contain_text("Row 1 of Note was removed.")
-    line.get_by_role("button").click()
+    line.get_by_role("button", name="Undo").click()
     author = tab.get_by_role("combobox", name="Author")
     expect(author).to_have_value("ana")
     tab.get_by_role("button", name="Clear").click()
     expect(lab.field("Day")).to_have_value("")
     expect(author).to_have_count(0)
     expect(line).to_contain_text("Cleared.")
+    expect(line).to_be_in_viewport()
     lab.field("Day").fill("2026-05-05")
-    line.get_by_role("button").click()
+    lab.press("Alt+u")
     expect(lab.field("Day")).to_have_value("2026-01-02")
     expect(author).to_have_value("ana")
     expect(tab.get_by_role("textbox", name="Note text")).to_have_value("calm")
-    line.get_by_role("button").click()  # and what was typed meanwhile
+    line.get_by_role("button", name="Undo").click()  # and what was typed meanwhile
     expect(lab.field("Day")).to_have_value("2026-05-05")
-    line.get_by_role("button").click()
+    line.get_by_role("button", name="Undo").click()
     tab.reload()
     expect(lab.field("Day")).to_have_value("2026-01-02")
     lab.press("Control+Enter")
@@ -65,7 +66,7 @@ def test_what_was_cleared_is_brought_back_with_the_rows_of_its_parts(lab: Lab) -
     tab.get_by_role("button", name="New row like Session M042 · 1").click()
     expect(lab.field("Day")).to_have_value("2026-01-02")
     expect(line).to_contain_text("Filled in like Session M042 · 1.")
-    line.get_by_role("button").click()
+    line.get_by_role("button", name="Undo").click()
     expect(lab.field("Day")).to_have_value("half typed")
 
 
@@ -89,7 +90,7 @@ def test_a_preset_is_filled_in_by_an_act_of_its_own_from_the_keyboard_and_taken_
     expect(presets).to_be_focused()
     line = tab.get_by_role("status").filter(has=tab.get_by_role("button", name="Undo"))
     expect(line).to_contain_text("Filled in from the preset c.")
-    line.get_by_role("button").click()
+    line.get_by_role("button", name="Undo").click()
     expect(lab.field("Full name")).to_have_value("half typed")
     assert len(lab.rows("Person")) == 2
 
@@ -103,6 +104,43 @@ def test_a_day_chosen_in_the_calendar_is_in_the_draft(lab: Lab) -> None:
     tab.reload()
     expect(tab.get_by_text(re.compile("Restored what you had typed"))).to_be_visible()
     expect(lab.field("Day")).to_have_value("2026-02-03")
+
+
+PASTE = """(input, text) => {
+  const clipboardData = new DataTransfer()
+  clipboardData.setData("text/plain", text)
+  const event = new ClipboardEvent("paste", {clipboardData, bubbles: true, composed: true, cancelable: true})
+  if (input.dispatchEvent(event)) throw new Error("nobody took it")
+}"""
+
+
+def test_a_block_of_a_spreadsheet_fills_the_cells_of_a_part_and_is_taken_back_whole(lab: Lab) -> None:
+    tab = lab.open("Session", "?subject_id=M042")
+    expect(lab.field("Session")).to_have_value("1")
+    lab.field("Day").fill("2026-01-02")
+    add = tab.get_by_role("button", name="Add row to Note")
+    expect(tab.get_by_text("Cells copied in a spreadsheet can be pasted into a cell")).to_be_visible()
+    add.evaluate(PASTE, 'ana\tcalm\r\nbo\t"two ""lines""\nof text"\r\nana\tasleep\r\n')
+    author, text = tab.get_by_role("combobox", name="Author"), tab.get_by_role("textbox", name="Note text")
+    expect(author).to_have_count(3)
+    expect(author.first).to_be_focused()
+    assert [one.input_value() for one in text.all()] == ["calm", 'two "lines" of text', "asleep"]
+    author.nth(1).evaluate(PASTE, "ana\nbo\nnobody")
+    line = tab.locator(".undoing")
+    expect(line).to_contain_text("3 rows were pasted.")
+    assert [one.input_value() for one in author.all()] == ["ana", "ana", "bo", "nobody"]
+    expect(author.nth(3)).to_have_accessible_description("There is no Person nobody.")
+    line.get_by_role("button", name="Undo").click()
+    expect(author).to_have_count(3)
+    assert [one.input_value() for one in author.all()] == ["ana", "bo", "ana"]
+    for block, words in (("\n".join("a" * 201), "at most 200 are pasted"), ("a\tb\tc\td", "has 4 columns")):
+        author.first.evaluate(PASTE, block)
+        expect(tab.get_by_role("alert").filter(has_text=words)).to_be_visible()
+    expect(author).to_have_count(3)
+    lab.press("Control+Enter")
+    lab.expect_saved("Session M042 · 1 · 3 × Note")
+    notes = lab.rows("Session.Note").to_dicts(order_by="note")
+    assert [(n["note"], n["author"]) for n in notes] == [(1, "ana"), (2, "bo"), (3, "ana")]
 
 
 SMALL = """() => {
@@ -141,4 +179,38 @@ def test_all_that_is_pressed_on_a_tablet_is_as_large_as_a_finger(
     assert tab.evaluate(SMALL) == []
     lab.open("Subject")
     assert tab.evaluate(SMALL) == []
+    tab.goto("about:blank")
+
+
+def test_what_is_wrong_in_a_field_that_was_left_is_heard_once_and_in_the_visitors_language(
+    lab: Lab, open_page: Callable[..., Tab]
+) -> None:
+    tab = open_page(visitor="Bob", locale="de-DE")
+    lab = Lab(lab.running, lab.services, tab)
+    lab.open("Subject", "?species=mouse")
+
+    def field(name: str) -> Locator:
+        return tab.get_by_role("textbox", name=re.compile(f"^{name}"))
+
+    heard = tab.locator(".form > .hidden[role=status]")
+    tab.evaluate("""() => {
+      window.heard = []
+      const deep = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? deep(e.shadowRoot) : [])])
+      const line = deep(document).find((e) => e.matches(".form > .hidden[role=status]"))
+      const seen = new MutationObserver(() => window.heard.push(line.textContent))
+      seen.observe(line, {childList: true, characterData: true, subtree: true})
+    }""")
+    field("Big").fill("½")
+    lab.press("Tab")
+    expect(heard).to_contain_text("Big: „½“ ist mit einem Bruch geschrieben")
+    field("Big").fill("1½")  # checked again while it is put right
+    expect(heard).to_contain_text("„1½“")
+    field("Settings").fill('{"a": 1, "b": 2}')
+    expect(field("Settings")).to_have_accessible_description("Gültiges JSON: a, b")
+    field("Tag").fill("x" * 13)
+    expect(field("Tag")).to_have_accessible_description(re.compile("13 von 12 Zeichen"))
+    active = tab.locator(".field", has=tab.get_by_role("combobox", name="Is active"))
+    expect(active.locator(".chip")).to_have_text("Vorgabe: ja")
+    expect(active.locator("option")).to_have_text([re.compile("ja"), "ja", "nein"])
+    assert len(tab.evaluate("window.heard")) == len(set(tab.evaluate("window.heard")))
     tab.goto("about:blank")

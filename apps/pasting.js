@@ -1,0 +1,69 @@
+// A block of cells from a spreadsheet, pasted into a part: it fills the cells to the right and below, and adds rows.
+//
+// Each text is read as if it were typed. A block that does not fit is refused as a whole, and an Undo takes it back.
+
+const MAX_PASTED = 200
+
+// Cells of a spreadsheet as text: tabs between columns, and quotation marks around what holds tabs or lines itself.
+function cellsOf(text) {
+  const lines = `\n${text.replace(/\r\n?/g, "\n").replace(/\n+$/, "")}`
+  const rows = []
+  for (const [, mark, quoted, plain] of lines.matchAll(/([\t\n])(?:"((?:[^"]|"")*)"(?=[\t\n]|$)|([^\t\n]*))/g)) {
+    if (mark === "\n") rows.push([])
+    rows.at(-1).push((quoted?.replaceAll('""', '"') ?? plain).trim())
+  }
+  return rows
+}
+
+// Why a block cannot be pasted there; empty if it can.
+function pasteProblem(block, columns) {
+  if (block.length > MAX_PASTED) {
+    return say("This block has {n} rows, and at most {most} are pasted at once. Nothing was pasted.", {n: block.length, most: MAX_PASTED})
+  }
+  const width = Math.max(...block.map((texts) => texts.length))
+  if (width > columns.length) {
+    return say("This block has {n} columns, and from this cell on there are {left}. Nothing was pasted.", {n: width, left: columns.length})
+  }
+  const closed = columns.find(({kind}, i) => ["file", "none"].includes(kind) && block.some((texts) => texts[i]))
+  return closed ? say("{label} takes no text. Nothing was pasted.", {label: closed.label}) : ""
+}
+
+async function pasteBlock(grid, event) {
+  const block = cellsOf(event.clipboardData?.getData("text/plain") ?? "")
+  const width = Math.max(...block.map((texts) => texts.length))
+  if (block.length === 1 && width === 1) return           // one text goes where one types
+  const target = event.composedPath()[0]
+  const {columns, counter} = grid.about
+  const isIn = (control) => control.root.contains(target)
+  const row = grid.rows.find(({controls}) => controls.some(isIn))
+  if (!row && target !== grid.add) return
+  const from = row ? row.controls.findIndex(isIn) : width === columns.length ? 0 : Math.max(0, columns.findIndex(({name}) => name !== counter))
+  event.preventDefault()
+  const problem = pasteProblem(block, columns.slice(from))
+  grid.error.textContent = problem
+  grid.error.hidden = problem === ""
+  if (problem) return
+
+  const before = grid.host.snapshot
+  const at = row ? grid.rows.indexOf(row) : grid.rows.length
+  const filled = block.flatMap((texts, i) => fillRow(grid.rows[at + i] ?? grid.addRow({}, true, false), from, texts, counter))
+  grid.host.offerUndo(sayMany("{n} row was pasted.", "{n} rows were pasted.", block.length), before)
+  if (!row) filled[0]?.focus()
+  for (const control of filled) {
+    // One after the other, so that many of them leave the server time for what is typed meanwhile.
+    if (control.root.isConnected && control.hasText) await (control.settle?.() ?? grid.host.check(control))
+  }
+}
+
+// Fill cells of one row as if they were typed into, and return these.
+function fillRow(row, from, texts, counter) {
+  const cells = texts.map((text, i) => ({text, control: row.controls[from + i]}))
+    .filter(({text, control}) => text !== "" || control.about.name !== counter)
+  for (const {control} of cells) control.close?.()
+  row.store.set(Object.assign({}, ...cells.map(({text, control}) => control.textsOf(text))))
+  for (const {text, control} of cells) {
+    control.isTouched = true
+    control.setError(text === "" || control.hasText ? "" : say("“{text}” is none of the choices.", {text}))
+  }
+  return cells.map(({control}) => control)
+}
