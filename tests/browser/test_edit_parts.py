@@ -85,7 +85,7 @@ def test_rows_of_parts_are_changed_by_the_keyboard_survive_a_reload_and_come_bac
     expect(page.locator(".summary")).to_contain_text("Trial, row 1: “long” is not a number")
     expect(cell(page, "Outcome", 1)).to_be_focused()
     page.reload()
-    expect(page.locator(".restored")).to_contain_text("Restored what you had typed")
+    expect(page.locator(".restored:visible")).to_contain_text("Restored what you had typed")
     expect(cell(page, "Outcome", 1)).to_have_value("long")
     expect(cell(page, "Trial", 3)).to_have_value("4")
     cell(page, "Outcome", 1).fill("9")
@@ -99,7 +99,7 @@ def test_rows_of_parts_are_changed_by_the_keyboard_survive_a_reload_and_come_bac
     assert lab.trials() == {1: 9.0, 3: 1.5, 4: 2.0}
 
     page.get_by_role("link", name="Undo…").click()
-    expect(page.locator(".restored")).to_contain_text("Trial 2: the old value of trace is not brought back")
+    expect(page.locator(".restored:visible")).to_contain_text("Trial 2: the old value of trace is not brought back")
     page.get_by_role("button", name="Review changes").click()
     expect(panel).to_contain_text("1 value will change, 1 row will be added, 1 row will be removed")
     page.keyboard.press("Enter")
