@@ -33,7 +33,8 @@ ENTER = """([who, keys]) => {
   const said = (key) => new Promise((resolve) => {
     const look = () => {
       const saved = form.querySelector(".receipt:not([hidden]) a")?.textContent === `Person ${key}`
-      const refused = form.querySelector(".summary:not([hidden])")?.textContent.includes(`Person ${key} exists already. Nothing`)
+      const summary = form.querySelector(".summary:not([hidden])")?.textContent ?? ""
+      const refused = summary.includes(`Person ${key} (`) && summary.includes("exists already. Nothing was saved.")
       if (!saved && !refused) return
       watch.disconnect()
       resolve(saved ? "saved" : "refused")
