@@ -267,7 +267,7 @@ class EntryForm extends Replacing {
   // ---- typing
   changed(control) {
     this.savedAt = null
-    this.state.textContent = ""
+    if (this.state.textContent !== enterText()) this.state.textContent = ""   // which a picker that resolves late leaves
     this.keepDraft(true)
     this.hideReceipt()
     if (control && control.errorText && control instanceof Field) {
