@@ -175,7 +175,7 @@ class Browsing(Service):
         if len(rates) != 1:
             return None
         query = self.pages.query(info, _matching(parse_key(info, key)))
-        found = await self._services.run(query.to_dicts, rates[0].name, limit=1)
+        found = await self._services.run(query.to_dicts, attributes=[rates[0].name], limit=1)
         rate = found[0][rates[0].name] if found else None
         return float(rate) if rate else None
 
