@@ -533,7 +533,7 @@ def test_copied_python_fetches_the_same_rows(
     ("attribute", "text", "reason"),
     [
         ("number", "abc", "is not a whole number"),
-        ("number", "1,5", "comma"),
+        ("number", "1,5", "whole number"),
         ("number", ">", "missing after >"),
         ("number", "9..5", "ends before it begins"),
         ("number", "..", "at least one end"),
