@@ -109,9 +109,16 @@ function gridHead(grid) {
     return cell
   }
 
+  // The words of a filter in the visitor's language; those of an enum are its own.
+  function shownChoice(column, choice) {
+    if (choice === "is filled") return say("is filled")
+    if (choice === "is empty") return say("is empty")
+    if (column.filter !== "yes-no") return choice
+    return choice === "yes" ? say("yes") : say("no")
+  }
   function chooser(column, label) {
     const field = make("select", {"aria-label": label}, make("option", {value: ""}, say("any")))
-    for (const choice of column.choices) field.append(make("option", {value: choice}, choice))
+    for (const choice of column.choices) field.append(make("option", {value: choice}, shownChoice(column, choice)))
     field.addEventListener("change", () => apply(column.name, field.value, false))
     return field
   }

@@ -150,7 +150,7 @@ def cell_of(
 def _plain_cell(attribute: Attribute, value: Any, *, full: bool) -> Cell:
     column = attribute.column_type
     if column.kind == "boolean":
-        return Cell("yes" if value else "no")
+        return Cell(say("yes") if value else say("no"))
     if column.kind in ("integer", "decimal"):
         return Cell(str(value), "number")
     if column.kind == "float":
