@@ -86,7 +86,6 @@ class EditForm extends EntryForm {
     this.put({texts: {...gone, ...texts, ...this.edit.key}, parts: choose(parts, this.edit.parts)})
     this.seen = JSON.stringify({...row, [ORIGIN]: choose(before, now)})
   }
-  get parts() { return Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()])) }
   get cells() { return this.grids.flatMap((grid) => grid.controls) }
   keepDraft() {
     const files = this.everyControl.filter((c) => c.holdsFile).map((c) => c.about.label)
@@ -103,7 +102,18 @@ class EditForm extends EntryForm {
     const first = [...this.controls, ...this.cells].find((control) => control.about.kind !== "none")
     ;(first?.input ?? this.button).focus()
   }
+  get snapshot() { return {...super.snapshot, seen: this.seen} }
+  recall(before) {
+    this.seen = before.seen
+    super.recall(before)
+  }
   discard() {
+    const before = this.snapshot
+    this.startAgain()
+    if (JSON.stringify(before) !== JSON.stringify(this.snapshot)) this.offerUndo(say("The form is as it was when it was opened."), before)
+    this.focusFirst()
+  }
+  startAgain() {
     this.seen = this.edit.seen
     this.ticks = {}
     for (const control of this.controls) { control.setError(""); control.setDoubt("") }
@@ -113,14 +123,14 @@ class EditForm extends EntryForm {
     this.banner.hidden = true
     this.showSummary([])
     this.hidePanel()
-    this.focusFirst()
   }
 
   // ---- two steps
-  get content() { return {draft: {...this.store.texts}, parts: this.parts, seen: this.seen, ticked: {...this.ticks}} }
-  async ask(kind, data = {}) {
-    const message = {...this.content, ...data}
+  get content() { return {...super.content, seen: this.seen} }
+  async ask(kind, content, data = {}) {
+    const message = {...content, ...data}
     this.isSaving = true
+    this.isPressedAgain = false
     this.button.setAttribute("aria-disabled", "true")
     try {
       // The same change under the same `seen` is made once, so it is sent until the server says what became of it.
@@ -139,28 +149,35 @@ class EditForm extends EntryForm {
     }
   }
   async save() {
-    if (this.isSaving) return
+    if (this.isSaving) { this.isPressedAgain = true; return }
     if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.keepDraft()
-    this.show(await this.ask("review"))
+    const {content} = this
+    const answer = await this.ask("review", content)
+    if (answer && this.isChangedSince(content)) {
+      if (this.isPressedAgain) { this.save(); return }
+      if (!answer.summary) { this.state.textContent = say("You have typed more since: review it again."); return }
+    }
+    this.show(answer, content)
   }
   // What was agreed to is kept with the draft until it is answered, so that a page that is loaded again goes on with it.
   async send(agreed) {
     this.sent = agreed
     this.keepDraft()
-    const answer = await this.ask("write", agreed)
+    const {content} = this
+    const answer = await this.ask("write", content, agreed)
     this.sent = null
-    if (answer?.is_saved) this.drafts.remove()
+    if (answer?.is_saved && !this.isChangedSince(content)) this.drafts.remove()
     else if (answer) this.keepDraft()
-    this.show(answer)
+    this.show(answer, content)
   }
-  show(answer) {
+  show(answer, sent) {
     if (answer === null || answer.is_saved) return
     this.hidePanel()
     this.showSummary([])
     for (const grid of this.grids) grid.setErrors([])
     if (answer.summary) {
-      this.refuse({errors: answer.errors, part_errors: answer.part_errors ?? [], summary: answer.summary, doubts: answer.doubts})
+      this.refuse({errors: answer.errors, part_errors: answer.part_errors ?? [], summary: answer.summary, doubts: answer.doubts}, sent)
       this.offerBack(answer.blocked ?? [])
     } else if (answer.differences?.some((difference) => difference.is_theirs)) this.showOthers(answer)
     else this.showChanges(answer)

@@ -44,6 +44,9 @@ class RowsForm extends EditForm {
       make("li", {}, make("span", {class: "n"}, `${grouped(n)} × `), this.value(value))),
     others ? make("li", {class: "comment"}, sayMany("and {n} other value", "and {n} other values", others)) : "")
   }
+  chooseOnly(names) {
+    for (const control of this.controls) this.choose(control, names.includes(control.about.id ?? control.about.name))
+  }
   get chosenNames() { return [...this.chosen].map((control) => control.about.id ?? control.about.name) }
 
   // ---- what is typed
@@ -53,19 +56,24 @@ class RowsForm extends EditForm {
     if (oldest && Array.isArray(oldest.draft.chosen)) {
       this.drafts.take(oldest)
       this.put({texts: {...oldest.draft.texts, ...this.edit.key}})
-      for (const control of this.controls) this.choose(control, oldest.draft.chosen.includes(control.about.id ?? control.about.name))
+      this.chooseOnly(oldest.draft.chosen)
       this.showRestored(oldest.draft)
     }
     this.focusWhenShown()
   }
   get kept() { return {texts: this.store.texts, chosen: this.chosenNames} }
   changed(control) {
-    this.choose(control, true)
+    if (control) this.choose(control, true)
     super.changed(control)
   }
-  discard() {
-    for (const control of this.controls) this.choose(control, false)
-    super.discard()
+  get snapshot() { return {...super.snapshot, chosen: this.chosenNames} }
+  recall(before) {
+    this.chooseOnly(before.chosen)
+    super.recall(before)
+  }
+  startAgain() {
+    this.chooseOnly([])
+    super.startAgain()
   }
 
   // ---- two steps

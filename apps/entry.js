@@ -369,18 +369,23 @@ class EntryForm extends Replacing {
     if (isOpen) this.state.textContent = say("Nothing is typed yet, so there is nothing more to save.")
     return isOpen || Date.now() - this.savedAt < DOUBLE_MS
   }
+  get parts() { return Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()])) }
+  get content() { return {draft: {...this.store.texts}, parts: this.parts, ticked: {...this.ticks}} }
+  // Whether what is typed is no longer what was sent. Nobody has to wait for an answer before going on.
+  isChangedSince(sent) { return JSON.stringify({...sent, ...this.content}) !== JSON.stringify(sent) }
   async save() {
-    if (this.isSaving || this.about.blocker || this.isJustSaved) return
+    if (this.isSaving) { this.isPressedAgain = true; return }
+    if (this.about.blocker || this.isJustSaved) return
     if (this.nUploading > 0) { this.state.textContent = uploadingText(); return }
     this.isSaving = true
+    this.isPressedAgain = false
     this.button.setAttribute("aria-disabled", "true")
     this.button.textContent = say("Saving…")
     this.state.textContent = ""
     const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
     this.keepDraft(true)               // from here on it is being saved, also if the page is loaded again
     await Promise.all(this.everyControl.map((control) => control.settled))  // so that what is saved is what one sees
-    const parts = Object.fromEntries(this.grids.map((grid) => [grid.about.table, grid.drafts()]))
-    const message = {draft: {...this.store.texts}, parts, token: this.token, is_resent: isResent, ticked: {...this.ticks}}
+    const message = {...this.content, token: this.token, is_resent: isResent}
     this.keepDraft(true)
     const sentAs = this.drafts.key
     waiting.add(sentAs)
@@ -402,10 +407,11 @@ class EntryForm extends Replacing {
     this.state.textContent = ""
     this.button.removeAttribute("aria-disabled")
     this.button.textContent = say("Save")
-    if (answer?.receipt) this.finish(answer)
-    else this.refuse(answer ?? {errors: {}, part_errors: [], summary: problem})
+    if (answer?.receipt) this.finish(answer, message)
+    else if (this.isPressedAgain && this.isChangedSince(message)) this.save()
+    else this.refuse(answer ?? {errors: {}, part_errors: [], summary: problem}, message)
   }
-  refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}) {
+  refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}, sent) {
     this.keepDraft(true)
     this.banner.hidden = true
     this.receipt.hidden = true
@@ -427,11 +433,13 @@ class EntryForm extends Replacing {
     if (first) first.focus()
     else if (unusual && Object.keys(doubts).length) unusual.tick.focus()
     else this.summary.focus()
+    if (this.isChangedSince(sent)) for (const {control} of wrong) this.check(control, {force: true})
   }
 
   // ---- afterwards
-  finish({receipt, recent}) {
+  finish({receipt, recent}, sent) {
     const before = this.typedTexts()
+    const since = this.typedSince(sent)
     this.drafts.remove()
     this.token = newUuid()
     this.ticks = {}
@@ -439,11 +447,14 @@ class EntryForm extends Replacing {
     this.banner.hidden = this.undoing.hidden = true
     this.showSummary([])
     const kept = this.pinnedTexts
-    const cleared = Object.keys(this.store.texts).filter((name) => !(name in kept))
+    const cleared = Object.keys(this.store.texts).filter((name) => !(name in kept) && !(name in since.texts))
     const toNow = this.controls.filter((control) => control.isNow && !this.isPinned(control))
     for (const control of this.controls) { control.setError(""); control.setDoubt(""); control.checkedText = ""; control.isTouched = false }
     this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
-    for (const grid of this.grids) grid.clear()
+    for (const grid of this.grids) {
+      grid.clear()
+      grid.load(since.parts[grid.about.table])
+    }
     for (const control of toNow) control.resetToNow()
     this.keepPinned()
     this.suggestNext()
@@ -455,6 +466,11 @@ class EntryForm extends Replacing {
     const first = open.find(isNext) ?? open.find((control) => control !== this.counter) ?? open[0] ?? this.controls[0]
     first?.focus()
     if (toNow.includes(first)) first.input.select()   // typing replaces what is filled in
+    if (since.labels.length) {
+      this.state.textContent = say("Typed after the row was sent, so not saved with it: {labels}.", {labels: since.labels.join(", ")})
+      this.keepDraft(true)
+      return
+    }
     const [next] = this.drafts.free()
     if (next) {                        // what another window left behind is next
       this.restore(next)

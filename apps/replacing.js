@@ -1,4 +1,5 @@
-// What replaces all that is typed: clearing, a preset, a row like another one. Each of them can be taken back.
+// What replaces all that is typed: clearing, a preset, a row like another one. Each of them can be taken back. And what
+// does not go with the row that is saved: what was typed after it was sent.
 
 class Replacing extends Messages {
   // What one act took away or wrote over is brought back with one button, and that can be taken back as well.
@@ -84,5 +85,20 @@ class Replacing extends Messages {
     this.showSummary([])
     this.offerUndo(say("Cleared."), before)
     this.focusFirst()
+  }
+
+  // ---- the row is saved
+  // What was typed while the row was on its way is not in it, and stays in the form.
+  typedSince({draft, parts}) {
+    const texts = Object.fromEntries(Object.entries(this.store.texts).filter(([name, text]) => text && text !== draft[name]))
+    const isNew = (table) => {
+      const rows = new Set((parts[table] ?? []).map((row) => JSON.stringify(row)))
+      return (row) => !rows.has(JSON.stringify(row))
+    }
+    const rows = this.grids.map(({about}) => [about.table, this.parts[about.table].filter(isNew(about.table))])
+    const controls = this.controls.filter((control) => control.names.some((name) => name in texts))
+    const labels = [...controls.map((control) => control.about.label),
+      ...this.grids.filter((grid, i) => rows[i][1].length).map((grid) => grid.about.label)]
+    return {texts, parts: Object.fromEntries(rows), labels}
   }
 }

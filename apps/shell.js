@@ -373,16 +373,18 @@ window.djPanelShell = (() => {
   }
   function fillJump() {
     if ($("jump-panel").hidden) return
+    const {hash, text} = $("jump-list").children[chosen]?.dataset ?? {}
     const found = matches($("jump").value)
     $("jump-list").replaceChildren(...found.map((entry, i) => {
       const item = make("li", {id: `jump-${i}`}, make("b", {textContent: entry.name}), make("small", {textContent: entry.hint}))
       item.setAttribute("role", "option")
       item.onmousedown = (event) => { event.preventDefault(); leaveJump(); location.hash = entry.hash }
-      item.dataset.hash = entry.hash
+      Object.assign(item.dataset, {hash: entry.hash, text: $("jump").value})
       return item
     }))
     $("jump-none").hidden = found.length > 0 || tables === null
-    choose(0)
+    // Names that come anew, under what is typed already, leave what was walked to.
+    choose(text === $("jump").value ? Math.max(found.findIndex((entry) => entry.hash === hash), 0) : 0)
   }
   function choose(index) {
     const items = [...$("jump-list").children]

@@ -6,6 +6,7 @@ the server's together, depends on it less. Both ratios are printed, beside the t
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -115,13 +116,15 @@ def measure(
 ) -> Row:
     """Run the variants in turn, ``rounds`` times, so that a busy moment of the machine meets all of them.
 
-    What ``prepare`` does before each is not timed.
+    What ``prepare`` does before each is not timed; nor is the collection of what the variant before has left behind,
+    which would otherwise be counted to whichever comes next.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     cpu_seconds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, run in variants.items():
             prepare()
+            gc.collect()
             wall, cpu = timer.now()
             run()
             after = timer.now()

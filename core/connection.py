@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from dj_panel.core.catalog import Catalog
@@ -30,6 +30,7 @@ __all__ = ["Connection", "Result"]
 
 logger = logging.getLogger("dj_panel")
 Answer = TypeVar("Answer")
+Taken = TypeVar("Taken")
 
 _MAX_ATTEMPTS = 8
 
@@ -270,16 +271,29 @@ class Connection(ManualTransactions):
             translated.__dict__["is_retryable"] = True
         return translated
 
-    def fetch(self, statement: Statement) -> list[Batch]:
-        """Run a rendered query and return its rows by columns."""
+    def fetch(self, statement: Statement, take: Callable[[Iterable[Batch]], Taken]) -> Taken:
+        """Run a rendered query and return what is made of its rows, which are given by columns as they arrive.
+
+        Parameters
+        ----------
+        statement
+            The query.
+        take
+            Makes it of the batches; such as ``list``. It can ask nothing of a server in this thread, and is called
+            again if the connection was lost meanwhile.
+        """
         try:
-            return list(self.batches(statement))
+            return self._taken(statement, take)
         except LostConnectionError:
             # A lone query can simply be asked again.
             if self.in_transaction or not self.settings.database.reconnect:
                 raise
             logger.info("reconnecting after a lost connection")
-            return list(self.batches(statement))
+            return self._taken(statement, take)
+
+    def _taken(self, statement: Statement, take: Callable[[Iterable[Batch]], Taken]) -> Taken:
+        with closing(self.batches(statement)) as batches:
+            return take(batches)
 
     def batches(self, statement: Statement) -> Generator[Batch, None, None]:
         """Yield the rows of a rendered query by columns as they arrive, without keeping them.

@@ -132,7 +132,7 @@ class _Copy:
         stored = {n for n in self.names if _has_same_codec(theirs[n], ours[n])}
         dialect, settings = self._connection.dialect, self._connection.settings
         decoder = Decoder(_stored(theirs, stored), self.names, dialect, settings)
-        batches = self._connection.fetch(select_statement(self._query.node, dialect, self.names))
+        batches = self._connection.fetch(select_statement(self._query.node, dialect, self.names), list)
         rows: Any = decoder.each_dict(batches)
         table = replace(self._table, heading=_stored(ours, stored))
         Inserter(self._connection, table, self._on_duplicate).insert(rows)

@@ -55,6 +55,11 @@ class Decoder:
         self._squeeze = squeeze
         self._plain = tuple(dialect.decoder(attribute.column_type) for attribute in self.attributes)
 
+    @property
+    def has_codecs(self) -> bool:
+        """Whether any value goes through a codec."""
+        return any(attribute.codec is not None for attribute in self.attributes)
+
     def is_plain(self, position: int) -> bool:
         """Tell whether a column's values are those of the driver."""
         return self._plain[position] is None and self.attributes[position].codec is None

@@ -24,6 +24,9 @@ from dj_panel.core.words import say
 __all__ = ["Inserter"]
 
 _MAX_ROWS = 5000
+_FIRST_ROWS = 500
+_GROWTH = 1.5
+"""The server takes longer over a row than we do, so it need not wait while the next, larger block is made."""
 _BLOCK_BYTES = 8_000_000
 _HELD_BYTES = 64_000_000
 _CELL_BYTES = 64
@@ -169,7 +172,7 @@ class Inserter:
     def _read(self, reader: RowReader, most: int) -> Iterator[_Rows]:
         """Yield blocks; of fewer rows where rows are large, so that a block holds few megabytes."""
         may_be_large = any(a.column_type.kind in _LARGE for a in self._table.heading.attributes.values())
-        reader.n_rows = min(most, 50) if may_be_large else most
+        reader.n_rows = min(most, 50 if may_be_large else _FIRST_ROWS if self._overlaps else most)
         for block in reader:
             given = self._encoder.known(block, ignore_extra_fields=self._ignore_extra_fields)
             encoded = self._encoder.encode_block(given)
@@ -180,6 +183,8 @@ class Inserter:
             if may_be_large:
                 per_row = sum(map(_n_bytes, encoded)) / block.n_rows
                 reader.n_rows = max(1, min(most, round(_BLOCK_BYTES / max(per_row, 1))))
+            else:
+                reader.n_rows = min(most, round(_GROWTH * reader.n_rows))
 
     def _explained(
         self,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import html
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dj_panel.core.algebra import Node, source_tables
 from dj_panel.core.connection import Connection
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 __all__ = ["Results"]
+
+Taken = TypeVar("Taken")
 
 
 class Results:
@@ -106,6 +108,14 @@ class Results:
         statement = select_statement(self.node, dialect, names, order, limit, offset or 0)
         return Decoder(self.heading, names, dialect, self.connection.settings, squeeze=squeeze), statement
 
+    def _fetched(
+        self, decoder: Decoder, statement: Statement, take: Callable[[Iterable[Batch]], Taken]
+    ) -> Taken:
+        """Return what is made of a query's rows: while they arrive, unless a codec may ask the server for more."""
+        if decoder.has_codecs:
+            return take(self.connection.fetch(statement, list))
+        return self.connection.fetch(statement, take)
+
     def to_dicts(
         self,
         order_by: Any = None,
@@ -129,7 +139,7 @@ class Results:
             Which attributes; all if none is named.
         """
         decoder, statement = self._asked(attributes, order_by, limit, offset, squeeze=squeeze)
-        return decoder.dicts(self.connection.fetch(statement))
+        return self._fetched(decoder, statement, decoder.dicts)
 
     def to_arrays(
         self,
@@ -149,7 +159,7 @@ class Results:
         key = self.heading.primary_key
         fetched = list(dict.fromkeys([*(key if include_key else ()), *names]))
         decoder, statement = self._asked(fetched, order_by, limit, offset, squeeze=squeeze)
-        batches = self.connection.fetch(statement)
+        batches = self.connection.fetch(statement, list)
         n_rows = sum(batch.n_rows for batch in batches)
         columns = _columns_needed(decoder, batches, key if include_key else ())
         arrays = {
@@ -186,7 +196,7 @@ class Results:
         asked = [attributes] if isinstance(attributes, str) else list(attributes)
         names = list(dict.fromkeys([*key, *asked])) if asked else []
         decoder, statement = self._asked(names, order_by, limit, offset, squeeze=squeeze)
-        batches = self.connection.fetch(statement)
+        batches = self.connection.fetch(statement, list)
         columns = _columns_needed(decoder, batches)
         frame = pd.DataFrame(
             {
@@ -202,7 +212,7 @@ class Results:
         import polars as pl  # noqa: PLC0415 - optional
 
         decoder, statement = self._asked(attributes, order_by, limit, offset, squeeze=squeeze)
-        columns = decoder.columns(self.connection.fetch(statement))
+        columns = self._fetched(decoder, statement, decoder.columns)
         return pl.DataFrame([polars_column(pl, a.name, a, columns[a.name]) for a in decoder.attributes])
 
     def to_arrow(self, order_by: Any = None, limit: int | None = None, offset: int | None = None,
@@ -211,7 +221,7 @@ class Results:
         import pyarrow as pa  # noqa: PLC0415 - optional
 
         decoder, statement = self._asked(attributes, order_by, limit, offset, squeeze=squeeze)
-        return arrow_table(pa, decoder, self.connection.fetch(statement))
+        return arrow_table(pa, decoder, self.connection.fetch(statement, list))
 
     def to_arrow_batches(
         self,
@@ -294,7 +304,7 @@ class Results:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         decoder, statement = self._asked(order_by="KEY")
-        return decoder.each_dict(self.connection.fetch(statement))
+        return decoder.each_dict(self.connection.fetch(statement, list))
 
     def fetch(
         self,

@@ -18,6 +18,7 @@ from dj_panel.core.structure import TableName
 __all__ = ["Block", "RowReader", "is_missing", "label"]
 
 _PARQUET = (".parquet", ".pq")
+_ROWS_OF_FILE = 5000
 
 
 def is_missing(value: Any) -> bool:
@@ -262,7 +263,7 @@ class RowReader:
         import pyarrow.parquet as pq  # noqa: PLC0415 - optional
 
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=self.n_rows):
+            for batch in file.iter_batches(batch_size=_ROWS_OF_FILE):
                 yield from self._from_arrow(batch)
 
 

@@ -161,7 +161,7 @@ def stored_blocks(
         rows = Restrict(relation, OneOf(tuple(key), chosen)) if key else relation
         order = [(name, False) for name in key]
         statement = select_statement(rows, connection.dialect, names, order)
-        found = decoder.dicts(connection.fetch(Statement(statement.sql + lock, statement.parameters)))
+        found = decoder.dicts(connection.fetch(Statement(statement.sql + lock, statement.parameters), list))
         yield [
             {
                 name: value if value is None or column.kind == "bytes" else column.format(value)
@@ -203,7 +203,7 @@ def key_blocks(
         statement = select_statement(
             rows, connection.dialect, key, order, n_rows, 0 if is_exact else n_passed
         )
-        found = decoder.dicts(connection.fetch(Statement(statement.sql + lock, statement.parameters)))
+        found = decoder.dicts(connection.fetch(Statement(statement.sql + lock, statement.parameters), list))
         if found:
             yield found
         if len(found) < n_rows:

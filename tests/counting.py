@@ -62,10 +62,13 @@ def largest_answer() -> Iterator[Count]:
         most.n = max(most.n, len(rows))
         make(result, names, rows, *others)
 
-    def fetched(connection: dj.Connection, statement: Any) -> Any:
-        batches = fetch(connection, statement)
-        most.n = max(most.n, sum(batch.n_rows for batch in batches))
-        return batches
+    def fetched(connection: dj.Connection, statement: Any, take: Any) -> Any:
+        def counted(batches: Any) -> Any:
+            held = list(batches)
+            most.n = max(most.n, sum(batch.n_rows for batch in held))
+            return take(held)
+
+        return fetch(connection, statement, counted)
 
     with patch.object(Result, "__init__", made), patch.object(dj.Connection, "fetch", fetched):
         yield most

@@ -56,7 +56,8 @@ def _literals(escape: Escape, values: Sequence[Any]) -> tuple[str, Sequence[Any]
     if types == {int}:
         return "%d", values
     if types == {float} and math.isfinite(sum(values)):
-        return "%r", values
+        # With an exponent it is a double at once; without one the server reads a decimal number and converts it.
+        return "%s", [text if "e" in text else text + "e0" for text in map(repr, values)]
     if isinstance(values, TimeTexts) and min(values) >= _FOUR_DIGITS:
         # Of a number the server has less to read. A year of fewer digits it would take for one of this century.
         return "%s", "\n".join(values).encode("ascii").translate(None, b"-: ").decode("ascii").split("\n")

@@ -196,9 +196,9 @@ def test_an_index_gives_pages_of_equal_values_without_sorting_them_all(
     statements: list[Any] = []
     fetch = Connection.fetch
 
-    def noted(self: Connection, statement: Any) -> Any:
+    def noted(self: Connection, statement: Any, take: Any) -> Any:
         statements.append(statement)
-        return fetch(self, statement)
+        return fetch(self, statement, take)
 
     monkeypatch.setattr(Connection, "fetch", noted)
     for sort, ids in (("kind", range(100, 200, 2)), ("-kind", range(199, 99, -2))):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from playwright.sync_api import expect
 
 import dj_panel as dj
 from dj_panel.apps.application import PAGES
+from dj_panel.apps.edit import EditPage
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import RunningSite, Site, serve
 from tests.browser.conftest import OpenPage
@@ -110,6 +113,71 @@ def test_the_second_of_two_tabs_sees_the_difference_and_loses_nothing(
     assert (str(lab.subject["weight"]), lab.subject["remarks"]) == ("22.00", HOSTILE)
     expect(second.locator(".history")).to_contain_text(HOSTILE)
     assert "broken" not in second.title()
+
+
+@on_one_server
+def test_what_is_typed_while_the_server_is_slow_is_what_is_reviewed(
+    lab: Lab, leaving: list[Tab], page: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving.append(page)
+    lab.go(page, "edit")
+    may_answer, review_now = threading.Event(), EditPage._handlers["review"]
+
+    async def review_late(edit: EditPage, data: Any) -> Any:
+        await asyncio.to_thread(may_answer.wait, 60)
+        return await review_now(edit, data)
+
+    monkeypatch.setattr(EditPage, "_handlers", {**EditPage._handlers, "review": review_late})
+    panel = page.locator(".revision")
+    review(page, "Weight", "heavy")
+    expect(page.locator(".field.wrong")).to_contain_text("is not a number")  # by the check of the field alone
+    review(page, "Weight", "23")
+    may_answer.set()
+    expect(panel.get_by_role("heading")).to_have_text("1 value will change")
+    expect(panel).to_contain_text("23.00")
+    page.keyboard.press("Escape")
+
+    may_answer.clear()
+    review(page, "Weight", "24")
+    page.get_by_label(re.compile("^Remarks")).first.fill("not yet reviewed")
+    may_answer.set()
+    expect(page.get_by_text("You have typed more since: review it again.")).to_be_visible()
+    expect(panel).to_be_hidden()
+    page.keyboard.press("Control+Enter")
+    expect(panel.get_by_role("heading")).to_have_text("2 values will change")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved: Subject M042, 2 values changed.")).to_be_visible()
+    assert (str(lab.subject["weight"]), lab.subject["remarks"]) == ("24.00", "not yet reviewed")
+
+
+@on_one_server
+def test_starting_again_can_be_taken_back(lab: Lab, leaving: list[Tab], page: Tab) -> None:
+    leaving.append(page)
+    lab.go(page, "edit")
+    weight = page.get_by_label(re.compile("^Weight")).first
+    again, undo = (page.get_by_role("button", name=name) for name in ("Start again", "Undo"))
+    again.click()
+    expect(undo).to_have_count(0)  # nothing was typed
+    weight.fill("23")
+    again.click()
+    expect(weight).to_have_value("20.00")
+    expect(page.locator(".undoing")).to_contain_text("The form is as it was when it was opened.")
+    undo.click()
+    expect(weight).to_have_value("23")
+    page.reload()
+    expect(weight).to_have_value("23")
+    review(page, "Weight", "23")
+    expect(page.locator(".revision")).to_contain_text("1 value will change")
+
+    lab.rows("Subject").insert1({"subject_id": "M043", "species": "rat"})
+    lab.go(page, "edit-rows", query="?select=M042%3BM043")
+    weight.fill("24")
+    page.get_by_role("checkbox", name="Change Remarks").check()
+    again.click()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
+    page.keyboard.press("Alt+u")
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(2)
+    expect(weight).to_have_value("24")
 
 
 @on_one_server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 import threading
@@ -250,3 +251,52 @@ def test_a_form_that_waits_for_an_import_says_so(lab: Lab, monkeypatch: pytest.M
     may_write.set()
     lab.expect_saved("Weighing A1 · 1")
     expect(said).to_have_count(0)
+
+
+def test_what_is_typed_while_a_row_is_on_its_way_is_neither_lost_nor_told_off(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    may_answer, save_now = threading.Event(), EntryPage._handlers["save"]
+
+    async def save_late(page: EntryPage, data: Any) -> Any:
+        await asyncio.to_thread(may_answer.wait, 60)
+        return await save_now(page, data)
+
+    monkeypatch.setattr(EntryPage, "_handlers", {**EntryPage._handlers, "save": save_late})
+    # Put right, and saved again, before the refusal of what was wrong has come.
+    lab.field("Weight").fill("heavy")
+    lab.press("Control+Enter")
+    expect(tab.locator(".field.wrong")).to_contain_text("is not a number")
+    lab.field("Weight").fill("20.5")
+    lab.press("Control+Enter")
+    may_answer.set()
+    lab.expect_saved("Weighing A1 · 1")
+    expect(tab.locator(".field.wrong")).to_have_count(0)
+
+    # Put right only: the refusal does not stay at what is right by now.
+    expect(lab.field("N")).to_have_value("2")
+    may_answer.clear()
+    lab.field("Weight").fill("heavy")
+    lab.press("Control+Enter")
+    expect(tab.locator(".field.wrong")).to_contain_text("is not a number")
+    lab.field("Weight").fill("21.5")
+    may_answer.set()
+    expect(tab.get_by_role("alert").filter(has_text="Nothing was saved")).to_be_visible()
+    expect(tab.locator(".field.wrong")).to_have_count(0)
+
+    # Typed after the row was sent: it is not in the row, and stays.
+    may_answer.clear()
+    lab.press("Control+Enter")
+    expect(tab.get_by_role("button", name="Saving…")).to_be_visible()
+    lab.field("Remarks").fill("calm")
+    may_answer.set()
+    lab.expect_saved("Weighing A1 · 2")
+    expect(tab.get_by_text("Typed after the row was sent, so not saved with it: Remarks.")).to_be_visible()
+    expect(lab.field("Remarks")).to_have_value("calm")
+    expect(lab.field("Weight")).to_have_value("")
+    rows = lab.rows("Weighing").to_dicts(order_by="KEY")
+    assert [(str(row["weight"]), row["remarks"]) for row in rows] == [("20.50", None), ("21.50", None)]
+    tab.reload()
+    expect(lab.field("Remarks")).to_have_value("calm")
