@@ -20,7 +20,7 @@ from typing import Any
 from dj_panel.core.jobs import Job
 from dj_panel.core.populate import AutoPopulate
 
-__all__ = ["Tally", "orphans", "release_orphans", "stop_on_signals", "work"]
+__all__ = ["Tally", "is_alive", "orphans", "release_orphans", "stop_on_signals", "work"]
 
 logger = logging.getLogger("dj_panel")
 _BATCH = 16
@@ -127,7 +127,7 @@ def orphans(jobs: Job) -> list[Mapping[str, Any]]:
     names = [*jobs.primary_key, "host", "pid", "connection_id", "reserved_time"]
     here = platform.node()
     rows = (jobs.reserved & {"host": here}).to_dicts(attributes=names)
-    return [row for row in rows if not _is_alive(int(row["pid"]))]
+    return [row for row in rows if not is_alive(int(row["pid"]))]
 
 
 def release_orphans(jobs: Job) -> int:
@@ -140,7 +140,8 @@ def release_orphans(jobs: Job) -> int:
     return released
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this computer runs."""
     if pid == os.getpid():
         return True
     try:

@@ -48,6 +48,7 @@ from dj_panel.apps.services.provenance import Provenance
 from dj_panel.apps.services.restrictions import Restrictions
 from dj_panel.apps.services.rewriting import Rewriting
 from dj_panel.apps.services.structure import Link, TableInfo, describe_tables
+from dj_panel.apps.services.unsaved import clear_unsaved
 from dj_panel.apps.services.views import Views
 from dj_panel.apps.services.watching import Snapshot, TableStatus, Watcher
 from dj_panel.apps.services.working import Working
@@ -95,6 +96,7 @@ class Services:
         self.importing = Importing(self)
         self.past_imports = PastImports(self)
         self.written_rows = WrittenRows(self)
+        self._pool.submit(clear_unsaved, self)
 
     # ------------------------------------------------------------------ running
     async def run(self, function: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from dj_panel.apps.services.structure import TableInfo
+from dj_panel.apps.services.unsaved import forget, note
 from dj_panel.apps.services.uploads import Uploads, split_reference
 from dj_panel.core.codecs.filepath import referable
 from dj_panel.core.codecs.schema import noted_paths
@@ -193,20 +194,25 @@ def stored_with_row(files: Sequence[NewFile]) -> Iterator[Callable[[], None]]:
     """
     with noted_paths() as objects:
         placed: list[tuple[Store, str]] = []
+        notes: list[tuple[Store, str]] = []
         claimed: list[str] = []
         try:
             for file in files:
                 _claim(file, claimed)
                 placed.append((file.store, file.path))
+                notes.append((file.store, note(file.store, file.path)))
                 file.store.put_file(file.path, file.source)
             yield lambda: _take_back(objects)
         except UnknownOutcomeError:
+            notes.clear()  # whether a row names the files is looked at later
             raise
         except BaseException:
             _take_back(objects)
             _take_back(placed)
             raise
         finally:
+            for store, place in notes:
+                forget(store, place)
             with _claiming:
                 _claimed.difference_update(claimed)
 

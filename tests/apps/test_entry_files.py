@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 import threading
 import tracemalloc
 import zipfile
@@ -16,12 +18,13 @@ import pytest
 
 import dj_panel as dj
 from dj_panel.apps.formmessages import BadMessageError, SentFiles
-from dj_panel.apps.services import Services
+from dj_panel.apps.services import Services, unsaved
 from dj_panel.apps.services.receipts import Receipt, Refused
 from dj_panel.apps.services.revisions import Review
 from dj_panel.apps.services.unpacking import MAX_FILES, unpack
 from dj_panel.apps.services.uploads import Uploads
 from dj_panel.core.errors import DataJointError, IntegrityError, UnknownOutcomeError
+from dj_panel.core.store import open_store
 from tests.entry_tables import Lab, pipeline_of
 
 PIECE = 1 << 19
@@ -184,6 +187,50 @@ def test_a_path_that_is_taken_at_the_last_moment_stays(lab: Files, monkeypatch: 
     assert len(lab.rows("Scan")) == 0
 
 
+def test_a_file_whose_row_was_never_saved_goes_when_the_program_starts_again(
+    lab: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    store = open_store(lab.rows("Scan").connection.settings, "main")
+
+    def stop_short_of(scan: str) -> None:
+        """Leave all as a program does that is killed before, or right after, the row is kept."""
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: gone.pid)
+            unsaved.note(store, f"raw/{scan}.tif")
+
+    for scan in ("1", "2"):
+        lab.put(f"raw/{scan}.tif")
+        stop_short_of(scan)
+    lab.put("raw/3.tif")
+    unsaved.note(store, "raw/3.tif")  # by a program that is still at it
+    lab.rows("Scan").insert1({"scan": 2, "raw": "raw/2.tif"})
+    unsaved.clear_unsaved(lab.services)
+    left = {path for path in lab.stored() if not path.startswith(".")}
+    assert left == {"raw/2.tif", "raw/3.tif"}
+    assert len(lab.stored() - left) == 1
+    assert isinstance(
+        lab.save({"scan": "4", "raw": f"{sent(lab.uploads, 'a.tif', b'new')}/raw/1.tif"}), Receipt
+    )
+    assert len(lab.stored()) == 4, "the note of a row that was saved is gone"
+
+
+def test_a_note_lies_in_the_store_until_the_row_is_kept(lab: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, seen = lab.entering._write, []
+
+    def looked(*row: Any) -> None:
+        seen.append({path for path in lab.stored() if path.startswith(".")})
+        write(*row)
+        unsaved.clear_unsaved(lab.services)  # as another program does that starts meanwhile
+
+    monkeypatch.setattr(lab.entering, "_write", looked)
+    saved = lab.save({"scan": "1", "raw": f"{sent(lab.uploads, 'a.tif', b'new')}/raw/a.tif"})
+    assert isinstance(saved, Receipt)
+    assert len(seen[0]) == 1
+    assert lab.stored() == {"raw/a.tif"}
+
+
 def test_a_large_file_goes_into_its_store_with_little_memory(lab: Files) -> None:
     content = bytes(40_000_000)
     reference = sent(lab.uploads, "large.bin", content)
@@ -240,7 +287,7 @@ def test_a_transaction_that_is_repeated_leaves_one_object(
     attempts: list[set[str]] = []
 
     def deadlock(*row: Any) -> None:
-        attempts.append(lab.stored())
+        attempts.append({path for path in lab.stored() if not path.startswith(".")})
         if len(attempts) == 1:
             error = DataJointError("A deadlock.")
             error.__dict__["is_retryable"] = True
