@@ -244,7 +244,9 @@ class MySQL(MySQLStructure):
                     codec="<blob@>",
                 )
             )
-        if code == 1046:  # every table is named with its schema, so it is a function that would be looked for there
+        if (
+            code == 1046
+        ):  # every table is named with its schema, so it is a function that would be looked for there
             return QueryError("This version of the server lacks a function that the expression calls.")
         if code in (1264, 1265, 1366, 1406, 1292, 4025, 3819, 3140, 3141, 3157, 1690, 1411):
             return ValueRefusedError(say("was refused by the server: {text}", text=text))
