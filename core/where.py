@@ -162,20 +162,25 @@ class ConditionRenderer(ABC):
 
     def one_of(self, condition: OneOf, columns: Mapping[str, Statement], heading: Heading) -> Statement:
         """Return the condition that attributes equal one of several values."""
-        if not condition.values:
+        by_column = self.listed_values(condition, heading)
+        if not by_column:
             return FALSE
+        used = [columns[name] for name in condition.attributes]
+        listed = self.dialect.one_of([c.sql for c in used], by_column)
+        return Statement(listed.sql, joined(used, "").parameters + listed.parameters)
+
+    def listed_values(self, condition: OneOf, heading: Heading) -> list[list[Any]]:
+        """Return values as the driver takes them, by column; those that a column cannot hold are left out."""
+        if not condition.values:
+            return []
         by_column = [
             self.all_bound(values, heading[name].column_type)
             for name, values in zip(condition.attributes, zip(*condition.values, strict=True), strict=True)
         ]
         if any(_UNFIT in values for values in by_column):
             rows = [r for r in zip(*by_column, strict=True) if not any(value is _UNFIT for value in r)]
-            if not rows:
-                return FALSE
             by_column = list(map(list, zip(*rows, strict=True)))
-        used = [columns[name] for name in condition.attributes]
-        listed = self.dialect.one_of([c.sql for c in used], by_column)
-        return Statement(listed.sql, joined(used, "").parameters + listed.parameters)
+        return by_column
 
     def all_bound(self, values: Sequence[Any], column: ColumnType) -> list[Any]:
         """Return values as the driver takes them; :data:`_UNFIT` for those that the column cannot hold."""

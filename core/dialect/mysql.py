@@ -343,17 +343,30 @@ class MySQL(MySQLStructure):
         return "/*!80000 CAST( */ %s /*!80000 AS JSON) */" if column.kind == "json" else "%s"
 
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
-        # Whole numbers are written out at once, which takes the driver long for each.
-        is_whole = [set(map(type, column)) == {int} for column in values]
-        form = ", ".join("%d" if whole else "%%s" for whole in is_whole)
         left = ", ".join(columns)
         if len(columns) > 1:
-            form, left = f"({form})", f"({left})"
+            left = f"({left})"
+        if _are_whole(values):
+            listed = ", ".join(map(str, values[0])) if len(columns) == 1 else _written_rows(values)
+            return Statement(f"{left} IN ({listed})")
+        # Whole numbers are written out at once, which takes the driver long for each.
+        is_whole = [_are_whole([column]) for column in values]
+        form = ", ".join("%d" if whole else "%%s" for whole in is_whole)
+        if len(columns) > 1:
+            form = f"({form})"
         written = [column for column, whole in zip(values, is_whole, strict=True) if whole]
         bound = [column for column, whole in zip(values, is_whole, strict=True) if not whole]
         rows = zip(*written, strict=True) if written else repeat((), len(values[0]))
         listed = ", ".join(map(form.__mod__, rows))
         return Statement(f"{left} IN ({listed})", tuple(chain.from_iterable(zip(*bound, strict=True))))
+
+    def key_table(self, names: Sequence[str], values: Sequence[Sequence[Any]]) -> str | None:
+        # MariaDB makes a table of a long list anyway, after it has read every element of it as an expression.
+        if not self.is_mariadb or not _are_whole(values):
+            return None
+        listed = f"({'), ('.join(map(str, values[0]))})" if len(names) == 1 else _written_rows(values)
+        columns, keys = ", ".join(map(self.quote, names)), self.quote("keys")
+        return f"WITH {keys} ({columns}) AS (VALUES {listed}) SELECT * FROM {keys}"
 
     def is_null_safe_equal(self, left: str, right: str) -> str:
         return f"{left} <=> {right}"
@@ -378,6 +391,15 @@ def _no_connection(place: str, code: int, text: str) -> str:
         "There is no answer from a database server at {place}. Check host and port, and that it runs.",
         place=place,
     )
+
+
+def _are_whole(values: Sequence[Sequence[Any]]) -> bool:
+    return all(set(map(type, column)) == {int} for column in values)
+
+
+def _written_rows(values: Sequence[Sequence[int]]) -> str:
+    """Return rows of whole numbers, two or more in each, given by column: Python writes them as SQL does."""
+    return str(list(zip(*values, strict=True)))[1:-1]
 
 
 def _too_large(n_bytes: int, limit: int) -> ValueRefusedError:

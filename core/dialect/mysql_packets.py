@@ -98,7 +98,7 @@ class PacketReader:
         self.converters = list(result.converters)
         self.fields = list(result.fields)
         self.buffer = bytearray()
-        self.enough = BYTES_TO_BEGIN_WITH
+        self.enough = min(BYTES_TO_BEGIN_WITH, BYTES_IN_A_BATCH)
         self.is_first = True
         self.is_finished = False
         self.is_abandoned = False

@@ -297,6 +297,10 @@ class Dialect(ABC):
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
         """Return the condition that these columns together equal one of the rows of ``values``, given by column."""
 
+    def key_table(self, names: Sequence[str], values: Sequence[Sequence[Any]]) -> str | None:
+        """Return the SELECT of a table that holds values, given by column; ``None`` where a condition is as good."""
+        return None
+
     @abstractmethod
     def is_null_safe_equal(self, left: str, right: str) -> str:
         """Return the comparison for which two empty values are equal."""

@@ -171,3 +171,48 @@ def test_a_repeated_attribute_of_the_key_is_part_of_the_key(table: Any) -> None:
     assert query.primary_key == ["a", "again", "word"]
     assert query.heading["also"].in_key is False
     assert (query & {"again": 1}).fetch1("also") == -1
+
+
+def test_a_list_of_thousands_of_keys_means_what_a_short_one_does(schema: dj.Schema) -> None:
+    @schema
+    class Session(dj.Manual):
+        definition = "animal : int32\nday : int32\n---\nrate = null : int32\nword : varchar(5)"
+
+    @schema
+    class Trial(dj.Manual):
+        definition = "-> Session\ntrial : int16"
+
+    sessions: list[dict[str, Any]] = [
+        {"animal": i // 40, "day": i % 40, "rate": i % 60 or None, "word": f"w{i % 5}"} for i in range(1600)
+    ]
+    Session.insert(sessions)
+    Trial.insert({"animal": i // 40, "day": i % 40, "trial": i % 3} for i in range(1500))
+    key = ("animal", "day")
+
+    def kept(names: tuple[str, ...], keys: list[dict[str, int]]) -> set[tuple[int, int]]:
+        wanted = {tuple(key[name] for name in names) for key in keys}
+        return {(s["animal"], s["day"]) for s in sessions if tuple(s[name] for name in names) in wanted}
+
+    def found(query: Any) -> list[tuple[int, int]]:
+        return sorted(tuple(row[name] for name in key) for row in query.to_dicts())
+
+    pairs = [{"animal": i // 40, "day": i % 40} for i in range(2, 3000, 2)]
+    for names, keys in (
+        (key, pairs),
+        (key, [*pairs, *pairs[:40]]),  # one key twice is one row
+        (("animal",), [{"animal": i} for i in range(20, 1500)]),
+        (("rate",), [{"rate": i} for i in range(7, 2000)]),  # which empty values never equal
+        (("rate", "day"), [{"rate": i % 60, "day": i % 37} for i in range(2000)]),
+    ):
+        expected = kept(names, keys)
+        assert found(Session & keys) == sorted(expected)
+        assert len(Session & keys) == len(expected)
+        assert found(Session - keys) == sorted(kept((), [{}]) - expected)
+        assert set(found(Trial & (Session & keys))) == {k for k in expected if k < (37, 20)}
+        assert found(Session.aggr(Trial, "rate", n="count(*)") & keys) == sorted(expected)
+        assert found(Trial.join(Session & keys, left=True)) == found(Trial)
+        assert found((Session & keys) & dj.Top(3, "animal DESC, day DESC")) == sorted(expected)[-3:]
+        words = (dj.U("word") & (Session & keys)).to_arrays("word")
+        assert set(words) == {f"w{(a * 40 + d) % 5}" for a, d in expected}
+    (Trial & pairs).delete(prompt=False)
+    assert found(Trial) == [k for k in sorted(kept((), [{}]) - kept(key, pairs)) if k < (37, 20)]
