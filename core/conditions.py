@@ -13,6 +13,7 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
 from dj_panel.core.algebra import (
@@ -319,8 +320,10 @@ def _uniform_keys(rows: list[Any]) -> list[tuple[Any, ...]] | None:
     """Return the values of dicts that all have the same names, as they have in a long list of keys; else None."""
     if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1 or not rows[0]:
         return None
+    names = list(rows[0])
     try:
-        return list(zip(*([row[name] for row in rows] for name in rows[0]), strict=True))
+        # Of one name the getter returns the value itself.
+        return list(map(itemgetter(*names), rows)) if len(names) > 1 else [(row[names[0]],) for row in rows]
     except KeyError:
         return None
 

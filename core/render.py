@@ -186,7 +186,7 @@ class _Renderer(ConditionRenderer):
         if not isinstance(condition, OneOf) or len(condition.values) < _MANY_KEYS:
             return False
         by_column = self.listed_values(condition, heading)
-        # A key that is there twice would join each row twice.
+        # A key that is there twice, such as 1 and "1", would join each row twice.
         is_set = by_column and len(set(zip(*by_column, strict=True))) == len(by_column[0])
         table = self.dialect.key_table(condition.attributes, by_column) if is_set else None
         if table is None:

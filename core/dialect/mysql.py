@@ -364,9 +364,8 @@ class MySQL(MySQLStructure):
         # MariaDB makes a table of a long list anyway, after it has read every element of it as an expression.
         if not self.is_mariadb or not _are_whole(values):
             return None
-        listed = f"({'), ('.join(map(str, values[0]))})" if len(names) == 1 else _written_rows(values)
         columns, keys = ", ".join(map(self.quote, names)), self.quote("keys")
-        return f"WITH {keys} ({columns}) AS (VALUES {listed}) SELECT * FROM {keys}"
+        return f"WITH {keys} ({columns}) AS (VALUES {_written_rows(values)}) SELECT * FROM {keys}"
 
     def is_null_safe_equal(self, left: str, right: str) -> str:
         return f"{left} <=> {right}"
@@ -398,8 +397,9 @@ def _are_whole(values: Sequence[Sequence[Any]]) -> bool:
 
 
 def _written_rows(values: Sequence[Sequence[int]]) -> str:
-    """Return rows of whole numbers, two or more in each, given by column: Python writes them as SQL does."""
-    return str(list(zip(*values, strict=True)))[1:-1]
+    """Return rows of whole numbers, given by column, as SQL."""
+    form = f"({', '.join(['%d'] * len(values))})"
+    return ", ".join([form] * len(values[0])) % tuple(chain.from_iterable(zip(*values, strict=True)))
 
 
 def _too_large(n_bytes: int, limit: int) -> ValueRefusedError:

@@ -189,8 +189,8 @@ def test_a_list_of_thousands_of_keys_means_what_a_short_one_does(schema: dj.Sche
     Trial.insert({"animal": i // 40, "day": i % 40, "trial": i % 3} for i in range(1500))
     key = ("animal", "day")
 
-    def kept(names: tuple[str, ...], keys: list[dict[str, int]]) -> set[tuple[int, int]]:
-        wanted = {tuple(key[name] for name in names) for key in keys}
+    def kept(names: tuple[str, ...], keys: Any) -> set[tuple[int, int]]:
+        wanted = {tuple(int(key[name]) for name in names) for key in keys}
         return {(s["animal"], s["day"]) for s in sessions if tuple(s[name] for name in names) in wanted}
 
     def found(query: Any) -> list[tuple[int, int]]:
@@ -200,6 +200,7 @@ def test_a_list_of_thousands_of_keys_means_what_a_short_one_does(schema: dj.Sche
     for names, keys in (
         (key, pairs),
         (key, [*pairs, *pairs[:40]]),  # one key twice is one row
+        (key, [*pairs, *({n: str(v) for n, v in pair.items()} for pair in pairs[:40])]),
         (("animal",), [{"animal": i} for i in range(20, 1500)]),
         (("rate",), [{"rate": i} for i in range(7, 2000)]),  # which empty values never equal
         (("rate", "day"), [{"rate": i % 60, "day": i % 37} for i in range(2000)]),
