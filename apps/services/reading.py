@@ -47,6 +47,7 @@ _MAX_RATIO = 200
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_ROWS = 30
 _BATCH_ROWS = 2000
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
 
 ENCODINGS = {
     "utf-8-sig": "UTF-8",
@@ -289,11 +290,21 @@ def _xlsx_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
         sheet.reset_dimensions()
         try:
             for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
-                yield number, [_cell(value) for value in row[: MAX_COLUMNS + 1]]
+                yield number, [_cell(_unescaped(value)) for value in row[: MAX_COLUMNS + 1]]
         except (zipfile.BadZipFile, ValueError, KeyError, SyntaxError, EOFError) as error:
             if isinstance(error, UnreadableFileError):
                 raise
             raise UnreadableFileError(say("The workbook is damaged. Save it again.")) from error
+
+
+def _unescaped(value: Any) -> Any:
+    """Return a value of a workbook with the characters that it holds by their numbers, such as ``_x000D_``.
+
+    Source: ISO/IEC 29500-1, 22.9.2.19. openpyxl leaves them as they are.
+    """
+    if not isinstance(value, str) or "_x" not in value:
+        return value
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value)
 
 
 def _cell(value: Any) -> Cell:
