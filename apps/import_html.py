@@ -293,10 +293,14 @@ def _missing(info: TableInfo, batch: Batch) -> str:
 
 
 def _reading_card(info: TableInfo, batch: Batch) -> str:
-    if batch.has_written or not (batch.columns or batch.problem):
+    # While the file is read it is not known yet whether the visitor must look.
+    if batch.has_written or batch.stage == "reading" or not (batch.columns or batch.problem):
         return ""
     is_open = (
-        not batch.classes or bool(missing(info, batch.mapped)) or not all(m.is_sure for m in batch.matches)
+        not batch.classes
+        or bool(missing(info, batch.mapped))
+        or not all(m.is_sure for m in batch.matches)
+        or bool(batch.n_days_alone or batch.n_cut)
     )
     n_used = sum(map(bool, batch.mapped))
     ignored = [c.name for c, name in zip(batch.columns, batch.mapped, strict=True) if not name]
@@ -309,6 +313,7 @@ def _reading_card(info: TableInfo, batch: Batch) -> str:
         if (more := len(ignored) - _MAX_NAMED) > 0:
             names = say("{names} and {n} more", names=names, n=str(more))
         words = say("{words}; ignored: {names}", words=words, names=names)
+    words = "; ".join([words, *_allowed(batch)])
     table = _mapping_table(info, batch) if batch.columns else ""
     return (
         f'<details class="card" data-key="reading"{" open" if is_open else ""}><summary class="head">'
@@ -316,6 +321,22 @@ def _reading_card(info: TableInfo, batch: Batch) -> str:
         f'<span class="muted break">{escape(words if batch.columns else "")}</span></summary>'
         f'<div class="body row">{_layout_fields(batch)}</div>{table}</details>'
     )
+
+
+def _allowed(batch: Batch) -> list[str]:
+    """Return in words what was added to the cells of the file, or left out, because someone allowed it."""
+    words = []
+    if batch.notation.midnight and (n := batch.n_days_alone):
+        words.append(
+            say_many("{n} day without a time is midnight", "{n} days without a time are midnight", n)
+        )
+    if batch.notation.cut and (n := batch.n_cut):
+        words.append(
+            say_many(
+                "fractions of a second are cut in {n} cell", "fractions of a second are cut in {n} cells", n
+            )
+        )
+    return words
 
 
 def _layout_fields(batch: Batch) -> str:
@@ -345,10 +366,31 @@ def _layout_fields(batch: Batch) -> str:
         orders = {"dmy": say("day/month/year"), "mdy": say("month/day/year")}
         fields += _select(say("Days"), "days", orders, batch.notation.days)
     if layout.kind != "parquet":
-        ticked = " checked" if batch.has_header else ""
-        tick = f'<input type="checkbox" data-action="has_header"{ticked}>'
-        fields += f"<label>{tick}{say('The first row holds names')}</label>"
-    return fields
+        fields += _tick(say("The first row holds names"), "has_header", is_on=batch.has_header)
+    return fields + _allowances(batch)
+
+
+def _allowances(batch: Batch) -> str:
+    """Return the choice to take midnight for granted, or to cut fractions, where the file has such cells."""
+    ticks = ""
+    if n := batch.n_days_alone:
+        words = say_many(
+            "A day without a time is midnight ({n} cell)", "A day without a time is midnight ({n} cells)", n
+        )
+        ticks += _tick(words, "midnight", is_on=batch.notation.midnight)
+    if n := batch.n_cut:
+        words = say_many(
+            "Cut fractions of a second that are not kept ({n} cell)",
+            "Cut fractions of a second that are not kept ({n} cells)",
+            n,
+        )
+        ticks += _tick(words, "cut", is_on=batch.notation.cut)
+    return f'<div class="row allowances" data-key="allowances">{ticks}</div>' if ticks else ""
+
+
+def _tick(label: str, action: str, *, is_on: bool) -> str:
+    box = f'<input type="checkbox" data-action="{action}"{" checked" if is_on else ""}>'
+    return f'<label data-key="{action}">{box}{escape(label)}</label>'
 
 
 def _select(label: str, action: str, options: Mapping[str, str], chosen: str) -> str:

@@ -311,6 +311,8 @@ class ImportPage(Page):
             kind, _, rest = name.partition("-")
             if kind in ("decimal", "days"):
                 self._start(importing.set_notation(batch, **{kind: action.value}), name)
+            elif name in ("midnight", "cut"):
+                self._start(importing.set_notation(batch, **{name: action.is_on}), name)
             elif kind == "map" and rest.isdecimal():
                 self._start(importing.map_column(batch, int(rest), action.value), name)
             elif name in works and (name != "undo" or action.value in tokens):
@@ -461,4 +463,5 @@ details.card > summary { display: flex; flex-wrap: wrap; align-items: baseline; 
   min-height: 44px; }
 details.card > summary::before { content: "▸"; color: var(--dj-muted); }
 details.card[open] > summary::before { content: "▾"; }
+.allowances { flex-basis: 100%; }
 """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import calendar
+import datetime as dt
 import re
 
 from dj_panel.core.words import marked, say
 
-__all__ = ["plain_days", "refuse_cut", "refuse_missing_time"]
+__all__ = ["fraction_digits", "plain_days", "refuse_cut", "refuse_missing_time"]
 
 _REST = r"(?P<rest>(?:[T\s].*)?)"
 _YEAR_FIRST = re.compile(
@@ -16,7 +17,7 @@ _YEAR_FIRST = re.compile(
 _DAY_FIRST = re.compile(rf"(?P<day>\d{{1,2}})\. ?(?P<month>\d{{1,2}})\. ?(?P<year>\d{{4}}){_REST}", re.DOTALL)
 _UNCLEAR = re.compile(rf"(\d{{1,2}})([-/.])(\d{{1,2}})\2(\d{{4}}|\d\d){_REST}", re.DOTALL)
 _HOUR = re.compile(r"[T\s]\s*(\d):(.*)", re.DOTALL)
-_FRACTION = re.compile(r":\d\d[.,](\d+)")
+_FRACTION = re.compile(r"(?::\d\d|[T ]\d{6})[.,](\d+)")
 _MONTHS = (
     marked("January"), marked("February"), marked("March"), marked("April"), marked("May"), marked("June"),
     marked("July"), marked("August"), marked("September"), marked("October"), marked("November"), marked("December"),
@@ -92,9 +93,21 @@ def refuse_missing_time(text: str) -> None:
     Traceback (most recent call last):
     ValueError: has no time of day; write 2026-03-31 00:00:00 if midnight is meant
     """
-    day = plain_days(text)
-    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", day):
-        raise ValueError(say("has no time of day; write {text} if midnight is meant", text=f"{day} 00:00:00"))
+    try:
+        day = dt.date.fromisoformat(plain_days(text))
+    except ValueError:
+        return
+    raise ValueError(say("has no time of day; write {text} if midnight is meant", text=f"{day} 00:00:00"))
+
+
+def fraction_digits(text: str) -> int:
+    """Return how many digits the fraction of the second of a time has, without zeros at its end.
+
+    >>> fraction_digits("14:05:00.250"), fraction_digits("14:05:00.000"), fraction_digits("14:05")
+    (2, 0, 0)
+    """
+    found = _FRACTION.search(text)
+    return len(found[1].rstrip("0")) if found is not None else 0
 
 
 def refuse_cut(text: str, digits: int, kept: str) -> None:
@@ -104,6 +117,5 @@ def refuse_cut(text: str, digits: int, kept: str) -> None:
     Traceback (most recent call last):
     ValueError: has parts of a second that are not kept here; write 14:05:00
     """
-    found = _FRACTION.search(text)
-    if found is not None and found[1][digits:].strip("0"):
+    if fraction_digits(text) > digits:
         raise ValueError(say("has parts of a second that are not kept here; write {text}", text=kept))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dj_panel.apps.services.mapping import Match
-from dj_panel.apps.services.notation import Forms, Notation
+from dj_panel.apps.services.notation import Forms, Notation, TimeForms
 from dj_panel.apps.services.reading import Cell, Layout
 
 __all__ = ["Batch", "Column", "ImportReceipt", "RowClass", "RowFile", "cell_text", "writing_token"]
@@ -99,13 +99,14 @@ class Column:
         Its name; of a file without names, its number.
     samples
         Its first values.
-    forms
-        Of its numbers and days.
+    forms, times
+        Of its numbers and days, and of its moments.
     """
 
     name: str
     samples: list[str] = field(default_factory=list)
     forms: Forms = field(default_factory=Forms)
+    times: TimeForms = field(default_factory=TimeForms)
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ class Batch:
     classes, writings
         Of each row its class, and the number of the writing that wrote it: the valid rows may be written before the
         others are corrected.
+    n_days_alone, n_cut
+        How many cells of the file are days where a moment is wanted, and have fractions of a second that are not kept.
     """
 
     id: str
@@ -169,6 +172,8 @@ class Batch:
     matches: list[Match] = field(default_factory=list)
     number_forms: Forms = field(default_factory=Forms)
     day_forms: Forms = field(default_factory=Forms)
+    n_days_alone: int = 0
+    n_cut: int = 0
     notation: Notation = field(default_factory=Notation)
     is_decimal_chosen: bool = False
     are_days_chosen: bool = False

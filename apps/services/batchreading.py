@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 
 from dj_panel.apps.services.batches import N_SAMPLES, Batch, Column, RowFile, cell_text
 from dj_panel.apps.services.formulas import unshielded
 from dj_panel.apps.services.mapping import REASON_HEADER, by_position, is_header, matches
-from dj_panel.apps.services.notation import Forms, Notation
+from dj_panel.apps.services.notation import Forms
 from dj_panel.apps.services.reading import UnreadableFileError, clean_name, read_rows
 from dj_panel.apps.services.rowchecks import BLOCK_ROWS
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.services.templates import is_help
+from dj_panel.core.columntypes import DatetimeType, TimeType
 from dj_panel.core.words import say
 
 __all__ = ["guess_notation", "read_batch"]
@@ -64,6 +66,8 @@ def read_batch(
         for column, cell in zip(columns, cells, strict=False):
             if isinstance(cell, str) and cell:
                 column.forms.note(cell)
+            if cell != "" and not isinstance(cell, float):
+                column.times.note(cell_text(cell))
             if cell != "" and len(column.samples) < N_SAMPLES:
                 column.samples.append(cell_text(cell)[:60])
         batch.rows.append([number, *cells])
@@ -86,13 +90,21 @@ def guess_notation(info: TableInfo, batch: Batch) -> None:
     """Find how numbers and days are written in the columns that are used, unless someone has said it."""
     kinds = {a.name: a.column_type.kind for a in info.attributes if a.codec is None}
     batch.number_forms, batch.day_forms = Forms(), Forms()
+    batch.n_days_alone = batch.n_cut = 0
     for column, name in zip(batch.columns, batch.mapped, strict=True):
         if kinds.get(name) in ("integer", "decimal", "float"):
             batch.number_forms += column.forms
         elif kinds.get(name) in ("date", "datetime"):
             batch.day_forms += column.forms
+        if kinds.get(name) in ("datetime", "time"):
+            kept = info.attribute(name).column_type
+            batch.n_days_alone += column.times.days if isinstance(kept, DatetimeType) else 0
+            batch.n_cut += (
+                column.times.n_cut(kept.digits) if isinstance(kept, (DatetimeType, TimeType)) else 0
+            )
     decimal = batch.number_forms.decimal(has_semicolons=batch.layout.delimiter == ";")
-    batch.notation = Notation(
-        batch.notation.decimal if batch.is_decimal_chosen else decimal,
-        batch.notation.days if batch.are_days_chosen else batch.day_forms.days(),
+    batch.notation = replace(
+        batch.notation,
+        decimal=batch.notation.decimal if batch.is_decimal_chosen else decimal,
+        days=batch.notation.days if batch.are_days_chosen else batch.day_forms.days(),
     )

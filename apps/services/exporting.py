@@ -8,8 +8,6 @@ import datetime as dt
 import importlib.util
 import json
 import math
-import re
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from dj_panel.apps.services.formulas import shielded
+from dj_panel.apps.services.sinks import Sink
+from dj_panel.apps.services.workbooks import FIRST_YEAR, Value, workbook_pieces
 from dj_panel.core.columntypes import FloatType
 from dj_panel.core.errors import ValueRefusedError
 from dj_panel.core.frames import arrow_type
@@ -48,13 +48,13 @@ MAX_EXPORTS = 3
 XLSX_ROWS = 1_048_575
 """What Excel can hold below the line of names."""
 
-_XLSX_TEXT = 32_767
 _XLSX_DIGITS = 15
-_XLSX_FIRST_YEAR = 1900
+_XLSX_WIDTH, _XLSX_MAX_WIDTH = 9, 40
+_XLSX_WIDTHS = {"date": 11, "datetime": 20}
+"""A day in a column that is too narrow is shown as ``####``."""
 _ROWS_IN_GROUP = 2_000
 _CHUNK_BYTES = 64 * 1024
 _WAITING_CHUNKS = 4
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _exports = threading.BoundedSemaphore(MAX_EXPORTS)
 
 Rows = Iterable[Sequence[Any]]
@@ -114,7 +114,6 @@ FORMATS: Final[Mapping[str, FileFormat]] = MappingProxyType(
             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             "Excel",
             marked("up to {n} rows, which is all that Excel holds"),
-            "openpyxl",
             has_values=False,
         ),
     }
@@ -228,40 +227,11 @@ def _json_item(attribute: Attribute, value: Any) -> str:
 
 
 # ------------------------------------------------------------------ Parquet
-class _Sink:
-    """A file that is written and forgotten: what is written is taken away piece by piece."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._place = 0
-
-    def write(self, data: Any) -> int:
-        piece = bytes(data)
-        self._pieces.append(piece)
-        self._place += len(piece)
-        return len(piece)
-
-    def tell(self) -> int:
-        return self._place
-
-    def flush(self) -> None:
-        """Nothing waits to be written."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-    def taken(self) -> bytes:
-        taken, self._pieces = b"".join(self._pieces), []
-        return taken
-
-
 def parquet_pieces(schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[bytes]:
     """Yield a Parquet file, compressed, as its groups of rows are written."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - optional
 
-    sink = _Sink()
+    sink = Sink()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
@@ -315,69 +285,47 @@ def arrow_batches(
 
 # ------------------------------------------------------------------ Excel
 def xlsx_pieces(attributes: Sequence[Attribute], rows: Rows) -> Iterator[bytes]:
-    """Yield an Excel workbook, made in a temporary file.
+    """Yield an Excel workbook as its rows are read.
 
     Numbers stay numbers where Excel keeps all their digits; no text becomes a formula, whatever it begins with.
 
     Raises
     ------
     ValueRefusedError
-        If there are more than `XLSX_ROWS` rows.
+        If there are more than `XLSX_ROWS` rows, which is seen when those are written.
     """
-    import openpyxl  # noqa: PLC0415 - optional
-    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
-    from openpyxl.styles import Font  # noqa: PLC0415
-
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("rows")
-    sheet.freeze_panes = "A2"
-
-    def cell(value: Any) -> Any:
-        made = WriteOnlyCell(sheet, value=value)
-        if isinstance(value, str):
-            made.data_type = "s"
-        return made
-
-    names = [cell(_xlsx_text(attribute.name)) for attribute in attributes]
-    for name in names:
-        name.font = Font(bold=True)
-    sheet.append(names)
-    with tempfile.TemporaryFile(prefix="dj-panel-") as file:
-        try:
-            for number, row in enumerate(rows):
-                if number == XLSX_ROWS:
-                    raise ValueRefusedError(
-                        say("Excel holds {n} rows, and there are more. Take CSV or Parquet.", n=XLSX_ROWS)
-                    )
-                sheet.append([cell(_xlsx_value(a, value)) for a, value in zip(attributes, row, strict=True)])
-        finally:
-            book.save(file)  # also removes what it keeps of the rows on the disk
-        file.seek(0)
-        while piece := file.read(_CHUNK_BYTES):
-            yield piece
+    columns = [(a.name, min(max(len(a.name) + 2, _width(a)), _XLSX_MAX_WIDTH)) for a in attributes]
+    yield from workbook_pieces(columns, _xlsx_rows(attributes, rows))
 
 
-def _xlsx_value(attribute: Attribute, value: Any) -> Any:
-    kind = attribute.column_type.kind
+def _xlsx_rows(attributes: Sequence[Attribute], rows: Rows) -> Iterator[list[Value]]:
+    for number, row in enumerate(rows):
+        if number == XLSX_ROWS:
+            raise ValueRefusedError(
+                say("Excel holds {n} rows, and there are more. Take CSV or Parquet.", n=XLSX_ROWS)
+            )
+        yield [_xlsx_value(attribute, value) for attribute, value in zip(attributes, row, strict=True)]
+
+
+def _width(attribute: Attribute) -> int:
+    return _XLSX_WIDTHS.get(attribute.column_type.kind, _XLSX_WIDTH)
+
+
+def _xlsx_value(attribute: Attribute, value: Any) -> Value:
     if value is None:
         return None
+    kind = attribute.column_type.kind
     if attribute.codec is None:
         if kind == "boolean":
             return bool(value)
         if kind in ("integer", "decimal") and len(str(value).strip("-0").replace(".", "")) <= _XLSX_DIGITS:
-            return value
+            return value  # type: ignore[no-any-return]
         if kind == "float" and math.isfinite(value):
-            text = _text(attribute, value)
-            return float(text)
+            return float(_text(attribute, value))
         is_date = kind in ("date", "datetime") and isinstance(value, dt.date)
-        if is_date and value.year > _XLSX_FIRST_YEAR and not getattr(value, "microsecond", 0):
-            return value
-    return _xlsx_text(_text(attribute, value))
-
-
-def _xlsx_text(text: str) -> str:
-    text = _NO_XML.sub("\ufffd", text)
-    return text if len(text) <= _XLSX_TEXT else text[: _XLSX_TEXT - 1] + "…"
+        if is_date and value.year >= FIRST_YEAR and not getattr(value, "microsecond", 0):
+            return value  # type: ignore[no-any-return]
+    return _text(attribute, value)
 
 
 # ------------------------------------------------------------------ sending

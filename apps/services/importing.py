@@ -191,9 +191,15 @@ class Importing(Service):
         self._start(batch, "checking", lambda: self._check(batch))
 
     async def set_notation(
-        self, batch: Batch, *, decimal: str | None = None, days: str | None = None
+        self,
+        batch: Batch,
+        *,
+        decimal: str | None = None,
+        days: str | None = None,
+        midnight: bool | None = None,
+        cut: bool | None = None,
     ) -> None:
-        """Say how the file writes numbers or days."""
+        """Say how the file writes numbers or days, or what may be taken for granted; see `Notation`."""
         self._check_open(batch)
         if (decimal is not None and decimal not in (".", ",")) or (
             days is not None and days not in ("dmy", "mdy")
@@ -206,6 +212,10 @@ class Importing(Service):
         if days is not None:
             batch.are_days_chosen = True
             batch.notation = replace(batch.notation, days=days)
+        if midnight is not None:
+            batch.notation = replace(batch.notation, midnight=midnight)
+        if cut is not None:
+            batch.notation = replace(batch.notation, cut=cut)
         self._start(batch, "checking", lambda: self._check(batch))
 
     async def check(self, batch: Batch) -> None:

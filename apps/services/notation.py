@@ -7,11 +7,13 @@ until then such a cell is an error that names both readings.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
+from dj_panel.apps.typed_times import fraction_digits
 from dj_panel.core.words import say
 
-__all__ = ["Forms", "Notation", "TwoReadingsError", "plain_number", "plain_time"]
+__all__ = ["Forms", "Notation", "TimeForms", "TwoReadingsError", "plain_number", "plain_time"]
 
 _BLANKS = str.maketrans({
     "\N{MINUS SIGN}": "-", "\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "\N{THIN SPACE}": " ",
@@ -23,6 +25,7 @@ _NUMBER = {
     ",": re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d+|(?=,\d))(?:,\d*)?(?:[eE][+-]?\d+)?"),
 }
 _DAY = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)[T ]*(.*)", re.DOTALL)
+_DAY_ALONE = re.compile(r"\d{1,4}([./-]) ?\d{1,2}\1 ?\d{1,4}|\d{8}|\d{4}-?W\d\d(?:-?\d)?")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})((?::\d{2}(?:\.\d+)?)?)\s*([AaPp])\.?\s?[Mm]\.?")
 
 
@@ -32,7 +35,7 @@ class TwoReadingsError(ValueError):
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers and days are written.
+    """How numbers and days are written, and what may be taken for granted or left out.
 
     Parameters
     ----------
@@ -40,10 +43,16 @@ class Notation:
         The decimal sign, ``"."`` or ``","``; empty if it is not known.
     days
         ``"dmy"`` or ``"mdy"``; empty if it is not known. Days as ISO 8601 writes them are always read.
+    midnight
+        Whether a day is its midnight where a moment is wanted; else it is an error, as in a form.
+    cut
+        Whether fractions of a second that an attribute does not keep are cut off; else they are an error.
     """
 
     decimal: str = "."
     days: str = ""
+    midnight: bool = False
+    cut: bool = False
 
 
 @dataclass
@@ -139,6 +148,35 @@ class Forms:
         if bool(self.day_first) == bool(self.month_first):
             return ""
         return "dmy" if self.day_first else "mdy"
+
+
+@dataclass
+class TimeForms:
+    """How many cells of a column are days alone, and how many have how many digits below the second.
+
+    Parameters
+    ----------
+    days
+        Cells such as ``2026-03-31``.
+    fractions
+        Of a number of digits, zeros at the end not counted, how many cells have it.
+    """
+
+    days: int = 0
+    fractions: Counter[int] = field(default_factory=Counter)
+
+    def note(self, text: str) -> None:
+        """Count one cell."""
+        if not text[0].isdigit():
+            return
+        if digits := fraction_digits(text):
+            self.fractions[digits] += 1
+        elif _DAY_ALONE.fullmatch(text.strip()):
+            self.days += 1
+
+    def n_cut(self, digits: int) -> int:
+        """Return how many cells have more than so many digits."""
+        return sum(number for has, number in self.fractions.items() if has > digits)
 
 
 def plain_number(text: str, decimal: str) -> str:

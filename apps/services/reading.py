@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from dj_panel.core.columntypes import TimeType
 from dj_panel.core.words import marked, say
 
 try:
@@ -47,6 +49,8 @@ _MAX_RATIO = 200
 _SAMPLE_BYTES = 64 * 1024
 _SAMPLE_ROWS = 30
 _BATCH_ROWS = 2000
+_ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
+_NOT_SHOWN = re.compile(r'"[^"]*"|\\.|_.|\[[^\]]*\]|general', re.IGNORECASE)
 
 ENCODINGS = {
     "utf-8-sig": "UTF-8",
@@ -288,12 +292,37 @@ def _xlsx_rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[Cell]]]:
         sheet = book[layout.sheet]
         sheet.reset_dimensions()
         try:
-            for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
-                yield number, [_cell(value) for value in row[: MAX_COLUMNS + 1]]
+            for number, row in enumerate(sheet.iter_rows(), 1):
+                yield number, [_cell(_meant(cell)) for cell in row[: MAX_COLUMNS + 1]]
         except (zipfile.BadZipFile, ValueError, KeyError, SyntaxError, EOFError) as error:
             if isinstance(error, UnreadableFileError):
                 raise
             raise UnreadableFileError(say("The workbook is damaged. Save it again.")) from error
+
+
+def _meant(cell: Any) -> Any:
+    """Return the value of a cell of a workbook: a day where only the day is shown, and texts without escapes.
+
+    Source: ISO/IEC 29500-1, 22.9.2.19: ``_x000D_`` is a character by its number. openpyxl leaves it as it is.
+    """
+    value = cell.value
+    if isinstance(value, str) and "_x" in value:
+        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value)
+    # Excel has no days, only midnights: its user tells them apart by what the cell shows.
+    if isinstance(value, dt.datetime) and value.time() == dt.time() and not _shows_time(cell.number_format):
+        return value.date()
+    return value
+
+
+@lru_cache
+def _shows_time(number_format: str) -> bool:
+    """Return whether a number format of Excel shows hours or seconds, or nothing of a day.
+
+    >>> _shows_time("YYYY-MM-DD HH:MM"), _shows_time('d" de "mmmm" des "yyyy'), _shows_time("[$-409]d-mmm")
+    (True, False, False)
+    """
+    shown = _NOT_SHOWN.sub("", number_format.partition(";")[0]).lower()
+    return "h" in shown or "s" in shown or not ("d" in shown or "y" in shown or "m" in shown)
 
 
 def _cell(value: Any) -> Cell:
@@ -311,11 +340,9 @@ def _cell(value: Any) -> Cell:
     if isinstance(value, Decimal):
         return float(value) if Decimal(repr(float(value))) == value else str(value)
     if isinstance(value, dt.datetime):
-        text = value.isoformat(" ")
-        return text.removesuffix(" 00:00:00")
+        return value.isoformat(" ")
     if isinstance(value, dt.timedelta):
-        seconds = value.total_seconds()
-        return f"{seconds // 3600:02.0f}:{seconds % 3600 // 60:02.0f}:{seconds % 60:02.0f}"
+        return TimeType("time", "time", digits=6 if value.microseconds else 0).format(value)
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, (list, dict)):

@@ -23,7 +23,8 @@ from dj_panel.apps.services.parents import Parents
 from dj_panel.apps.services.reading import Cell
 from dj_panel.apps.services.structure import Link, TableInfo
 from dj_panel.apps.typed import Custom
-from dj_panel.core.columntypes import TextType
+from dj_panel.apps.typed_times import refuse_cut, refuse_missing_time
+from dj_panel.core.columntypes import DatetimeType, TextType, TimeType
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
 from dj_panel.core.structure import Attribute
@@ -88,10 +89,23 @@ class CellReader:
         # True and 1 are one key of a dict, but no cell is a bool.
         if cell in self._known:
             return self._known[cell]
-        value = parse_text(self._attribute, self._plain(cell), self._custom)
+        text = self._plain(cell)
+        value = parse_text(self._attribute, text, self._custom)
+        if value is not None:
+            self._refuse_losses(text, value)
         if self._kind not in ("text", "json") and len(self._known) < _MAX_KNOWN_TEXTS:
             self._known[cell] = value
         return value
+
+    def _refuse_losses(self, text: str, value: Any) -> None:
+        """Refuse, as a form does, a time that nobody wrote and parts of one that are not kept, unless it is allowed."""
+        column = self._attribute.column_type
+        if self._attribute.codec is not None or not isinstance(column, (DatetimeType, TimeType)):
+            return
+        if isinstance(column, DatetimeType) and not self._notation.midnight:
+            refuse_missing_time(text)
+        if not self._notation.cut:
+            refuse_cut(text, column.digits, column.format(value))
 
     def _plain(self, cell: Cell) -> str:
         if not isinstance(cell, str):
@@ -412,8 +426,13 @@ def _in_lines(value: Any) -> Any:
 
 
 def _is_plain(cell: str, text: str) -> bool:
-    """Return whether a cell says by itself how it is read: as the same text, number, or moment without its zeros."""
-    if cell == text or text.startswith(cell):
+    """Return whether a cell says by itself how it is read.
+
+    That is as the same text or number, or as a moment with other zeros; that a day is its midnight, no cell says.
+    """
+    if text.startswith(cell):
+        return not text[len(cell) :].startswith(" ")
+    if cell.startswith(f"{text}.") and not cell[len(text) + 1 :].strip("0"):
         return True
     try:
         return Decimal(cell) == Decimal(text)

@@ -8,9 +8,13 @@ import csv
 import datetime as dt
 import importlib.util
 import io
+import itertools
 import json
+import math
+import re
 import tracemalloc
 import uuid
+import zipfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +23,12 @@ from typing import Any
 
 import numpy as np
 import openpyxl
+import pandas
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl.utils.escape import unescape
 
 import dj_panel as dj
 from dj_panel.apps.pipeline import Pipeline, app_name
@@ -34,6 +42,7 @@ from dj_panel.apps.services.exporting import (
     parquet_pieces,
     xlsx_pieces,
 )
+from dj_panel.apps.services.reading import detect, read_rows
 from dj_panel.core.connection import Connection
 from dj_panel.core.errors import UnknownAttributeError, ValueRefusedError
 from dj_panel.core.structure import Attribute
@@ -323,6 +332,7 @@ def test_what_excel_cannot_hold_is_said_before_and_while_it_is_made(
     monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
     with pytest.raises(ValueRefusedError, match="pip install pyarrow"):
         run(services.exports.check(name, "parquet", {}))
+    run(services.exports.check(name, "xlsx", {"number": "..3"}))  # needs no package
 
 
 def test_selected_rows_are_exported_in_any_format(lab: Any) -> None:
@@ -424,6 +434,115 @@ def test_no_format_holds_more_than_a_part_of_the_rows_in_memory(
         tracemalloc.stop()
     assert n_bytes > n_rows * n_letters / 4
     assert peak < n_rows * n_letters / 2, f"{peak:,} bytes for {n_rows * n_letters:,} of text"
+
+
+TEXTS = [
+    "=1+1",
+    "_x0041_",
+    "_x0041_x0042_",
+    "<&>\"'",
+    "  both ends\t",
+    "two\nlines\r\nthree",
+    "\U0001f401 日本",
+    "a\x0bb",
+]
+CELLS: dict[str, st.SearchStrategy[Any]] = {
+    "int64": st.integers(-(2**63), 2**63 - 1),
+    "decimal(20, 6)": st.decimals(-(10**14), 10**14 - 1, places=6),
+    "float64": st.floats(),
+    "bool": st.integers(0, 1),
+    "longtext": st.sampled_from(TEXTS) | st.text(),
+    "date": st.dates(dt.date(1000, 1, 1)),
+    "datetime": st.datetimes(dt.datetime(1000, 1, 1)),
+}
+
+
+def sheet_value(kind: str, value: Any) -> Any:
+    """Return what a workbook gives back of a value."""
+    if kind in ("int64", "decimal(20, 6)"):
+        digits = str(value).strip("-0").replace(".", "")
+        return float(value) if len(digits) <= 15 else str(value)
+    if kind == "float64":
+        return value if math.isfinite(value) else str(value)
+    if kind == "longtext":
+        return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", value) or None
+    if kind in ("date", "datetime"):
+        if value.year < 1901 or getattr(value, "microsecond", 0):
+            return Attribute("a", kind).column_type.format(value)
+        return dt.datetime.combine(value, dt.time()) if kind == "date" else value
+    return bool(value)
+
+
+@given(st.lists(st.tuples(*(st.none() | cells for cells in CELLS.values())), max_size=5))
+def test_a_workbook_gives_every_value_back(rows: list[tuple[Any, ...]]) -> None:
+    attributes = [Attribute(f"a{place}", kind) for place, kind in enumerate(CELLS)]
+    data = b"".join(xlsx_pieces(attributes, iter(rows)))
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        assert file.testzip() is None
+        assert {info.extract_version for info in file.infolist() if "sheet1" in info.filename} == {45}
+    head, *found = openpyxl.load_workbook(io.BytesIO(data))["rows"].iter_rows()
+    assert [(cell.value, cell.font.b) for cell in head] == [(a.name, True) for a in attributes]
+    assert head[0].parent.freeze_panes == "A2"
+    found += [()] * (len(rows) - len(found))  # rows at the end that hold nothing
+    for cells, row in zip(found, rows, strict=True):
+        for cell, kind, value in itertools.zip_longest(cells, CELLS, row):
+            wanted = None if value is None else sheet_value(kind, value)
+            is_text = cell is not None and isinstance(cell.value, str)
+            assert (unescape(cell.value) if is_text else cell and cell.value) == wanted
+            assert not is_text or cell.data_type == "s"
+            if kind in ("date", "datetime") and isinstance(wanted, dt.datetime):
+                assert cell.number_format == "yyyy\\-mm\\-dd" + ("\\ hh:mm:ss" if kind == "datetime" else "")
+
+
+def test_texts_come_out_of_a_workbook_as_they_went_in(tmp_path: Path) -> None:
+    texts = [*TEXTS[:-1], "x" * 32_767, "a\ud800b"]
+    path = tmp_path / "rows.xlsx"
+    path.write_bytes(b"".join(xlsx_pieces([Attribute("word", "longtext")], [[text] for text in texts])))
+    _, *rows = read_rows(path, detect(path))
+    assert [cells for _, cells in rows] == [[text] for text in [*texts[:-1], "a\ufffdb"]]
+    long = ["\U0001f401" * 16_383 + "x", "\U0001f401" * 16_384, "x" * 32_765 + "\U0001f401\U0001f401"]
+    frame = pandas.read_excel(
+        io.BytesIO(b"".join(xlsx_pieces([Attribute("_x", "longtext")], [[t] for t in long])))
+    )
+    assert list(frame["_x"]) == [long[0], "\U0001f401" * 16_383 + "…", "x" * 32_765 + "…"], (
+        "Excel counts emoji twice"
+    )
+
+
+def test_a_workbook_leaves_while_its_rows_are_read_and_is_not_whole_before_the_last() -> None:
+    read = 0
+
+    def rows() -> Iterator[list[Any]]:
+        nonlocal read
+        for number in range(50_000):
+            read += 1
+            yield [number, f"{number:x}"]
+        raise KeyError("the connection is lost")
+
+    attributes = [Attribute("a", "int32"), Attribute("b", "varchar(9)")]
+    pieces = xlsx_pieces(attributes, rows())
+    sent = next(pieces)
+    assert (sent[:4], read) == (b"PK\x03\x04", 0)
+    sent += next(pieces)
+    assert 0 < read < 5_000
+    with pytest.raises(KeyError):
+        for piece in pieces:
+            sent += piece
+    assert not zipfile.is_zipfile(io.BytesIO(sent))
+
+
+def test_a_sheet_of_more_than_32_bits_of_bytes_is_read_by_its_64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100_000)  # instead of 2 GB, above which zipfile takes 64 bits
+    data = b"".join(xlsx_pieces([Attribute("a", "int32")], ([n] for n in range(10_000))))
+    monkeypatch.undo()
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        assert file.testzip() is None
+        info = file.getinfo("xl/worksheets/sheet1.xml")
+        start = info.header_offset
+    assert info.extra[:2] == b"\x01\x00", "its sizes stand where those of 64 bits stand"
+    assert data[start + 4] == info.extract_version == 45, "or Excel finds the file damaged"
+    sheet = openpyxl.load_workbook(io.BytesIO(data), read_only=True)["rows"]
+    assert [row[0] for row in sheet.iter_rows(2, values_only=True)] == list(range(10_000))
 
 
 def test_an_export_that_fails_says_so(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:

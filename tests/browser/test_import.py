@@ -244,6 +244,47 @@ def test_what_is_left_out_is_found_with_f8_from_anywhere_corrected_and_imported_
 
 
 @on_one_server
+def test_days_without_a_time_and_fractions_of_a_second_come_in_only_if_that_is_chosen(lab: Lab) -> None:
+    tab = lab.open("Subject")
+    rows = [("A", "2026-03-31"), ("B", "2026-03-31 12:30:00.6"), ("C", "2026-03-31 12:30:00.000")]
+    lab.paste("subject_id\tspecies\tcreated\n" + "".join(f"{name}\trat\t{text}\n" for name, text in rows))
+    headline = tab.locator("h2[data-arrival]")
+    expect(headline).to_have_text("2 rows need a correction")
+    expect(lab.bad().nth(0)).to_contain_text("write 2026-03-31 00:00:00 if midnight is meant")
+    expect(lab.bad().nth(1)).to_contain_text(
+        "parts of a second that are not kept here; write 2026-03-31 12:30:00"
+    )
+    midnight = tab.get_by_role("checkbox", name="A day without a time is midnight (1 cell)")
+    cut = tab.get_by_role("checkbox", name="Cut fractions of a second that are not kept (1 cell)")
+    expect(midnight).not_to_be_checked()
+    expect(cut).not_to_be_checked()
+    for _ in range(10):
+        tab.keyboard.press("Tab")
+        if midnight.evaluate("box => box.matches(':focus')"):
+            break
+    expect(midnight).to_be_focused()
+    tab.keyboard.press("Space")
+    expect(headline).to_have_text("1 row needs a correction")
+    expect(midnight).to_be_focused()
+    tab.keyboard.press("Tab")
+    expect(cut).to_be_focused()
+    tab.keyboard.press("Space")
+    expect(headline).to_have_text("3 rows can be imported")
+    expect(
+        tab.get_by_text("1 day without a time is midnight; fractions of a second are cut in 1 cell")
+    ).to_be_visible()
+    expect(tab.locator("td .read")).to_have_text(
+        ["read as 2026-03-31 00:00:00", "read as 2026-03-31 12:30:00"]
+    )
+    answer = Axe().run(tab, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}).response
+    assert [v["id"] for v in answer["violations"] if v["impact"] in ("serious", "critical")] == []
+    tab.get_by_role("button", name="Import 3 rows").press("Enter")
+    expect(headline).to_have_text("Imported")
+    moments = lab.rows("Subject").to_arrays("created", order_by="subject_id")
+    assert [str(moment) for moment in moments] == ["2026-03-31 00:00:00", *["2026-03-31 12:30:00"] * 2]
+
+
+@on_one_server
 def test_a_connection_that_is_cut_while_a_file_is_sent_leaves_a_message_and_no_row(lab: Lab) -> None:
     is_cut: list[bool] = []
 
