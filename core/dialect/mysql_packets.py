@@ -168,6 +168,8 @@ class PacketReader:
 
     def _end(self) -> None:
         self.is_finished = True
+        # Else the connection would hold itself, and be left to the garbage collector, which closes it in any order.
+        self.result.__dict__.pop("_finish_unbuffered_query", None)
         self.result.unbuffered_active = False
         self.result.connection = None
 

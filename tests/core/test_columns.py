@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import struct
+import threading
 import tracemalloc
 import uuid
+import weakref
 from collections.abc import Callable
 from decimal import Decimal
 from types import SimpleNamespace
@@ -332,8 +335,7 @@ def test_a_connection_that_is_closed_during_a_stream_ends_it_once_and_for_all() 
     it.raw._rfile = None
     with pytest.raises(pymysql.err.OperationalError, match="closed during the query"):
         list(it.batches())
-    it.result._finish_unbuffered_query()  # as the driver does when it forgets the answer
-    assert not it.result.unbuffered_active
+    assert not it.result.unbuffered_active  # so the driver reads nothing more of it
 
 
 def test_another_query_during_a_stream_never_cuts_it_short_in_silence(
@@ -423,3 +425,27 @@ def test_arrays_keep_every_digit_of_unsigned_numbers(schema: dj.Schema, n_rows: 
     total = Counter.proj(total="count + 0").to_arrays("total", order_by="KEY")
     assert total.tolist() == counts
     assert Counter.to_pandas(order_by="KEY")["count"].tolist() == counts
+
+
+def test_a_connection_that_nobody_holds_is_closed_at_once(things: Any, connection: dj.Connection) -> None:
+    """Left to the garbage collector it would be closed at any time, perhaps by a thread that has no part in it."""
+    held: list[weakref.ref[Any]] = []
+
+    def ask() -> None:
+        things.to_dicts()
+        rows = things.stream()
+        next(rows)
+        rows.close()
+        if connection.dialect.name != "sqlite":
+            held.append(weakref.ref(connection._session().raw))
+
+    gc.collect()
+    gc.disable()
+    try:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+        del thread
+        assert [there() for there in held if there() is not None] == []
+    finally:
+        gc.enable()
