@@ -11,7 +11,7 @@ WORKERS ?= auto --maxprocesses 4
 # Tests start many programs, and each would compile the same modules again if it were not to keep them.
 test: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint format bench docs translations clean
+.PHONY: demo test lint format bench bench-pages docs translations clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp            ## build the demo lab from real recordings and serve it
@@ -33,6 +33,10 @@ format: .venv/test.stamp          ## rewrite the code in the style that lint ask
 
 bench: .venv/test.stamp           ## figures beside those of peers
 	$(BIN)/python -m benchmarks
+
+bench-pages: .venv/bench.stamp    ## keys, seconds and bytes of pages, beside Django's admin
+	sh tests/install_servers.sh mariadb chromium
+	$(BIN)/python -m benchmarks.pages
 
 docs: .venv/test.stamp            ## the reference, from the docstrings
 	$(BIN)/python docs/reference.py
@@ -59,3 +63,7 @@ clean:                            ## remove everything that make and the tools h
 	@echo "Installing dj_panel, its demo and its tests into .venv; this takes a few minutes the first time."
 	$(PIP) --editable '.[demo,test,lint]'
 	touch .venv/demo.stamp $@
+
+.venv/bench.stamp: .venv/test.stamp
+	$(PIP) --editable '.[bench]'
+	touch $@

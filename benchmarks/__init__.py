@@ -1,1 +1,1 @@
-"""Ours beside DataJoint and the raw driver, in one run on one private MariaDB server."""
+"""Ours beside DataJoint, the raw driver and Django's admin, each comparison in one run on this machine."""

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,8 @@ def main() -> None:
     loads["after"] = os.getloadavg()
     print_table(rows, readings)
     print(f"Load of the machine: {loads['before'][0]:.1f} before, {loads['after'][0]:.1f} after.")
-    save(rows, readings, loads, Path("benchmarks/results.json"))
+    found = {"rows": [asdict(row) for row in rows], "readings": [asdict(reading) for reading in readings]}
+    save(found, loads, Path("benchmarks/results.json"))
 
 
 if __name__ == "__main__":

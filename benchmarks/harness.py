@@ -13,7 +13,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,14 +160,10 @@ def _pair(ratios: tuple[float, float]) -> str:
     return f"{ratios[0]:.2f} ({ratios[1]:.2f})"
 
 
-def save(rows: list[Row], readings: list[Reading], loads: Mapping[str, Any], path: Path) -> None:
-    """Keep the raw timings as JSON, with how busy the machine was."""
-    found = {
-        "load_average": dict(loads),
-        "rows": [asdict(row) for row in rows],
-        "readings": [asdict(reading) for reading in readings],
-    }
-    path.write_text(json.dumps(_rounded(found), indent=1) + "\n", encoding="utf-8")
+def save(found: Mapping[str, Any], loads: Mapping[str, Any], path: Path) -> None:
+    """Keep what was found as JSON, with how busy the machine was."""
+    kept = {"load_average": dict(loads), **found}
+    path.write_text(json.dumps(_rounded(kept), indent=1) + "\n", encoding="utf-8")
 
 
 def _rounded(value: Any) -> Any:

@@ -1,0 +1,6 @@
+"""The lab's tables in Django, entered through its own admin."""
+
+__all__ = ["PASSWORD", "USER"]
+
+USER = "ana"
+PASSWORD = "ana"
