@@ -103,7 +103,7 @@ class EntryForm extends Replacing {
       target.scrollIntoView({block: "nearest"})
     })
     // What the number may be is said of one key, and of no other.
-    this.store.watchers.add((changes) => { if (this.about.key.some((name) => name in changes)) this.counter?.setNote(this.counter.standingNote()) })
+    this.store.watchers.add((changes) => { if (this.counter && this.about.key.some((name) => name in changes)) this.keyChanged(changes) })
     this.showSaved(this.model.recent)
   }
   hasFocus(element) { return element.getRootNode().activeElement === element }
@@ -348,13 +348,26 @@ class EntryForm extends Replacing {
       return ""
     }
   }
-  async suggestNext({onlyNote = false} = {}) {
+  keyChanged(changes) {
+    this.counter.setNote(this.counter.standingNote())
+    // A number that was suggested for another key, and that nobody touched, is suggested anew.
+    const name = this.about.counter
+    if (name in changes || !this.suggested || !["", this.suggested].includes(this.store.get(name))) return
+    this.store.set({[name]: ""})
+    this.suggestNext()
+  }
+  suggestNext(how = {}) {
+    this.suggesting = this.suggest(how)
+    return this.suggesting
+  }
+  async suggest({onlyNote = false}) {
     if (!this.counter || this.counter.hasText || Object.values(this.keyWithoutCounter).some((text) => text === "")) return
     const key = JSON.stringify(this.keyWithoutCounter)
     const text = await this.nextFree()
     if (!text || this.counter.hasText || key !== JSON.stringify(this.keyWithoutCounter)) return
     if (onlyNote) this.counter.setNote(say("Next free: {text}", {text}))
     else {
+      this.suggested = text
       this.store.set({[this.about.counter]: text})
       // Whoever is in the field already, and about to type, replaces the suggestion instead of adding to it.
       if (this.counter.hasFocus) this.counter.input.select()
@@ -385,6 +398,8 @@ class EntryForm extends Replacing {
     const isResent = waiting.has(this.drafts.key) || this.drafts.draft?.isSent === true
     this.keepDraft(true)               // from here on it is being saved, also if the page is loaded again
     await Promise.all(this.everyControl.map((control) => control.settled))  // so that what is saved is what one sees
+    // Neither is a row refused for a number that is about to be suggested; but a server that is gone is not waited for.
+    await Promise.race([this.suggesting, new Promise((go) => setTimeout(go, RESEND_MS))])
     const message = {...this.content, token: this.token, is_resent: isResent}
     this.keepDraft(true)
     const sentAs = this.drafts.key

@@ -300,3 +300,31 @@ def test_what_is_typed_while_a_row_is_on_its_way_is_neither_lost_nor_told_off(
     assert [(str(row["weight"]), row["remarks"]) for row in rows] == [("20.50", None), ("21.50", None)]
     tab.reload()
     expect(lab.field("Remarks")).to_have_value("calm")
+
+
+def test_the_number_is_that_of_the_row_that_is_saved(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.rows("Weighing").insert({"animal": "A1", "n": n, "weight": 20} for n in (1, 2))
+    tab = lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("3")
+    lab.field("Animal").fill("A2")
+    lab.press("Tab")
+    expect(lab.field("N")).to_have_value("1")  # a suggestion that nobody touched follows the animal
+    lab.field("N").fill("7")
+    lab.field("Animal").fill("A1")
+    lab.press("Tab")
+    expect(lab.field("Animal")).to_have_value("A1")
+    expect(lab.field("N")).to_have_value("7")  # and what was typed stays
+
+    may_answer, next_now = threading.Event(), EntryPage._handlers["next"]
+
+    async def next_late(page: EntryPage, data: Any) -> Any:
+        await asyncio.to_thread(may_answer.wait, 60)
+        return await next_now(page, data)
+
+    monkeypatch.setattr(EntryPage, "_handlers", {**EntryPage._handlers, "next": next_late})
+    lab.open("Weighing", "?animal=A2")
+    lab.field("Weight").fill("21")
+    lab.press("Control+Enter")  # as a scanner does, before the number has come
+    expect(tab.get_by_role("button", name="Saving…")).to_be_visible()
+    may_answer.set()
+    lab.expect_saved("Weighing A2 · 1")
