@@ -667,6 +667,20 @@ def test_rows_that_others_add_appear_and_the_reader_stays_where_he_is(animals: T
 
 
 # ------------------------------------------------------------------ hostile texts
+def test_a_table_that_changes_by_itself_stays_in_its_visitors_language(open_page: Any, lab: Lab) -> None:
+    german = open_page(locale="de-DE")
+    german.goto(lab.url("table", "lab.Animal"))
+    expect(german.get_by_text(re.compile(r"^13\d Zeilen$"))).to_be_visible()
+    lab.tables["Animal"].insert1({"animal_id": "0 new", "born": "2026-03-01"})
+    lab.services.watcher.poke()
+    try:
+        first_row(german, "0 new")
+        expect(german.get_by_text(re.compile(r"^13\d Zeilen$"))).to_be_visible()
+        expect(german.get_by_text(re.compile(r"^1–50 von 13\d$"))).to_be_visible()
+    finally:
+        (lab.tables["Animal"] & {"animal_id": "0 new"}).delete(prompt=False)
+
+
 def test_nothing_in_the_database_is_taken_for_html(page: Tab, lab: Lab) -> None:
     page.goto(lab.url("table", "lab.Animal", sort="born"))
     first_row(page, HOSTILE)
