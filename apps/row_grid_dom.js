@@ -20,8 +20,6 @@ const ICONS = {
   upper: "M8 13V3M4 7l4-4 4 4",
   views: "M4 2.5h8v11l-4-3-4 3z",
   pin: "M8 9.5V14M5 9.5h6L9.8 6V2.5H6.2V6z",
-  compute: "M5.5 3.5v9l7-4.5z",
-  edit: "M11.5 2.5l2 2L6 12l-3 1 1-3zM9.8 4.2l2 2",
   remove: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9",
 }
 

@@ -453,10 +453,12 @@ def test_a_restriction_follows_the_visitor_until_it_is_taken_away(animals: Tab, 
 def test_rows_are_selected_by_keys_and_taken_home(animals: Tab) -> None:
     animals.context.grant_permissions(["clipboard-read", "clipboard-write"])
     cells(animals, "born").nth(1).focus()
+    before = cells(animals, "born").nth(1).bounding_box()
     animals.keyboard.press(" ")
     for _ in range(2):
         animals.keyboard.press("Shift+ArrowDown")
     expect(animals.get_by_text("3 rows selected", exact=True)).to_be_visible()
+    assert cells(animals, "born").nth(1).bounding_box() == before
     animals.keyboard.press("Shift+ArrowUp")
     expect(animals.get_by_text("2 rows selected", exact=True)).to_be_visible()
     animals.get_by_role("button", name="Next page").click()
