@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import MappingProxyType
 
 from dj_panel.apps.pipeline import Pipeline
@@ -149,7 +148,11 @@ class Watcher:
         If a snapshot is at hand the watcher is called with it at once. It is always called in the context of the
         page that subscribes, so that what it says and begins is in the language and the name of that visitor.
         """
-        told = partial(contextvars.copy_context().run, watcher)
+        context = contextvars.copy_context()
+
+        def told(snapshot: Snapshot) -> None:
+            context.run(watcher, snapshot)
+
         with self._lock:
             number = self._next_number
             self._next_number += 1

@@ -683,6 +683,31 @@ def test_a_table_that_changes_by_itself_stays_in_its_visitors_language(open_page
         (lab.tables["Animal"] & {"animal_id": "0 new"}).delete(prompt=False)
 
 
+def test_filters_are_typed_in_the_visitors_words_and_mean_the_same_to_everybody(
+    open_page: Any, lab: Lab
+) -> None:
+    german = open_page(locale="de-DE")
+    german.goto(lab.url("table", "lab.Animal"))
+    field = german.get_by_label("born filtern", exact=True)
+    field.press("Alt+ArrowDown")
+    expect(german.get_by_role("menuitem", name="nach", exact=False).first).to_be_visible()
+    german.get_by_role("menuitem", name="heute").click()
+    expect(german).to_have_url(re.compile("f.born=today$"))
+    expect(field).to_have_value("heute")
+    field.fill("31.12.2025")
+    field.press("Enter")
+    first_row(german, "evil")
+    note = german.get_by_label("note filtern", exact=True)
+    note.fill("Ist ausgefüllt")
+    note.press("Enter")
+    expect(german).to_have_url(re.compile("f.note=is%20filled|f.note=is[+]filled"))
+    expect(note).to_have_value("ist ausgefüllt")
+    english = open_page(visitor="Bob")
+    english.goto(german.url)
+    expect(filter_field(english, "note")).to_have_value("is filled")
+    assert column(english, "animal_id") == ["evil"]
+
+
 def test_nothing_in_the_database_is_taken_for_html(page: Tab, lab: Lab) -> None:
     page.goto(lab.url("table", "lab.Animal", sort="born"))
     first_row(page, HOSTILE)
