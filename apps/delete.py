@@ -83,7 +83,9 @@ class DeletePage(Page):
         buttons = pn.Row(self._button, cancel, margin=(8, 0))
         buttons.styles = {"gap": "12px"}
         # The question stands right below the list of what goes, and not below the picture, which may be large.
-        asked = pn.Column(self._counts, self._form, buttons, sizing_mode="stretch_width", margin=0, styles=_LIST)
+        asked = pn.Column(
+            self._counts, self._form, buttons, sizing_mode="stretch_width", margin=0, styles=_LIST
+        )
         shown = pn.Row(asked, self._picture, sizing_mode="stretch_width", margin=0)
         shown.styles = {"flex-wrap": "wrap", "gap": "20px"}
         return shown
