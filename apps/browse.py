@@ -21,7 +21,7 @@ from dj_panel.apps.row_grid import GridView, RowGrid
 from dj_panel.apps.services import Snapshot, TableInfo
 from dj_panel.apps.services.chosen import MAX_CHOSEN
 from dj_panel.apps.services.exports import has_values
-from dj_panel.apps.services.filters import FilterError, parse_filter
+from dj_panel.apps.services.filters import FilterError, parse_filter, plain_filter, said_filter
 from dj_panel.apps.services.labels import parent_labels
 from dj_panel.apps.services.rows import RowsPage
 from dj_panel.apps.services.written import Written
@@ -254,6 +254,7 @@ class TablePage(Page):
         shown["problems"] = self._problems
         # Restrictions are shown above, and taken away there.
         shown["filters"] = {n: t for n, t in self._view.filters.items() if n not in self._problems}
+        shown["said"] = {n: said_filter(self._info.attribute(n), t) for n, t in shown["filters"].items()}
         return shown
 
     async def _show(self, view: GridView) -> None:
@@ -378,15 +379,16 @@ class TablePage(Page):
         if attribute is None or not isinstance(text, str):
             return
         text = text[:500]
+        plain = plain_filter(attribute, text)
         try:
-            parse_filter(attribute, text, self.visit.services.entering.custom)
+            parse_filter(attribute, plain, self.visit.services.entering.custom)
         except FilterError as error:
             # The rows stay, and so does the address: it always leads to what is shown.
             self._problems = {**self._problems, attribute.name: {"text": text, "message": str(error)}}
             self._grid.view = {**self._grid.view, "problems": self._problems, "quiet": True}
             return
         had_problem = self._problems.pop(attribute.name, None) is not None
-        changed = view.filtered(attribute.name, text.strip() and text)
+        changed = view.filtered(attribute.name, plain.strip() and plain)
         if changed.query() == view.query():
             if had_problem:
                 self._grid.view = {**self._grid.view, "problems": dict(self._problems), "quiet": True}

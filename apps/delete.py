@@ -32,7 +32,8 @@ from dj_panel.core.words import grouped, marked, say, say_many
 
 __all__ = ["DeletePage"]
 
-_BESIDE = {"flex": "1 1 min(440px, 100%)", "min-width": "0", "width": "auto"}
+_LIST = {"flex": "3 1 min(540px, 100%)", "min-width": "0", "width": "auto"}
+_PICTURE = {"flex": "2 1 min(380px, 100%)", "min-width": "0", "width": "auto"}
 _CAPTION = marked("Where they go from. Tables in grey keep all their rows.")
 
 
@@ -62,13 +63,14 @@ class DeletePage(Page):
             )
             return empty_state(say("These rows are not deleted here"), str(error), rows)
         self.title = say("Delete {label}", label=self._preview.label)
-        self._counts = LiveHtml("", stylesheets=[asset("delete.css")], styles=_BESIDE)
-        self._picture = pn.Column(sizing_mode="stretch_width", margin=0, styles=_BESIDE)
+        self._counts = LiveHtml("", stylesheets=[asset("delete.css")])
+        self._picture = pn.Column(sizing_mode="stretch_width", margin=0, styles=_PICTURE)
         self._problem = LiveHtml("", stylesheets=[asset("delete.css")])
         self._reason = pmui.TextInput(
             label=say("Reason"), sizing_mode="stretch_width", max_width=640, margin=0
         )
-        self._typed = pmui.TextInput(label="", sizing_mode="stretch_width", max_width=320, margin=0)
+        self._typed = pmui.TextInput(label="", sizing_mode="stretch_width", max_width=640, margin=0)
+        self._typed.param.watch(self.guard(self._delete), "enter_pressed")
         self._button = pmui.Button(label=say("Delete"), color="error", variant="contained", margin=0)
         self._button.on_click(self.guard(self._delete))
         back = record_route(info.name, self._keys[0]) if len(self._keys) == 1 else table_route(info.name)
@@ -78,11 +80,15 @@ class DeletePage(Page):
         )
         self._form.styles = {"gap": "16px"}
         await self._show()
-        shown = pn.Row(self._counts, self._picture, sizing_mode="stretch_width", margin=0)
-        shown.styles = {"flex-wrap": "wrap", "gap": "20px"}
         buttons = pn.Row(self._button, cancel, margin=(8, 0))
         buttons.styles = {"gap": "12px"}
-        return pn.Column(shown, self._form, buttons, sizing_mode="stretch_width", margin=0)
+        # The question stands right below the list of what goes, and not below the picture, which may be large.
+        asked = pn.Column(
+            self._counts, self._form, buttons, sizing_mode="stretch_width", margin=0, styles=_LIST
+        )
+        shown = pn.Row(asked, self._picture, sizing_mode="stretch_width", margin=0)
+        shown.styles = {"flex-wrap": "wrap", "gap": "20px"}
+        return shown
 
     async def _show(self) -> None:
         preview = self._preview
@@ -113,7 +119,8 @@ class DeletePage(Page):
         self._problem.html = f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
 
     async def _delete(self, _event: Any) -> None:
-        if self._is_busy:  # of two clicks on the button the second comes after the rows are gone
+        # Of two clicks on the button the second comes after the rows are gone.
+        if self._is_busy or self._button.disabled:
             return
         self._is_busy = True
         self._button.disabled = True

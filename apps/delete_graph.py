@@ -13,6 +13,10 @@ from dj_panel.core.words import say, say_many
 
 __all__ = ["GoingGraph"]
 
+_LOWEST, _HIGHEST = 380, 700
+_LEGEND = 180  # px of the legend, the buttons and the margins
+_SCALE = 0.42  # at which counts can be read
+
 
 class GoingGraph:
     """The tables that lose rows, and in grey the ones beside them that keep all of theirs.
@@ -30,7 +34,7 @@ class GoingGraph:
             label=say("The tables that lose rows; the list of rows that go says the same"),
             read_only=True,
             sizing_mode="stretch_width",
-            height=460,
+            height=_LOWEST,
         )
 
     def shown(self, preview: Preview) -> list[str]:
@@ -55,6 +59,8 @@ class GoingGraph:
         shown = [self._tables[name] for name in self.shown(preview)]
         going = self._going(preview)
         placed = arrange(nodes_of(shown, self._parts), edges_of(shown, self._parts))
+        tall = max((box["y"] + box["height"] for box in (*placed["nodes"], *placed["groups"])), default=0)
+        self.view.height = int(min(max(_LEGEND + _SCALE * tall, _LOWEST), _HIGHEST))
         # A drawing of the same tables stays where it is: only its numbers change.
         self.view.param.update(
             **{name: value for name, value in placed.items() if getattr(self.view, name) != value},

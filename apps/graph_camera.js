@@ -1,11 +1,11 @@
 // What part of the diagram is in sight: zoom, movement, the buttons for them, and the overview of the whole.
 
-const MARGIN = 28 // px left free around the drawing by "fit"
+const MARGIN = 20 // px left free around the drawing by "fit"
 const LARGEST = 2.5
-const FIRST_SMALLEST = 0.5 // below this scale names can no longer be read: show a part instead of all
+const FIRST_PART = 0.5 // the scale of the part that is shown where all of it would be too small
+const FIRST_SMALLEST = 0.4 // below this scale names can no longer be read: show a part instead of all
 const FAR = 0.72 // below this scale a node shows its name and count only, as large as they fit
 const DISTANT = 0.36 // and below this its name only
-const STILL_SMALLEST = DISTANT // a picture that nobody walks about in is shown whole, as long as its counts can be read
 
 function makeCamera(graph) {
   const {canvas, picture, viewport} = graph
@@ -18,11 +18,17 @@ function makeCamera(graph) {
   const smallest = () => Math.min(0.3, fitted().k)
 
   function fitted() {
-    const {width, height} = size()
+    const all = within(size().width)
+    return isUnderTools(all) ? within(tools.offsetLeft) : all
+  }
+  function within(width) {
+    const {height} = size()
     const k = Math.min((width - 2 * MARGIN) / graph.extent.width, (height - 2 * MARGIN) / graph.extent.height, 1.1)
     const scale = Math.max(k, 0.02)
     return {k: scale, x: (width - scale * graph.extent.width) / 2, y: (height - scale * graph.extent.height) / 2}
   }
+  const isUnderTools = ({k, x, y}) => [...graph.drawn.values()].some(({node}) =>
+    x + k * (node.x + node.width) > tools.offsetLeft && y + k * node.y < tools.offsetTop + tools.offsetHeight)
 
   function show(next) {
     view = next
@@ -64,8 +70,9 @@ function makeCamera(graph) {
 
   function first() {
     const all = fitted()
-    const k = graph.isStill ? STILL_SMALLEST : FIRST_SMALLEST
-    if (all.k >= k) return show(all)
+    const k = FIRST_PART
+    // A picture that nobody walks about in is shown whole.
+    if (graph.isStill || all.k >= FIRST_SMALLEST) return show(all)
     const {width, height} = size()
     const node = graph.drawn.get(graph.model.selected)?.node
     const x = width / 2 - k * (node ? node.x + node.width / 2 : graph.extent.width / 2)

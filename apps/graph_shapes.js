@@ -61,6 +61,14 @@ function shorten(text, width) {
   text.textContent = full.slice(0, low).trimEnd() + "…"
 }
 
+// Makes letters smaller until they leave some room on both sides of their box.
+function fit(text, width) {
+  text.style.display = "inline" // what is not shown has no length
+  const length = text.getComputedTextLength()
+  if (length > width) text.setAttribute("font-size", text.getAttribute("font-size") * width / length)
+  text.style.display = ""
+}
+
 function curve(points) {
   let d = `M${points[0]}`
   for (let i = 1; i + 2 < points.length; i += 3) d += `C${points[i]} ${points[i + 1]} ${points[i + 2]}`
@@ -126,9 +134,8 @@ function drawNode(node, parent, icons, isStill) {
   }
   const hasBar = tier === "imported" || tier === "computed"
   const centre = (h - (hasBar ? 8 : 0)) / 2
-  const fitting = (text, most) => Math.min(most, (w - 20) / (0.62 * Math.max(4, text.length)))
-  const name = draw("text", {class: "name", x: w / 2, y: centre - 9, "font-size": fitting(node.label, 20)}, group)
-  const bare = draw("text", {class: "bare", x: w / 2, y: centre, "font-size": fitting(node.label, 28)}, group)
+  const name = draw("text", {class: "name", x: w / 2, y: centre - 9, "font-size": 21}, group)
+  const bare = draw("text", {class: "bare", x: w / 2, y: centre, "font-size": 28}, group)
   const count = draw("text", {class: "count", x: w / 2, y: centre + 13}, group)
   name.textContent = bare.textContent = node.label
   const barX = tier === "computed" ? 20 : 12
@@ -146,7 +153,7 @@ function drawNode(node, parent, icons, isStill) {
   const badgeText = draw("text", {y: 4}, badge)
   draw("title", {}, group)
   return {
-    node, group, label, detail, parts, count, bar, barWidth, stretches, state, badge, badgeShape, badgeText,
+    node, group, label, detail, parts, name, bare, count, bar, barWidth, stretches, state, badge, badgeShape, badgeText,
     textRoom: w - textX - inset - 16, shown: {},
   }
 }

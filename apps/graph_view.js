@@ -53,6 +53,7 @@ export function render({model}) {
     camera.redrawn()
     for (const part of drawn.values()) {
       shorten(part.label, part.textRoom)
+      for (const text of [part.name, part.bare]) fit(text, part.node.width - 24)
       if (part.parts) shorten(part.parts, part.textRoom)
     }
     // Bars of a new drawing stand where they are; only later changes glide.

@@ -39,7 +39,7 @@ _EXCHANGE_LIMIT = 600
 class Spacing:
     """Distances in px: between ranks, between neighbours of a rank, around groups, and a group's label."""
 
-    rank: float = 38
+    rank: float = 32
     node: float = 24
     group: float = 28
     padding: float = 14

@@ -88,17 +88,17 @@ export function render({model}) {
 
   const chosenText = make("span", {role: "status"})
   const chosenBar = make("div", {class: "bar chosen", role: "group", "aria-label": say("Selected rows"), hidden: true}, chosenText,
-    button(say("Clear selection"), "clear", () => grid.selection.clear(), {text: say("Clear selection")}),
-    opener(say("Export selected"), "download", anchor => popups.openExport(anchor, true)),
-    button(say("Copy keys as Python"), "copy", () => grid.send({type: "keys"}), {text: say("Copy keys as Python")}))
+    button(say("Clear selection"), "clear", () => grid.selection.clear()),
+    opener(say("Export selected"), null, anchor => popups.openExport(anchor, true)),
+    button(say("Copy keys as Python"), null, () => grid.send({type: "keys"}), {text: say("Copy keys as Python")}))
   if (model.computes) {
-    chosenBar.append(button(say("Compute selected"), "compute", () => grid.send({type: "compute"}), {text: say("Compute selected")}))
+    chosenBar.append(button(say("Compute selected"), null, () => grid.send({type: "compute"}), {text: say("Compute selected")}))
   }
   if (model.edits) {
-    chosenBar.append(button(say("Edit selected…"), "edit", () => grid.send({type: "edit"}), {text: say("Edit selected…")}))
+    chosenBar.append(button(say("Edit selected…"), null, () => grid.send({type: "edit"}), {text: say("Edit selected…")}))
   }
   if (model.deletes) {
-    chosenBar.append(button(say("Delete selected…"), "remove", () => grid.send({type: "delete"}), {text: say("Delete selected…")}))
+    chosenBar.append(button(say("Delete selected…"), null, () => grid.send({type: "delete"}), {text: say("Delete selected…")}))
   }
   grid.showSelection = (n, here) => {
     chosenBar.hidden = !n
@@ -113,7 +113,8 @@ export function render({model}) {
   const note = make("div", {class: "note"})
   const foot = make("div", {class: "foot"})
   frame.append(table, note)
-  root.append(bar, chosenBar, frame, foot, help, popup)
+  // Below the rows: above them it would move the next row away from under the pointer.
+  root.append(bar, frame, chosenBar, foot, help, popup)
 
   grid.selection = gridSelection(grid)
   grid.head_ = gridHead(grid)

@@ -54,11 +54,12 @@ class Format(TypedDict):
 class GridView(TypedDict):
     """What the grid shows.
 
-    `sort` lists pairs of column and direction; `problems` are filters that were not understood, each with
-    its ``text`` and ``message``. `hidden`, `order` and `widths` (in pixels) say which columns are shown, those
-    of the key always first. A `page` below 0 is counted from the end; `last_page` is 0 where it is not known.
-    `selected` are ids of rows, on any page, as they were known at the browser's change number `serial`. A
-    `quiet` view marks the rows that are new and leaves everything else where it was.
+    `sort` lists pairs of column and direction; `problems` are filters that were not understood, each with its
+    ``text`` and ``message``. `hidden`, `order` and `widths` (in pixels) say which columns are shown, those of
+    the key always first. `said` are the `filters` in the language of the visitor. A `page` below 0 is counted
+    from the end; `last_page` is 0 where it is not known. `selected` are ids of rows, on any page, as they
+    were known at the browser's change number `serial`. A `quiet` view marks the rows that are new and leaves
+    everything else where it was.
     """
 
     state: GridState
@@ -67,6 +68,7 @@ class GridView(TypedDict):
     rows: list[GridRow]
     sort: list[list[Any]]
     filters: dict[str, str]
+    said: dict[str, str]
     problems: dict[str, dict[str, str]]
     hidden: list[str]
     order: list[str]

@@ -20,21 +20,22 @@ const ICONS = {
   upper: "M8 13V3M4 7l4-4 4 4",
   views: "M4 2.5h8v11l-4-3-4 3z",
   pin: "M8 9.5V14M5 9.5h6L9.8 6V2.5H6.2V6z",
-  compute: "M5.5 3.5v9l7-4.5z",
-  edit: "M11.5 2.5l2 2L6 12l-3 1 1-3zM9.8 4.2l2 2",
   remove: "M3 4.5h10M6.5 4.5v-2h3v2M4.5 4.5l.6 9h5.8l.6-9",
 }
 
-// What can be asked of a column: [label, what is typed, where the cursor goes from the end].
-const EMPTINESS = [[say("is empty"), "is empty"], [say("is filled"), "is filled"]]
+// What can be asked of a column: [label, what is typed].
+const TODAY = say("today")
+const EMPTINESS = [[say("is empty"), say("is empty")], [say("is filled"), say("is filled")]]
 const EQUALITY = [[say("is"), "="], [say("is not"), "!="]]
 const ORDERED = [...EQUALITY, [say("more than"), ">"], [say("at least"), ">="], [say("less than"), "<"],
   [say("at most"), "<="], [say("from … to …"), ".."]]
+const INSTANTS = [...EQUALITY, [say("after"), ">"], [say("on or after"), ">="], [say("before"), "<"],
+  [say("on or before"), "<="], [say("from … to …"), ".."], [TODAY, TODAY]]
 const OPERATORS = {
   text: [[say("contains"), ""], [say("is"), "="], [say("begins with"), "^"], [say("does not contain"), "!"], [say("is not"), "!="]],
   json: [[say("contains"), ""], [say("does not contain"), "!"]],
   number: ORDERED,
-  moment: [...ORDERED, [say("today"), "today"]],
+  moment: INSTANTS,
   time: EQUALITY,
   uuid: [[say("begins with"), ""], ...EQUALITY],
   choice: [], "yes-no": [], presence: [],

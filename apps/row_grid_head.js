@@ -145,7 +145,8 @@ function gridHead(grid) {
     clearTimeout(timers[name])
     delete timers[name]
     delete typed[name]
-    if (text.trim() === (model.view.filters[name] ?? "") && !model.view.problems[name]) return
+    const before = [model.view.filters[name] ?? "", model.view.said[name] ?? ""]
+    if (before.includes(text.trim()) && !model.view.problems[name]) return
     send({type: "filter", name, text, goes_on: goesOn})
   }
 
@@ -158,7 +159,8 @@ function gridHead(grid) {
     const field = cell.querySelector("input, select")
     const problem = model.view.problems[name]
     const message = cell.querySelector(".wrong")
-    const text = problem ? problem.text : model.view.filters[name] ?? ""
+    const filters = field.tagName === "SELECT" ? model.view.filters : model.view.said
+    const text = problem ? problem.text : filters[name] ?? ""
     if (typed[name] !== undefined) field.value = typed[name]
     else if (!(grid.focused() === field && problem)) field.value = text
     if (field.tagName === "SELECT" && field.value !== text) {

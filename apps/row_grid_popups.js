@@ -76,8 +76,9 @@ function gridPopups(grid) {
     for (const [label, text] of [...OPERATORS[column.filter], ...emptiness]) {
       list.append(item(label, text || "…", () => {
         close()
-        const isWhole = /^[a-z]/.test(text)
-        const rest = field.value.replace(/^(!=|<=|>=|[=<>^!])/, "").replace(/^(is empty|is filled|today)$/, "").replace("..", "")
+        const words = [TODAY, ...EMPTINESS.map(([, word]) => word)]
+        const isWhole = words.includes(text)
+        const rest = words.includes(field.value) ? "" : field.value.replace(/^(!=|<=|>=|[=<>^!])/, "").replace("..", "")
         grid.head_.put(column, field, isWhole ? text : text === ".." ? `${rest}..` : text + rest, isWhole || Boolean(rest))
       }))
     }

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.row_grid import Column, GridRow, GridView
 from dj_panel.apps.services.cells import is_value
-from dj_panel.apps.services.filters import EMPTY, FILLED, filter_kind
+from dj_panel.apps.services.filters import EMPTY, FILLED, filter_kind, said_filter
 from dj_panel.apps.services.rows import Row, RowsPage
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.algebra import Condition
@@ -267,6 +267,7 @@ def blank_view(info: TableInfo, view: TableView, serial: int = 0) -> GridView:
         rows=[],
         sort=[[item.removeprefix("-"), item.startswith("-")] for item in view.sort],
         filters=dict(view.filters),
+        said={n: said_filter(info.attribute(n), text) for n, text in view.filters.items()},
         problems={},
         hidden=list(view.hidden),
         order=list(view.order),

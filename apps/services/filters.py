@@ -8,13 +8,14 @@ column       filters
 text         ``abc`` contains, ``=abc`` is, ``^abc`` begins with, ``!abc`` does not contain,
              ``"…"`` contains just what is between the quotes
 number       as a form reads it: ``5``  ``!=5``  ``>5``  ``>=5``  ``<5``  ``<=5``  ``5..9``  ``5..``  ``..9``
-date, time   as numbers; ``2026``, ``2026-03`` and ``2026-03-05`` stand for the whole of it; ``today``
+date, time   as numbers; ``2026``, ``2026-03`` and a day as a form reads it stand for the whole of it; ``today``
 choice       the word, or ``!=`` and the word
 UUID         its first digits
 all          ``is empty``, ``is filled``
 ===========  =================================================================================
 
-What is typed becomes values that are bound, never part of a statement.
+Its words are English there, so that an address means the same to everybody; `plain_filter` takes them in the language
+of the visitor, and `said_filter` says them in it. What is typed becomes values that are bound, never part of a statement.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ from typing import Any, Literal
 
 from dj_panel.apps.fields import complaint
 from dj_panel.apps.typed import Custom, plain_number
+from dj_panel.apps.typed_times import plain_days
 from dj_panel.core.algebra import AllOf, AnyOf, Comparison, Condition, Negation, Ordering, TextMatch
 from dj_panel.core.columntypes import DatetimeType
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.sqltext import parse_text
 from dj_panel.core.structure import Attribute
-from dj_panel.core.words import say
+from dj_panel.core.words import marked, say
 
-__all__ = ["EMPTY", "FILLED", "Filter", "FilterError", "FilterKind", "filter_kind", "parse_filter"]
+__all__ = [
+    "EMPTY", "FILLED", "Filter", "FilterError", "FilterKind", "filter_kind", "parse_filter", "plain_filter", "said_filter"
+]  # fmt: skip
 
 FilterKind = Literal["text", "json", "number", "moment", "time", "yes-no", "choice", "uuid", "presence"]
 Operator = Literal["<", "<=", ">", ">="]
 
-EMPTY, FILLED = "is empty", "is filled"
+EMPTY, FILLED = marked("is empty"), marked("is filled")
+_TODAY, _YESTERDAY = marked("today"), marked("yesterday")
 _COMPARISON = re.compile(r"(!=|<=|>=|<|>|=)?\s*(.*)\Z", re.DOTALL)
 _DAY = dt.timedelta(days=1)
 
@@ -121,7 +126,11 @@ def parse_filter(
         return _presence(attribute, kind, is_empty=typed.lower() == EMPTY)
     if kind == "presence":
         raise FilterError(
-            say("This column can only be asked whether it {empty} or {filled}.", empty=EMPTY, filled=FILLED)
+            say(
+                "This column can only be asked whether it {empty} or {filled}.",
+                empty=say(EMPTY),
+                filled=say(FILLED),
+            )
         )
     if kind in ("text", "json"):
         # After "=", every space counts.
@@ -139,6 +148,27 @@ def parse_filter(
     if sign not in ("=", "!="):
         raise FilterError(say("Here only = and != are possible."))
     return _equal(attribute, _value(attribute, rest), negated=sign == "!=")
+
+
+# ------------------------------------------------------------------ the words of languages
+def plain_filter(attribute: Attribute, text: str) -> str:
+    """Return a filter as it stands in the address: with English words, in whatever language they were typed."""
+    return _translated(attribute, text, lambda word: (say(word).lower(), word))
+
+
+def said_filter(attribute: Attribute, text: str) -> str:
+    """Return a filter of the address with its words in the language of the visitor."""
+    return _translated(attribute, text, lambda word: (word, say(word)))
+
+
+def _translated(attribute: Attribute, text: str, pair: Callable[[str], tuple[str, str]]) -> str:
+    whole = dict(map(pair, (EMPTY, FILLED))).get(" ".join(text.lower().split()))
+    if whole is not None:
+        return whole
+    if filter_kind(attribute) != "moment":
+        return text
+    days = dict(map(pair, (_TODAY, _YESTERDAY)))
+    return re.sub(r"[^\W\d_]+", lambda word: days.get(word[0].lower(), word[0]), text)
 
 
 # ------------------------------------------------------------------ empty or not
@@ -245,10 +275,10 @@ def _plain(name: str) -> str:
 def _typed_number(attribute: Attribute, text: str, custom: Custom | None) -> Any:
     """Return a number as it is read in a form."""
     try:
-        text = plain_number(text, custom, is_whole=attribute.column_type.kind == "integer")
+        plain = plain_number(text, custom, is_whole=attribute.column_type.kind == "integer")
+        return attribute.column_type.parse(plain)
     except ValueError as error:
         raise FilterError(complaint(text, str(error))) from error
-    return _value(attribute, text)
 
 
 def _number(attribute: Attribute, sign: str, rest: str, custom: Custom | None) -> Filter:
@@ -307,6 +337,10 @@ def _step(attribute: Attribute) -> dt.timedelta:
 def _period(attribute: Attribute, text: str, today: dt.date) -> tuple[Any, Any]:
     """Return the beginning of a year, month, day, minute, second or moment, and the end just after it."""
     try:
+        text = plain_days(text)
+    except ValueError as error:
+        raise FilterError(complaint(text, str(error))) from error
+    try:
         start, stop = _days(text, today) or _clock(attribute, text)
     except (ValueError, OverflowError):
         if isinstance(attribute.column_type, DatetimeType):
@@ -325,7 +359,7 @@ def _period(attribute: Attribute, text: str, today: dt.date) -> tuple[Any, Any]:
 
 
 def _days(text: str, today: dt.date) -> tuple[dt.datetime, dt.datetime] | None:
-    day = {"today": today, "yesterday": today - _DAY}.get(text.lower())
+    day = {_TODAY: today, _YESTERDAY: today - _DAY}.get(text.lower())
     match = re.fullmatch(r"(\d{4})(?:-(\d\d?)(?:-(\d\d?))?)?", text)
     if day is None and match is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -144,12 +145,18 @@ class Watcher:
     def subscribe(self, watcher: Callable[[Snapshot], None]) -> Callable[[], None]:
         """Call ``watcher`` with every new snapshot; return the function that ends this.
 
-        If a snapshot is at hand the watcher is called with it at once.
+        If a snapshot is at hand the watcher is called with it at once. It is always called in the context of the
+        page that subscribes, so that what it says and begins is in the language and the name of that visitor.
         """
+        context = contextvars.copy_context()
+
+        def told(snapshot: Snapshot) -> None:
+            context.run(watcher, snapshot)
+
         with self._lock:
             number = self._next_number
             self._next_number += 1
-            self._watchers[number] = watcher
+            self._watchers[number] = told
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="dj-panel watcher", daemon=True)
                 self._thread.start()

@@ -453,10 +453,12 @@ def test_a_restriction_follows_the_visitor_until_it_is_taken_away(animals: Tab, 
 def test_rows_are_selected_by_keys_and_taken_home(animals: Tab) -> None:
     animals.context.grant_permissions(["clipboard-read", "clipboard-write"])
     cells(animals, "born").nth(1).focus()
+    before = cells(animals, "born").nth(1).bounding_box()
     animals.keyboard.press(" ")
     for _ in range(2):
         animals.keyboard.press("Shift+ArrowDown")
     expect(animals.get_by_text("3 rows selected", exact=True)).to_be_visible()
+    assert cells(animals, "born").nth(1).bounding_box() == before
     animals.keyboard.press("Shift+ArrowUp")
     expect(animals.get_by_text("2 rows selected", exact=True)).to_be_visible()
     animals.get_by_role("button", name="Next page").click()
@@ -667,6 +669,45 @@ def test_rows_that_others_add_appear_and_the_reader_stays_where_he_is(animals: T
 
 
 # ------------------------------------------------------------------ hostile texts
+def test_a_table_that_changes_by_itself_stays_in_its_visitors_language(open_page: Any, lab: Lab) -> None:
+    german = open_page(locale="de-DE")
+    german.goto(lab.url("table", "lab.Animal"))
+    expect(german.get_by_text(re.compile(r"^13\d Zeilen$"))).to_be_visible()
+    lab.tables["Animal"].insert1({"animal_id": "0 new", "born": "2026-03-01"})
+    lab.services.watcher.poke()
+    try:
+        first_row(german, "0 new")
+        expect(german.get_by_text(re.compile(r"^13\d Zeilen$"))).to_be_visible()
+        expect(german.get_by_text(re.compile(r"^1–50 von 13\d$"))).to_be_visible()
+    finally:
+        (lab.tables["Animal"] & {"animal_id": "0 new"}).delete(prompt=False)
+
+
+def test_filters_are_typed_in_the_visitors_words_and_mean_the_same_to_everybody(
+    open_page: Any, lab: Lab
+) -> None:
+    german = open_page(locale="de-DE")
+    german.goto(lab.url("table", "lab.Animal"))
+    field = german.get_by_label("born filtern", exact=True)
+    field.press("Alt+ArrowDown")
+    expect(german.get_by_role("menuitem", name="nach", exact=False).first).to_be_visible()
+    german.get_by_role("menuitem", name="heute").click()
+    expect(german).to_have_url(re.compile("f.born=today$"))
+    expect(field).to_have_value("heute")
+    field.fill("31.12.2025")
+    field.press("Enter")
+    first_row(german, "evil")
+    note = german.get_by_label("note filtern", exact=True)
+    note.fill("Ist ausgefüllt")
+    note.press("Enter")
+    expect(german).to_have_url(re.compile("f.note=is%20filled|f.note=is[+]filled"))
+    expect(note).to_have_value("ist ausgefüllt")
+    english = open_page(visitor="Bob")
+    english.goto(german.url)
+    expect(filter_field(english, "note")).to_have_value("is filled")
+    assert column(english, "animal_id") == ["evil"]
+
+
 def test_nothing_in_the_database_is_taken_for_html(page: Tab, lab: Lab) -> None:
     page.goto(lab.url("table", "lab.Animal", sort="born"))
     first_row(page, HOSTILE)
