@@ -86,7 +86,9 @@ def test_todays_entries_are_there_after_a_restart_and_are_taken_back(labs: Labs)
 
 
 def test_rows_that_were_deleted_and_put_back_are_not_entered_today_again(labs: Labs) -> None:
-    labs.lab.rows("Session").insert([{"subject_id": "M042", "session": n, "day": "2025-03-01"} for n in (7, 8)])
+    labs.lab.rows("Session").insert(
+        [{"subject_id": "M042", "session": n, "day": "2025-03-01"} for n in (7, 8)]
+    )
     labs.save("Session", session(1))
     deleting, name = labs.lab.services.deleting, labs.lab.name("Subject")
     keys = [{"subject_id": "M042"}]
