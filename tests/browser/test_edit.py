@@ -258,7 +258,7 @@ def test_a_row_that_arrives_before_the_confirmation_stops_the_deletion(
     expect(page.locator(".history")).to_contain_text(HOSTILE)
     page.get_by_role("button", name="Put it back").click()
     expect(page.get_by_text("Put back: 13 rows in all.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Subject M042")).to_be_visible()
+    expect(page.get_by_role("heading", name="Subject M042", exact=True)).to_be_focused()
     assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (1, 12)
     assert "broken" not in page.title()
 
