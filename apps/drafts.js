@@ -86,7 +86,7 @@ const pinned = (place, texts = null) => {
 }
 
 // A list of presets with a button to fill one in, one to add, one to remove.
-function presetBar(key, {values, apply}) {
+function presetBar(key, {values, apply, removed}) {
   const all = () => stored(key) ?? {}
   const list = make("select", {"aria-label": say("Preset")})
   const name = make("input", {type: "text", "aria-label": say("Preset name"), placeholder: say("Name"), maxlength: "60"})
@@ -113,10 +113,15 @@ function presetBar(key, {values, apply}) {
   }
   const add = button(say("Save as preset…"), () => { naming.hidden = false; add.hidden = true; name.value = list.value; name.select() })
   const remove = button(say("Remove"), () => {
-    const {[list.value]: _, ...rest} = all()
+    const {[list.value]: gone, ...rest} = all(), name = list.value
     keep(key, rest)
     show()
-    list.focus()
+    ;(list.hidden ? add : list).focus()
+    removed(name, () => {
+      keep(key, {[name]: gone, ...all()})      // what was saved under this name since then stays
+      show(name)
+      list.focus()
+    })
   }, say("Remove this preset"))
   naming.append(button(say("Save preset"), store))
   name.onkeydown = (event) => {

@@ -28,12 +28,13 @@ class EditForm extends EntryForm {
     this.state = make("span", {class: "state", role: "status"})
     this.panel = make("section", {class: "revision", tabindex: "-1", hidden: true})
     this.bar = make("div", {class: "bar"}, this.button, make("kbd", {}, say("Ctrl Enter")), this.reset,
-      make("a", {href: this.edit.href, onclick: (event) => this.cancel(event)}, say("Cancel")), this.state)
+      make("a", {href: this.edit.href, onclick: () => this.cancel()}, say("Cancel")), this.state)
     this.root = make("div", {class: "form"}, this.banner, this.summary,
       this.drawSubject(), make("fieldset", {}, make("legend", {}, this.legend), fields), ...this.grids.map((grid) => grid.root),
       ...this.edit.large.map(({label, text, link, href}) => make("section", {class: "part"}, make("h3", {}, label),
         make("p", {}, text), make("a", {href}, link))), this.panel, this.bar)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
+    this.root.addEventListener("focusin", ({target}) => { if (!target.closest(".revision, .bar, .summary, dialog")) this.place = target })
     for (const {about} of this.grids) about.files = this.edit.part_files[about.table]
     for (const control of this.controls) {
       const there = this.edit.files[control.about.name]
@@ -42,18 +43,20 @@ class EditForm extends EntryForm {
       control.chip?.remove()           // an empty field leaves what is there
     }
   }
-  // Whoever cancels does not want what was typed; a link that opens elsewhere cancels nothing.
-  cancel(event) { if (!event.ctrlKey && !event.metaKey && !event.shiftKey) this.drafts.remove() }
+  // What was typed is offered again when the row is changed the next time; where nothing is changed, nothing is kept.
+  cancel() { if (this.isUnchanged) this.drafts.remove() }
+  get isUnchanged() { return JSON.stringify(this.typedTexts()) === this.unchanged }
+  followSaved() { return null }         // nothing is entered here
   get legend() { return say("Values") }
   get nothing() { return say("All attributes of this table belong to its key.") }
   drawSubject() {
-    const key = make("dl", {class: "fixed"}, ...Object.entries(this.edit.key).flatMap(([name, text]) =>
-      [make("dt", {}, name), make("dd", {}, text)]))
+    const key = make("dl", {class: "fixed"}, ...Object.entries(this.edit.key).map(([name, text]) =>
+      make("div", {}, make("dt", {}, name), make("dd", {}, text))))
     return make("fieldset", {}, make("legend", {}, say("Key: it names the row, so it stays")), key)
   }
   pressed(event) {
     if (!this.panel.contains(event.composedPath()[0])) { super.pressed(event); return }
-    if (event.key === "Escape") { event.preventDefault(); this.hidePanel(); this.focusFirst() }
+    if (event.key === "Escape") { event.preventDefault(); this.goBack() }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); this.proceed?.() }
   }
 
@@ -61,6 +64,7 @@ class EditForm extends EntryForm {
   begin() {
     const oldest = this.foundDraft
     this.put({texts: {...this.edit.texts, ...this.edit.key}, parts: this.edit.parts})
+    this.unchanged = JSON.stringify(this.typedTexts())
     if (oldest && typeof oldest.draft.seen === "string") {
       this.drafts.take(oldest)
       this.resume(oldest.draft)
@@ -68,9 +72,9 @@ class EditForm extends EntryForm {
       else this.showRestored(oldest.draft)
     } else {
       this.put({texts: this.model.prefill, parts: this.edit.prefill_parts ?? this.edit.parts})
-      this.banner.replaceChildren(make("div", {}, ...this.edit.lost.map(({text, link, href}) =>
-        make("p", {}, `${text} `, href ? make("a", {href}, link) : ""))))
-      this.banner.hidden = this.edit.lost.length === 0
+      this.banner.replaceChildren(make("div", {}, ...this.edit.older.map(({text, link, href}) =>
+        make("p", {}, text, ...href ? [" ", make("a", {href}, link)] : []))))
+      this.banner.hidden = this.edit.older.length === 0
     }
     this.focusWhenShown()
   }
@@ -198,12 +202,23 @@ class EditForm extends EntryForm {
       return item
     })))
   }
-  hidePanel() { this.panel.hidden = true; this.proceed = null }
+  hidePanel() {
+    this.panel.hidden = true
+    this.proceed = null
+    this.button.className = "save"
+  }
+  // Back to where the visitor was before the panel came.
+  goBack() {
+    this.hidePanel()
+    if (this.place?.isConnected) this.place.focus()
+    else this.focusFirst()
+  }
   showPanel(title, ...children) {
     const heading = make("h3", {id: newId("revision")}, title)
     this.panel.setAttribute("aria-labelledby", heading.id)
     this.panel.replaceChildren(heading, ...children.filter(Boolean))
     this.panel.hidden = false
+    this.button.className = "quiet"      // what leads on is in the panel
   }
   changesTable(names, rows) {
     const head = make("tr", {}, ...names.map((name) => make("th", {scope: "col"}, name)))
@@ -314,7 +329,7 @@ class EditForm extends EntryForm {
   }
   back() {
     const button = make("button", {type: "button", class: "quiet"}, say("Back to the form"))
-    button.onclick = () => { this.hidePanel(); this.focusFirst() }
+    button.onclick = () => this.goBack()
     return button
   }
 }

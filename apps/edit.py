@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -14,13 +14,16 @@ from panel.viewable import Viewable
 from dj_panel.apps.assets import asset, script
 from dj_panel.apps.entry import SCRIPTS, EntryForm, EntryPage, text_in, texts_in
 from dj_panel.apps.formmessages import part_errors_out, parts_in
+from dj_panel.apps.grid import Form
 from dj_panel.apps.markup import escape, html_pane, tier_chip
 from dj_panel.apps.page import empty_state
+from dj_panel.apps.pickers import Picker
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import Route, format_route
 from dj_panel.apps.services.revisions import (
     ORIGIN,
     Agreement,
+    Before,
     Consequence,
     Difference,
     Edited,
@@ -30,17 +33,12 @@ from dj_panel.apps.services.revisions import (
     Review,
 )
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.apps.table_view import delete_route, edit_route, record_route, table_route
+from dj_panel.apps.table_view import BATCH, PREFILL, delete_route, edit_route, record_route, table_route
+from dj_panel.apps.typed import time_told
 from dj_panel.core.errors import OneRowError, UnknownAttributeError, ValueRefusedError
 from dj_panel.core.words import say, say_many
 
 __all__ = ["EditPage", "Handler", "agreement_in", "computed_message", "made_by_code"]
-
-PREFILL = "set."
-"""Before the names of attributes in the address whose new values it holds."""
-
-BATCH = "@"
-"""Stands for an attribute where the address names a change, whose rows of parts come back as they were before."""
 
 _CONSEQUENCES: Final[Mapping[str, Consequence]] = MappingProxyType(
     {"keep": "keep", "flag": "flag", "delete": "delete"}
@@ -83,12 +81,14 @@ class EditPage(EntryPage):
         self._initial_parts = {
             name: {row[ORIGIN]: row for row in rows} for name, rows in opened.parts.rows.items()
         }
-        batch = prefill.get(BATCH, "")
-        parts, lost = await services.editing.parts_before(info.name, key, batch) if batch else ({}, [])
+        batch = prefill.pop(BATCH, "")
+        before = await services.editing.before(info.name, key, batch) if batch else Before()
+        initial = {name: opened.texts.get(name, "") for name in prefill}
+        changed = [_label_of(opened.form, name) for name in prefill if prefill[name] != initial[name]]
         self._component = RowForm(
             form={
                 **self._message(opened.form),
-                "edit": self._about(opened, parts, lost),
+                "edit": self._about(opened, before, changed),
             },
             prefill={name: text for name, text in prefill.items() if name in names},
             draft_key=f"dj-panel-edit/{services.pipeline.title}/{self.visit.user}/{format_route(place)}",
@@ -97,10 +97,9 @@ class EditPage(EntryPage):
         )
         return pn.Column(_heading(info, opened.key), self._component, sizing_mode="stretch_width", margin=0)
 
-    def _about(
-        self, opened: Opened, parts: Mapping[str, list[dict[str, str]]], lost: list[Lost]
-    ) -> dict[str, Any]:
+    def _about(self, opened: Opened, before: Before, changed: Sequence[str]) -> dict[str, Any]:
         """Return what the form begins with, as the browser takes it."""
+        sentences = _older(before, changed, has_parts=bool(self._info.parts))
         return {
             "key": opened.key,
             "texts": opened.texts,
@@ -109,8 +108,8 @@ class EditPage(EntryPage):
             "href": format_route(record_route(self._info.name, opened.key)),
             "parts": opened.parts.rows,
             "part_files": opened.parts.files,
-            "prefill_parts": dict(parts) or None,
-            "lost": [_lost(one) for one in lost],
+            "prefill_parts": before.parts if before.has_parts else None,
+            "older": [*({"text": text} for text in sentences), *map(_lost, before.lost)],
             "large": [_large(part) for part in opened.parts.large],
         }
 
@@ -159,9 +158,8 @@ class EditPage(EntryPage):
     def _leave(self, edited: Edited) -> None:
         """Go to the row, and offer to bring back what it was."""
         words = _saved(edited)
-        before = edited.before | ({BATCH: edited.batch} if edited.batch else {})
-        can_undo = bool(before) and bool(edited.batch or not edited.n_part_rows)
-        back = edit_route(self._info.name, self._key, before) if can_undo else None
+        can_undo = bool(edited.batch) or (bool(edited.before) and not edited.n_part_rows)
+        back = edit_route(self._info.name, self._key, edited.before, edited.batch) if can_undo else None
         notice = self.visit.services.history.missing(self._info.name)
         self.visit.notify(
             f"{words} {notice}" if notice else words,
@@ -240,9 +238,37 @@ def _difference(found: Difference) -> dict[str, Any]:
     return asdict(found) | facts
 
 
+def _label_of(form: Form, attribute: str) -> str:
+    """Return what the field is called that shows an attribute."""
+    for item in form.items:
+        if attribute in (item.attributes if isinstance(item, Picker) else (item.name,)):
+            return item.label
+    return attribute
+
+
+def _older(before: Before, changed: Sequence[str], *, has_parts: bool) -> list[str]:
+    """Return in sentences what of the form is older than the row, once a change is known that it goes back behind."""
+    if before.at is None:
+        return []
+    time = time_told(before.at)
+    told = []
+    if changed:
+        names = ", ".join(dict.fromkeys(changed))
+        told.append(
+            say("These are the values before {time}: {names}. Nothing is saved yet.", time=time, names=names)
+        )
+    elif not before.has_parts:
+        told.append(say("The row holds the values before {time} already.", time=time))
+    if before.has_parts:
+        told.append(say("The rows of its parts are those before {time}.", time=time))
+    elif has_parts:
+        told.append(say("The rows of its parts stay as they are."))
+    return told
+
+
 def _lost(lost: Lost) -> dict[str, str]:
     if not lost.key:
-        return {"text": lost.text, "link": "", "href": ""}
+        return {"text": lost.text}
     href = format_route(record_route(lost.table, lost.key))
     return {"text": lost.text, "link": say("Its own page can put it back whole."), "href": href}
 

@@ -5,6 +5,7 @@
 class RowsForm extends EditForm {
   build() {
     this.chosen = new Set()
+    this.byHand = new Set()              // ticked by their box; what typing has ticked goes with what was typed
     super.build()
     this.root.classList.add("many")
     for (const control of this.controls) this.offerChoice(control)
@@ -21,14 +22,16 @@ class RowsForm extends EditForm {
   offerChoice(control) {
     const {label} = control.about
     control.choice = make("input", {type: "checkbox", "aria-label": say("Change {label}", {label})})
-    control.choice.onchange = () => { this.choose(control, control.choice.checked); this.hidePanel(); this.keepDraft() }
+    control.choice.onchange = () => { this.choose(control, control.choice.checked, true); this.hidePanel(); this.keepDraft() }
     control.head.prepend(make("label", {class: "choose-field"}, control.choice))
     const held = make("div", {class: "now"}, make("span", {}, say("Now")), this.held(this.edit.holdings[control.about.id ?? control.about.name]))
     control.root.querySelector(".below").prepend(held)
     control.emptyWords = control.input.tagName === "SELECT" ? control.input.options[0].textContent : control.input.placeholder
     this.choose(control, false)
   }
-  choose(control, isChosen) {
+  choose(control, isChosen, isByHand = false) {
+    if (isChosen && isByHand) this.byHand.add(control)
+    else if (!isChosen) this.byHand.delete(control)
     if (isChosen) this.chosen.add(control)
     else { this.chosen.delete(control); control.setError(""); control.setDoubt("") }
     control.choice.checked = isChosen
@@ -44,10 +47,15 @@ class RowsForm extends EditForm {
       make("li", {}, make("span", {class: "n"}, `${grouped(n)} × `), this.value(value))),
     others ? make("li", {class: "comment"}, sayMany("and {n} other value", "and {n} other values", others)) : "")
   }
-  chooseOnly(names) {
-    for (const control of this.controls) this.choose(control, names.includes(control.about.id ?? control.about.name))
+  nameOfControl({about}) { return about.id ?? about.name }
+  chooseOnly(names, byHand = []) {
+    for (const control of this.controls) {
+      const name = this.nameOfControl(control)
+      this.choose(control, names.includes(name), byHand.includes(name))
+    }
   }
-  get chosenNames() { return [...this.chosen].map((control) => control.about.id ?? control.about.name) }
+  get chosenNames() { return [...this.chosen].map(this.nameOfControl) }
+  get namesByHand() { return [...this.byHand].map(this.nameOfControl) }
 
   // ---- what is typed
   begin() {
@@ -56,19 +64,22 @@ class RowsForm extends EditForm {
     if (oldest && Array.isArray(oldest.draft.chosen)) {
       this.drafts.take(oldest)
       this.put({texts: {...oldest.draft.texts, ...this.edit.key}})
-      this.chooseOnly(oldest.draft.chosen)
+      this.chooseOnly(oldest.draft.chosen, oldest.draft.byHand)
       this.showRestored(oldest.draft)
     }
     this.focusWhenShown()
   }
-  get kept() { return {texts: this.store.texts, chosen: this.chosenNames} }
+  get kept() { return {texts: this.store.texts, chosen: this.chosenNames, byHand: this.namesByHand} }
   changed(control) {
-    if (control) this.choose(control, true)
+    if (control) this.choose(control, this.isTypedInto(control) || this.byHand.has(control), this.byHand.has(control))
     super.changed(control)
   }
-  get snapshot() { return {...super.snapshot, chosen: this.chosenNames} }
+  // A picker holds what all rows have of a key as well, which nobody typed.
+  isTypedInto(control) { return Object.keys(control.textsOf("")).some((name) => this.store.get(name) !== "") }
+  get isUnchanged() { return this.chosen.size === 0 && !this.controls.some((control) => this.isTypedInto(control)) }
+  get snapshot() { return {...super.snapshot, chosen: this.chosenNames, byHand: this.namesByHand} }
   recall(before) {
-    this.chooseOnly(before.chosen)
+    this.chooseOnly(before.chosen, before.byHand)
     super.recall(before)
   }
   startAgain() {

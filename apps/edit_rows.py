@@ -252,7 +252,8 @@ def receipt_html(info: TableInfo, edited: RowsEdited, problem: str = "") -> str:
     ways += link(table_route(info.name), say("Rows of {name}", name=info.name))
     said = f'<p class="problem" role="alert">{escape(problem)}</p>' if problem else ""
     return (
-        f'<div class="form"><div class="receipt{" undone" if edited.is_undone else ""}" role="status">{icon("done")}'
+        f'<div class="form"><div class="receipt{" undone" if edited.is_undone else ""}" role="status" tabindex="-1" '
+        f"data-focus>{icon('done')}"
         f"<span>{escape(_saved(info, edited))}</span>{_undo_button(edited)}</div>{said}"
         f'<section class="revision plain"><p class="comment">{stamp}</p>{reason}'
         f'<table class="changes"><thead><tr>{"".join(f"<th scope=col>{head}</th>" for head in heads)}</tr></thead>'

@@ -42,7 +42,8 @@ class EntryForm extends Replacing {
     model.on("msg:custom", this.listener)
     model.on("remove", () => { this.drafts.close(); this.scan?.close(); this.letGo() })
     this.isKept = true                 // unless the browser said otherwise, all that is typed
-    this.letGo = window.djPanelShell?.keep(this) ?? (() => {})
+    const ends = [window.djPanelShell?.keep(this), onSaved ? null : this.followSaved()]
+    this.letGo = () => { for (const end of ends) end?.() }
     this.came = onSaved ? null : returned(this.draftKey)
     this.begin()
   }
@@ -85,7 +86,8 @@ class EntryForm extends Replacing {
     this.scanner.onchange = () => keep(scanKey, this.scanner.checked || null)
     const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, say("Enter goes to the next field"))
     this.presets = this.onSaved ? "" : presetBar(`${this.pinKey}/presets`, {
-      values: () => this.presetValues(), apply: (...preset) => this.applyPreset(...preset)})
+      values: () => this.presetValues(), apply: (...preset) => this.applyPreset(...preset),
+      removed: (...preset) => this.presetRemoved(...preset)})
     this.saved = make("section", {class: "saved", hidden: true})
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""

@@ -301,6 +301,10 @@ class EntryPage(Page):
             self.visit.notify(notice, "warning")
         return {"receipt": self._shown(outcome), "recent": self._recent()}
 
+    async def _look(self, _data: Mapping[str, Any]) -> dict[str, Any]:
+        await self.visit.services.entering.entered.recall(self._info.name)
+        return {"recent": self._recent()}
+
     async def _undo(self, data: Mapping[str, Any]) -> dict[str, Any]:
         entering = self.visit.services.entering
         receipts = entering.entered.recent(self._info.name)
@@ -347,6 +351,7 @@ class EntryPage(Page):
         "resolve": _resolve,
         "next": _next,
         "save": _save,
+        "recent": _look,
         "undo": _undo,
         "scan": _scan,
         "upload": _upload,

@@ -241,14 +241,15 @@ class Frame:
         with pn.io.hold():
             self._stage.sizing_mode = "stretch_both" if fills else "stretch_width"
             self._stage[:] = [view]
-        self._settle(page)
+        self._settle(page, is_new=True)
 
-    def _settle(self, page: Page | None) -> None:
+    def _settle(self, page: Page | None, *, is_new: bool = False) -> None:
         self.bridge.send(
             "settled",
             number=self._number,
             title=page.heading if page is not None else "",
             focus=page is None or not page.takes_focus or not self._is_sound,
+            is_new=is_new,
             fills=page is not None and page.fills_window and self._is_sound,
             restricted=dict(page.restricted) if page is not None else {},
         )

@@ -72,7 +72,9 @@ def _item(info: TableInfo, key: Mapping[str, str], event: Event, *, is_there: bo
     restore = ""
     if event.action == "update" and event.before and is_there and info.can_enter:
         restore = link(
-            edit_route(info.name, key, event.before), say("Bring back the values before…"), "small-button"
+            edit_route(info.name, key, event.before, event.batch),
+            say("Bring back the values before…"),
+            "small-button",
         )
         if is_of_rows(event.batch):
             together = Route("edit-rows", (info.name,), {"batch": event.batch})

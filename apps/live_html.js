@@ -17,8 +17,11 @@ export function render({model}) {
     }
   }
   function draw() {
+    const active = box.getRootNode().activeElement
+    const pressed = active && box.contains(active) ? active.dataset.act ?? "" : null
     box.innerHTML = model.html
     fill()
+    if (pressed !== null) (box.querySelector(`[data-act="${CSS.escape(pressed)}"]`) ?? box.querySelector("[data-focus]"))?.focus()
     const field = box.querySelector("input[data-filter]")
     if (!field) return
     const narrow = () => filter(field.value.toLowerCase().split(/\s+/).filter(Boolean))

@@ -20,7 +20,8 @@ class LiveHtml(JSComponent):
     An element with ``data-live="name"`` shows the text ``live["name"]``. A button with ``data-copy="id"``
     copies the text of the element with that id. A link with ``data-shortcut="ArrowUp"`` is followed when that
     key is pressed with Alt, one with ``data-key="e"`` when it is pressed alone. A button with ``data-act="name"``
-    is told of when it is pressed. An input with ``data-filter`` hides the elements whose
+    is told of when it is pressed. Where HTML is drawn anew that had the focus, the button with the same name has it
+    again, or else the element with ``data-focus``. An input with ``data-filter`` hides the elements whose
     ``data-search`` does not contain what is typed, and groups (``data-group``) in which none is left; an
     element with ``data-none`` is shown when nothing is.
 

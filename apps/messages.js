@@ -62,6 +62,7 @@ class Messages {
   }
   hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
   showSaved(recent) {
+    this.recent = recent
     this.saved.hidden = recent.length === 0
     this.saved.replaceChildren(make("h3", {}, say("Entered today")),
       this.about.custom ? make("p", {class: "comment"}, say("Times: {zone}", {zone: this.about.custom.clock})) : "",
@@ -75,6 +76,17 @@ class Messages {
       return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
         parts ? make("span", {class: "comment"}, parts) : "", again, undo)
     })))
+  }
+  // What the same person has saved in another window is listed once this one is looked at again.
+  followSaved() {
+    const look = async () => {
+      try {
+        const {recent} = await this.request("recent")
+        if (JSON.stringify(recent) !== JSON.stringify(this.recent)) this.showSaved(recent)
+      } catch { /* it will be asked the next time again */ }
+    }
+    addEventListener("focus", look)
+    return () => removeEventListener("focus", look)
   }
   async undo(id, before, button) {
     button.disabled = true

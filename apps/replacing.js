@@ -8,19 +8,39 @@ class Replacing extends Messages {
     return {...this.typedTexts(), files, ticks: this.ticks, token: this.token}
   }
   offerUndo(words, before) {
-    this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
-    const undo = make("button", {type: "button", class: "quiet", "aria-keyshortcuts": "Alt+U", title: say("Undo (Alt+U)")}, say("Undo"))
-    const close = make("button", {type: "button", class: "icon-button", "aria-label": say("Close")}, icon("remove"))
-    close.onclick = () => { this.undoing.hidden = true; this.focusFirst() }
-    undo.onclick = () => {
+    this.offer(words, () => {
       if (this.isSaving) return
       const now = this.snapshot
       this.recall(before)
       const lost = before.files.filter((label) => !this.snapshot.files.includes(label))
       this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now)
-      this.undoing.querySelector("button").focus()
-    }
+      this.focusChange(before, now)
+    })
+    this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
+  }
+  offer(words, act, leave = () => { this.undoing.hidden = true }) {
+    const undo = make("button", {type: "button", class: "quiet", "aria-keyshortcuts": "Alt+U", title: say("Undo (Alt+U)"), onclick: act}, say("Undo"))
+    const close = make("button", {type: "button", class: "icon-button", "aria-label": say("Close")}, icon("remove"))
+    close.onclick = () => { leave(); this.focusFirst() }
     this.undoing.replaceChildren(make("span", {}, words), undo, close)
+    this.undoing.hidden = false
+  }
+  // Where something came back, there the visitor goes on: Enter on "Undo" would take it away again.
+  focusChange(before, now) {
+    const first = (controls, one = {}, other = {}) => controls.find(({names, about}) => about.kind !== "none"
+      && [...names, about.id].some((name) => (one[name] ?? "") !== (other[name] ?? "")))
+    const field = first(this.controls, before.texts, now.texts)
+    if (field) { field.focus(); return }
+    for (const grid of this.grids) {
+      const [there, gone] = [before, now].map(({parts}) => parts[grid.about.table] ?? [])
+      for (let at = 0; at < Math.max(there.length, gone.length); at++) {
+        if (JSON.stringify(there[at]) === JSON.stringify(gone[at])) continue
+        const row = grid.filled[at]
+        ;(row ? first(row.controls, there[at], gone[at]) ?? row.controls[0] : grid.add).focus()
+        return
+      }
+    }
+    this.focusFirst()
   }
   recall({texts, parts, ticks, token}) {
     this.ticks = ticks
@@ -42,6 +62,12 @@ class Replacing extends Messages {
   presetValues() {
     const names = Object.entries(this.store.texts)
     return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
+  }
+  // The form is as it was, so what else could be taken back is offered again afterwards.
+  presetRemoved(name, putBack) {
+    const older = this.undoing.hidden ? [] : [...this.undoing.childNodes]
+    const leave = () => { this.undoing.replaceChildren(...older); this.undoing.hidden = older.length === 0 }
+    this.offer(say("The preset {name} was removed.", {name}), () => { leave(); putBack() }, leave)
   }
   applyPreset(values, name) {
     const before = this.snapshot

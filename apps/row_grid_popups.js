@@ -205,6 +205,7 @@ function gridPopups(grid) {
       make("small", {}, say("a column beside each key"))))
     const go = button(say("Export"), "download", () => {
       close()
+      anchor.focus()
       send({type: "export", format: chosen, values: values.checked && !values.disabled, labels: labels.checked, selected: isSelection})
     }, {text: say("Export")})
     open("export", anchor, make("div", {class: "form"}, ...parts, go), say("Export"), {end: true})

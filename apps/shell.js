@@ -77,7 +77,7 @@ window.djPanelShell = (() => {
       button.onclick = () => {
         carried = carried.filter((other) => other !== pair)
         history.pushState(ARRIVED, "", withParameters(here(), parameters(here()).filter((other) => other !== pair)))
-        $("heading").focus({preventScroll: true})
+        focusHeading()
         navigate()
       }
       const chip = make("span", {className: "restriction"}, make("b", {textContent: label}))
@@ -98,7 +98,7 @@ window.djPanelShell = (() => {
     send({type: "route", hash: here(), number: asked})
   }
 
-  function settled({number, title, focus, fills, restricted}) {
+  function settled({number, title, focus, is_new: isNew, fills, restricted}) {
     if (number < asked) return
     carried = parameters(here()).filter(isRestriction)
     drawRestrictions(restricted ?? {})
@@ -106,6 +106,7 @@ window.djPanelShell = (() => {
     const first = shown === null
     const moved = shown !== place(here())
     shown = place(here())
+    if (moved) leaveNotices()
     setTitle(title || $("heading").textContent)
     body.classList.toggle("fills", fills)
     // The new view was sent just before; two frames let it be drawn under the placeholder.
@@ -117,7 +118,9 @@ window.djPanelShell = (() => {
       body.classList.remove("busy", "waiting")
       $("main").setAttribute("aria-busy", "false")
       if (moved) $("main").scrollTop = 0
-      if (moved && !first && focus) $("heading").focus({preventScroll: true})
+      // A view that was made anew at the same place has taken along whatever had the focus in the old one.
+      const isLost = document.activeElement === document.body || $("stage").contains(document.activeElement)
+      if (!first && focus && (moved || (isNew && isLost))) focusHeading()
       if (!first && moved && !focus) announce(title)
     }))
   }
@@ -167,6 +170,19 @@ window.djPanelShell = (() => {
     return element
   }
 
+  function focusHeading() { $("heading").focus({preventScroll: true}) }
+  function drop(notice) {
+    if (notice.contains(document.activeElement)) focusHeading()
+    notice.remove()
+  }
+  // What was said on the way to a page is seen there, and is out of the way on the next one.
+  function leaveNotices() {
+    for (const notice of $("notices").querySelectorAll(".notice:not([data-severity=error])")) {
+      if (notice.dataset.moved) drop(notice)
+      else notice.dataset.moved = "yes"
+    }
+  }
+
   function notify({message, severity, link, action}) {
     const close = make("button", {type: "button", className: "icon-button"}, svg('<path d="M4 4l8 8M12 4l-8 8"/>'))
     close.setAttribute("aria-label", say("Dismiss"))
@@ -178,15 +194,15 @@ window.djPanelShell = (() => {
     if (link) more.append(make("a", {href: link.hash, textContent: link.label}))
     if (action) {
       const button = make("button", {type: "button", className: "text-button", textContent: action.label})
-      button.onclick = () => { send({type: "action", id: action.id}); notice.remove() }
+      button.onclick = () => { send({type: "action", id: action.id}); drop(notice) }
       more.append(button)
     }
     if (more.children.length) text.append(more)
-    close.onclick = () => notice.remove()
+    close.onclick = () => drop(notice)
     $("notices").append(notice)
     while ($("notices").children.length > MAX_NOTICES) $("notices").firstChild.remove()
     if (severity !== "error") {
-      const leave = () => { if (notice.matches(":hover, :focus-within")) setTimeout(leave, 2000); else notice.remove() }
+      const leave = () => { if (notice.matches(":hover, :focus-within")) setTimeout(leave, 2000); else drop(notice) }
       setTimeout(leave, more.children.length ? 30000 : 6000)
     }
   }

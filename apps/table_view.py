@@ -18,6 +18,8 @@ from dj_panel.core.structure import Attribute
 from dj_panel.core.words import say, say_many
 
 __all__ = [
+    "BATCH",
+    "PREFILL",
     "TableView",
     "blank_view",
     "columns_of",
@@ -31,6 +33,12 @@ __all__ = [
     "table_route",
     "unit_of",
 ]
+
+PREFILL = "set."
+"""Before the names of attributes in the address of the form that changes a row: it holds their new values."""
+
+BATCH = "@"
+"""Stands for an attribute there where the address names a change that the form goes back behind."""
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 250
@@ -196,9 +204,16 @@ def record_route(table: str, key: Mapping[str, str]) -> Route:
     return Route("record", (table,), dict(key))
 
 
-def edit_route(table: str, key: Mapping[str, str], values: Mapping[str, str] | None = None) -> Route:
-    """Return the address of the form that changes a row, beginning with other values if some are given."""
-    return Route("edit", (table,), {**key, **{f"set.{name}": text for name, text in (values or {}).items()}})
+def edit_route(
+    table: str, key: Mapping[str, str], values: Mapping[str, str] | None = None, batch: str = ""
+) -> Route:
+    """Return the address of the form that changes a row, beginning with other values if some are given.
+
+    With the name of a change that the history has, the form says that the values are those before it, and brings
+    back the rows of parts too.
+    """
+    given = {f"{PREFILL}{name}": text for name, text in (values or {}).items()}
+    return Route("edit", (table,), {**key, **given, **({f"{PREFILL}{BATCH}": batch} if batch else {})})
 
 
 def delete_route(table: str, key: Mapping[str, str]) -> Route:

@@ -10,7 +10,10 @@ from typing import Any, Literal
 from dj_panel.core.rowtexts import Digest
 from dj_panel.core.structure import TableName
 
-__all__ = ["Action", "Change", "Entry", "Source"]
+__all__ = ["PUT_BACK", "Action", "Change", "Entry", "Source"]
+
+PUT_BACK = "Put back"
+"""The reason noted with a row that was deleted and is there again: nobody has entered it anew."""
 
 Action = Literal["insert", "update", "delete"]
 Source = Literal["form", "import", "api"]

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from dj_panel.core.algebra import Node, OneOf, Ordering
-from dj_panel.core.changes import Action, Change, Entry, Source
+from dj_panel.core.changes import PUT_BACK, Action, Change, Entry, Source
 from dj_panel.core.connection import Connection
 from dj_panel.core.declare import build_structure
 from dj_panel.core.definition import parse_definition
@@ -238,7 +238,9 @@ class History:
         return [self._read(row) for row in found.to_dicts(order_by="entry_id DESC", limit=limit)]
 
     def entered(self, table: TableName, user: str, since: datetime, limit: int) -> list[Entry]:
-        """Return the rows that one person entered in forms, and that nobody has deleted since, the latest first.
+        """Return the rows that one person entered in forms, and that are there still, the latest first.
+
+        A row that was deleted and put back counts if it was entered in this time, and as it was entered then.
 
         Parameters
         ----------
@@ -259,10 +261,18 @@ class History:
         rows &= Ordering("entry_id", ">", f"{first:014x}")
         found: list[Entry] = []
         seen: set[str] = set()
+        put_back: set[str] = set()
         for row in rows.to_dicts(order_by="entry_id DESC", limit=_N_LOOKED_AT):
-            if row["entry_row"] not in seen and row["entry_action"] == "insert" and row["entry_user"] == user:
+            name, is_deleted = row["entry_row"], row["entry_action"] == "delete"
+            if not is_deleted and row["entry_reason"] == PUT_BACK:
+                put_back.add(name)
+                continue
+            if is_deleted and name in put_back:
+                put_back.remove(name)  # the deletion before it is as if it had not been
+                continue
+            if name not in seen and not is_deleted and row["entry_user"] == user:
                 found.append(self._read(row))
-            seen.add(row["entry_row"])
+            seen.add(name)
         return found[:limit]
 
     def counts(self, batches: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -20,9 +20,9 @@ from dj_panel.apps.services.partwriting import PartRefusedError, PartWriting
 from dj_panel.apps.services.receipts import corrections_needed, doubted
 from dj_panel.apps.services.revisions import (
     Agreement,
+    Before,
     Difference,
     Edited,
-    Lost,
     Opened,
     Review,
     Seen,
@@ -66,10 +66,8 @@ class Editing(Service):
         """
         return await self._services.run(self._open, self.editable(table), key)
 
-    async def parts_before(
-        self, table: str, key: Mapping[str, str], batch: str
-    ) -> tuple[dict[str, list[dict[str, str]]], list[Lost]]:
-        """Return the rows of a row's parts as they were before a change, as drafts, and what these do not bring back.
+    async def before(self, table: str, key: Mapping[str, str], batch: str) -> Before:
+        """Return what is known of the time before a change, with the rows of parts as they were.
 
         Parameters
         ----------
@@ -386,7 +384,7 @@ class Editing(Service):
             for name, value in before.items()
             if is_typed(info.attribute(name)) and not isinstance(value, Digest)
         }
-        is_kept = n_part_rows > 0 and self._services.history.of(table.name).prepare()
+        is_kept = self._services.history.of(table.name).prepare()
         return Edited(
             _label(info, key),
             len(before),

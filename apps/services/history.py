@@ -15,6 +15,7 @@ from dj_panel.apps.services.rows import parse_key
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.apps.typed import Custom
+from dj_panel.core.changes import PUT_BACK
 from dj_panel.core.deletion import Deletion
 from dj_panel.core.errors import OneRowError
 from dj_panel.core.history import Change, Digest, Entry, History
@@ -233,7 +234,7 @@ class Happenings(Service):
             for place in [name for name in graph.order if name in places]:
                 history = self.of(place)
                 changes = history.restore(batch, place)
-                history.note(changes, user=self._services.user, source="form", reason="Put back")
+                history.note(changes, user=self._services.user, source="form", reason=PUT_BACK)
                 back[names.get(place, place.class_name)] = len(changes)
 
         connection.retried(restore)

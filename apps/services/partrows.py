@@ -12,7 +12,7 @@ from dj_panel.apps.grid import given_by_master
 from dj_panel.apps.pickers import key_label
 from dj_panel.apps.preview.description import human_bytes
 from dj_panel.apps.services.history import draft_of, is_typed
-from dj_panel.apps.services.revisions import ORIGIN, LargePart, Lost, OpenedParts, Seen
+from dj_panel.apps.services.revisions import ORIGIN, Before, LargePart, Lost, OpenedParts, Seen
 from dj_panel.apps.services.rows import equal_text
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
@@ -176,10 +176,8 @@ class PartRows(Service):
         return {**self.texts(part, content), ORIGIN: row_id(part, content)}
 
     # ------------------------------------------------------------------ as they were before
-    def before(
-        self, info: TableInfo, key: Mapping[str, Any], batch: str
-    ) -> tuple[dict[str, list[dict[str, str]]], list[Lost]]:
-        """Return drafts that undo what was done to the rows of parts together, and what they do not bring back.
+    def before(self, info: TableInfo, key: Mapping[str, Any], batch: str) -> Before:
+        """Return drafts that undo what was done to the rows of parts together, and what does not come back.
 
         Parameters
         ----------
@@ -189,19 +187,30 @@ class PartRows(Service):
             Under which the history has it.
         """
         parts = {self.place(part): part for part in self.parts(info)}
+        master = Part(info, {name: name for name in info.primary_key})
+        custom, at, has_parts = self._services.entering.custom, None, False
         opened = self.open(info, key).rows
         drafts = {name: {row[ORIGIN]: row for row in rows} for name, rows in opened.items()}
         lost = []
         for entry in self._services.history.of_batch_now(info, batch):
-            part = parts.get(entry.table)
-            if part is None or part.name not in drafts or not _is_of(part, key, entry.key):
+            part = master if entry.table == self.place(master) else parts.get(entry.table)
+            if part is None or not _is_of(part, key, entry.key):
                 continue
-            rows, name = drafts[part.name], row_id(part, entry.key)
+            at = at or custom.local(entry.time)
             before = entry.before or {}
+            if part is master:
+                if names := [
+                    a.name for a in info.attributes if a.name in before and not _comes_back(a, before)
+                ]:
+                    lost.append(Lost(_lost_text(part, entry.key, names), info.name, {}))
+                continue
+            if part.name not in drafts:
+                continue
+            has_parts = True
+            rows, name = drafts[part.name], row_id(part, entry.key)
             own = [a for a in part.info.attributes if a.name in before and a.name not in part.given]
-            typed = [a for a in own if is_typed(a) and not isinstance(before[a.name], Digest)]
+            typed = [a for a in own if _comes_back(a, before)]
             unknown = [a.name for a in own if a not in typed and before[a.name] is not None]
-            custom = self._services.entering.custom
             texts = {a.name: draft_of(a, _text(before[a.name]), custom) for a in typed}
             if entry.action == "insert":
                 rows.pop(name, None)
@@ -213,7 +222,11 @@ class PartRows(Service):
                 key_there = dict(entry.key) if entry.action == "delete" else {}
                 lost.append(Lost(_lost_text(part, entry.key, unknown), part.name, key_there))
         changed = {name: list(rows.values()) for name, rows in drafts.items()}
-        return changed, lost
+        return Before(at, has_parts, changed, tuple(lost))
+
+
+def _comes_back(attribute: Attribute, before: Seen) -> bool:
+    return is_typed(attribute) and not isinstance(before[attribute.name], Digest)
 
 
 def _lost_text(part: Part, key: Mapping[str, str], names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from dj_panel.apps.grid import Form
@@ -12,6 +13,7 @@ from dj_panel.apps.services.history import Shown, Value
 __all__ = [
     "ORIGIN",
     "Agreement",
+    "Before",
     "Blocked",
     "Consequence",
     "Difference",
@@ -61,19 +63,41 @@ class LargePart:
 
 @dataclass(frozen=True)
 class Lost:
-    """What the form does not bring back of a part's row.
+    """What the form does not bring back of a row.
 
     Parameters
     ----------
     text
         In one sentence.
     table, key
-        The row, where it was removed: its own page puts it back whole. Else the key is empty.
+        The row of a part, where it was removed: its own page puts it back whole. Else the key is empty.
     """
 
     text: str
     table: str
     key: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a row and those of its parts were before a change.
+
+    Parameters
+    ----------
+    at
+        When it was made, by the lab's clock; ``None`` if the history knows nothing of it.
+    has_parts
+        Whether rows of parts were changed in it, of those that the form shows.
+    parts
+        Part → its rows as they were, as drafts.
+    lost
+        What these do not bring back, and what the form of the row does not.
+    """
+
+    at: datetime | None = None
+    has_parts: bool = False
+    parts: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -306,7 +330,7 @@ class Edited:
     n_part_rows
         How many rows of its parts were changed, added or removed.
     batch
-        Under which the history has all of it; empty if that does not bring back the rows of parts.
+        Under which the history has all of it; empty if none is kept.
     """
 
     label: str

@@ -126,11 +126,13 @@ def test_all_that_was_saved_is_noted_under_one_name_and_undone_by_the_form(lab: 
     assert {(event.batch, event.reason) for event in events} == {(edited.batch, "looked again")}
     assert [event.action for event in events] == ["update", "update", "delete", "insert"]
     assert lab.history("Run.Trial", trial="3") == []
-    parts, lost = asyncio.run(lab.services.editing.parts_before(lab.name("Run"), KEY, edited.batch))
-    (missing,) = lost
+    before = asyncio.run(lab.services.editing.before(lab.name("Run"), KEY, edited.batch))
+    (missing,) = before.lost
+    assert before.has_parts
+    assert before.at == events[0].time
     assert missing.text == "Trial 2: the old value of trace is not brought back by this form."
     assert missing.key == {**KEY, "trial": "2"}
-    undone = lab.save(lab.open(), edited.before, Trial=parts[lab.name("Run.Trial")])
+    undone = lab.save(lab.open(), edited.before, Trial=before.parts[lab.name("Run.Trial")])
     assert (undone.n_changed, undone.n_part_rows) == (1, 3)
     assert lab.trials() == {1: 0.5, 2: 1.0, 3: 1.5}
     assert (lab.rows("Run.Trial") & KEY & {"trial": 1}).fetch1("person") == "ana"

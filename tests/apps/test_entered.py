@@ -85,6 +85,23 @@ def test_todays_entries_are_there_after_a_restart_and_are_taken_back(labs: Labs)
         labs.undo(labs.recent("Session")[0])
 
 
+def test_rows_that_were_deleted_and_put_back_are_not_entered_today_again(labs: Labs) -> None:
+    labs.lab.rows("Session").insert(
+        [{"subject_id": "M042", "session": n, "day": "2025-03-01"} for n in (7, 8)]
+    )
+    labs.save("Session", session(1))
+    deleting, name = labs.lab.services.deleting, labs.lab.name("Subject")
+    keys = [{"subject_id": "M042"}]
+    for _ in range(2):
+        agreed = asyncio.run(deleting.preview(name, keys))
+        deleted = asyncio.run(deleting.delete(name, keys, agreed.agreement, typed=agreed.must_type))
+        asyncio.run(deleting.restore(deleted))
+    assert labs.lab.rows("Session").count() == 3
+    labs.restart()
+    assert [receipt.label for receipt in labs.recent("Session")] == ["Session M042 · 1"]
+    assert labs.recent("Subject") == []
+
+
 def test_what_others_entered_is_not_listed(labs: Labs, monkeypatch: pytest.MonkeyPatch) -> None:
     labs.save("Session", session(1))
     monkeypatch.setattr("dj_panel.apps.people.account", lambda: "bo")

@@ -88,7 +88,10 @@ def test_the_second_of_two_tabs_sees_the_difference_and_loses_nothing(
         expect(tab.locator(".form :focus")).to_have_count(1)
     review(second, "Remarks", HOSTILE)
     expect(second.locator(".revision")).to_contain_text(HOSTILE)
+    expect(second.locator(".save:visible")).to_have_text(["Save changes"])  # one button leads on
     second.keyboard.press("Escape")
+    expect(second.locator(".save:visible")).to_have_text(["Review changes"])
+    expect(second.get_by_label(re.compile("^Remarks")).first).to_be_focused()
     second.get_by_label(re.compile("^Weight")).first.fill("22")
 
     review(first, "Weight", "21")
@@ -103,6 +106,9 @@ def test_the_second_of_two_tabs_sees_the_difference_and_loses_nothing(
     expect(panel).to_contain_text(f"Changed by {lab.services.user}")
     assert (str(lab.subject["weight"]), lab.subject["remarks"]) == ("21.00", "")
     assert_no_serious_fault(second, "two changes", RULES)
+    second.keyboard.press("Escape")
+    expect(second.get_by_label(re.compile("^Weight")).first).to_be_focused()
+    second.keyboard.press("Control+Enter")
     panel.get_by_role("button", name="Go on").click()
     expect(panel.get_by_role("alert")).to_have_text("Choose between the two for: weight.")
     panel.get_by_role("radio", name="22.00").check()
@@ -164,6 +170,7 @@ def test_starting_again_can_be_taken_back(lab: Lab, leaving: list[Tab], page: Ta
     expect(page.locator(".undoing")).to_contain_text("The form is as it was when it was opened.")
     undo.click()
     expect(weight).to_have_value("23")
+    expect(weight).to_be_focused()
     page.reload()
     expect(weight).to_have_value("23")
     review(page, "Weight", "23")
@@ -171,8 +178,17 @@ def test_starting_again_can_be_taken_back(lab: Lab, leaving: list[Tab], page: Ta
 
     lab.rows("Subject").insert1({"subject_id": "M043", "species": "rat"})
     lab.go(page, "edit-rows", query="?select=M042%3BM043")
+    tick, by_hand = (page.get_by_role("checkbox", name=f"Change {name}") for name in ("Weight", "Remarks"))
+    by_hand.check()
+    for field, box, stays in (
+        (weight, tick, False),
+        (page.get_by_label(re.compile("^Remarks")).first, by_hand, True),
+    ):
+        field.fill("24")
+        expect(box).to_be_checked()
+        field.fill("")
+        expect(box).to_be_checked(checked=stays)
     weight.fill("24")
-    page.get_by_role("checkbox", name="Change Remarks").check()
     again.click()
     expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
     page.keyboard.press("Alt+u")
@@ -205,6 +221,9 @@ def test_a_change_survives_a_reload_and_older_values_come_back_as_a_change(
     expect(page.locator(".history")).to_contain_text("new scale")
     page.get_by_role("link", name="Bring back the values before…").click()
     expect(page.get_by_label(re.compile("^Weight")).first).to_have_value("20.00")
+    expect(page.locator(".restored:visible")).to_have_text(
+        re.compile(r"^These are the values before \d\d:\d\d:\d\d: Weight\. Nothing is saved yet\.$")
+    )
     page.get_by_role("button", name="Review changes").click()
     expect(page.locator(".revision")).to_contain_text("25.00")
     assert str(lab.subject["weight"]) == "25.00"
@@ -239,7 +258,7 @@ def test_a_row_that_arrives_before_the_confirmation_stops_the_deletion(
     expect(page.locator(".history")).to_contain_text(HOSTILE)
     page.get_by_role("button", name="Put it back").click()
     expect(page.get_by_text("Put back: 13 rows in all.")).to_be_visible()
-    expect(page.get_by_role("heading", name="Subject M042")).to_be_visible()
+    expect(page.get_by_role("heading", name="Subject M042", exact=True)).to_be_focused()
     assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (1, 12)
     assert "broken" not in page.title()
 
@@ -291,6 +310,7 @@ def test_selected_rows_are_changed_together_once_they_are_as_they_were_shown_and
     panel.get_by_label("Reason").fill(HOSTILE)
     panel.get_by_role("button", name="Save changes").dblclick()
     expect(page.get_by_text("Saved: 4 rows of Subject were changed.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Changed rows of Subject")).to_be_focused()
     assert weights() == ["23.00"] * 4
     lab.go(page, "record")
     page.get_by_role("link", name="All rows of this change…").click()
@@ -298,6 +318,7 @@ def test_selected_rows_are_changed_together_once_they_are_as_they_were_shown_and
     assert_no_serious_fault(page, "receipt", RULES)
     page.get_by_role("button", name="Undo").dblclick()
     expect(page.get_by_text("Taken back: 4 rows of Subject hold what they held before.")).to_be_visible()
+    expect(page.locator(".receipt")).to_be_focused()
     assert weights() == ["20.00", "23.00", "24.00", "25.00"]
     page.get_by_role("link", name="Look at the rows").click()
     expect(page.get_by_text("Only the rows that were changed together are shown.")).to_be_visible()
@@ -340,7 +361,7 @@ def test_a_thousand_selected_rows_are_kept_through_pages_and_a_reload_and_more_a
 
 
 @on_one_server
-def test_an_unusual_value_needs_a_tick_and_cancel_forgets_what_was_typed(
+def test_an_unusual_value_needs_a_tick_and_cancel_keeps_what_was_typed(
     lab: Lab, leaving: list[Tab], page: Tab
 ) -> None:
     leaving.append(page)
@@ -350,11 +371,24 @@ def test_an_unusual_value_needs_a_tick_and_cancel_forgets_what_was_typed(
     lab.go(page, "edit")
     weight = page.get_by_label(re.compile("^Weight")).first
     weight.fill("81")
-    page.get_by_role("link", name="Cancel").click()
-    expect(page.get_by_role("heading", name="Subject M042")).to_be_visible()
+    cancel, restored = (
+        page.get_by_role("link", name="Cancel"),
+        page.get_by_text("Restored what you had typed"),
+    )
+    cancel.click()
+    expect(page.get_by_role("heading", name="Subject M042", exact=True)).to_be_visible()
+    lab.go(page, "edit")
+    expect(weight).to_have_value("81")
+    expect(restored).to_be_visible()
+    page.get_by_role("button", name="Discard").click()
+    expect(weight).to_have_value("20.00")
+    weight.fill("21")
+    weight.fill("20.00")
+    cancel.click()
+    expect(page.get_by_role("heading", name="Subject M042", exact=True)).to_be_visible()
     lab.go(page, "edit")
     expect(weight).to_have_value("20.00")
-    expect(page.get_by_text("Restored what you had typed")).to_have_count(0)
+    expect(restored).to_have_count(0)
     review(page, "Weight", "80")
     expect(page.locator(".summary")).to_contain_text("One value is unusual")
     tick = page.get_by_role(

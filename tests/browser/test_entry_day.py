@@ -116,7 +116,16 @@ def test_two_windows_on_one_table_keep_a_draft_each_and_the_oldest_is_offered_fi
     lab.press("Control+Enter")
     lab.expect_saved("Animal new")
     expect(lab.field("Animal")).to_have_value("")
-    assert {row["animal"] for row in lab.rows("Animal").to_dicts()} == {"A1", "A2", "old", "new"}
+    second.open("Animal")
+    entered = second.tab.locator(".saved li")
+    expect(entered).to_have_count(2)
+    lab.type("later")
+    lab.press("Control+Enter")
+    lab.expect_saved("Animal later")
+    second.tab.evaluate("dispatchEvent(new Event('focus'))")  # as when somebody goes to that window
+    expect(entered).to_contain_text(["Animal later", "Animal new", "Animal old"])
+    second.tab.goto("about:blank")
+    assert {row["animal"] for row in lab.rows("Animal").to_dicts()} == {"A1", "A2", "old", "new", "later"}
 
 
 @on_one_server

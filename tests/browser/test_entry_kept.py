@@ -45,6 +45,7 @@ def test_what_was_cleared_is_brought_back_with_the_rows_of_its_parts(lab: Lab) -
     line.get_by_role("button", name="Undo").click()
     author = tab.get_by_role("combobox", name="Author")
     expect(author).to_have_value("ana")
+    expect(tab.get_by_role("textbox", name="Note", exact=True)).to_be_focused()
     tab.get_by_role("button", name="Clear").click()
     expect(lab.field("Day")).to_have_value("")
     expect(author).to_have_count(0)
@@ -53,6 +54,7 @@ def test_what_was_cleared_is_brought_back_with_the_rows_of_its_parts(lab: Lab) -
     lab.field("Day").fill("2026-05-05")
     lab.press("Alt+u")
     expect(lab.field("Day")).to_have_value("2026-01-02")
+    expect(lab.field("Session")).to_be_focused()
     expect(author).to_have_value("ana")
     expect(tab.get_by_role("textbox", name="Note text")).to_have_value("calm")
     line.get_by_role("button", name="Undo").click()  # and what was typed meanwhile
@@ -93,6 +95,21 @@ def test_a_preset_is_filled_in_by_an_act_of_its_own_from_the_keyboard_and_taken_
     line.get_by_role("button", name="Undo").click()
     expect(lab.field("Full name")).to_have_value("half typed")
     assert len(lab.rows("Person")) == 2
+
+    for name in ("a", "b", "c"):
+        presets.select_option(name)
+        tab.get_by_role("button", name="Remove this preset").focus()
+        lab.press("Enter")
+        expect(line).to_contain_text(f"The preset {name} was removed.")
+        expect(presets if name != "c" else tab.get_by_role("button", name="Save as preset…")).to_be_focused()
+    lab.press("Alt+u")
+    expect(presets).to_have_value("c")
+    expect(presets).to_be_focused()
+    lab.press("Alt+u", "Alt+u")
+    expect(presets).to_have_value("a")
+    expect(line).to_contain_text("Brought back.")  # what could be taken back before can be so still
+    lab.press("Alt+u")
+    expect(lab.field("Full name")).to_have_value("Preset c")
 
 
 def test_a_day_chosen_in_the_calendar_is_in_the_draft(lab: Lab) -> None:

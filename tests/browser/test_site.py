@@ -368,8 +368,33 @@ def test_a_message_is_text_with_a_link_and_an_action_that_runs_once(page: Tab, r
     notice.get_by_role("button", name="Undo").click()
     expect(notice).to_have_count(1)
     expect(notice).to_contain_text("Taken back")
+    expect(heading(page)).to_be_focused()
     notice.get_by_role("button", name="Dismiss").click()
     expect(notice).to_have_count(0)
+
+
+def test_a_message_is_seen_on_the_page_that_it_came_with_and_not_on_the_next(
+    kept_page: Tab, running: RunningSite
+) -> None:
+    page = open_at(kept_page, running)
+    page.set_viewport_size({"width": 768, "height": 1024})
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Fail", exact=True).click()
+    said, failed = page.locator(".notice[role=status]"), page.locator(".notice[role=alert]")
+    expect(failed).to_be_visible()
+    box = said.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 512  # the buttons of a form are at the lower edge
+    page.get_by_role("button", name="Leave").click()
+    expect(heading(page)).to_have_text("lab_subject.Subject")
+    expect(heading(page)).to_be_focused()
+    expect(said).to_be_visible()
+    page.go_back()
+    expect(heading(page)).to_have_text("Home")
+    expect(heading(page)).to_be_focused()
+    expect(said).to_have_count(0)
+    expect(failed).to_be_visible()
+    failed.get_by_role("button", name="Dismiss").click()
 
 
 # ---------------------------------------------------------------------------------------------- look

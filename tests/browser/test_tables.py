@@ -422,6 +422,7 @@ def test_a_restriction_follows_the_visitor_until_it_is_taken_away(animals: Tab, 
         dialog = animals.get_by_role("dialog", name="Export")
         dialog.get_by_label("With what the parents are called").check()
         dialog.get_by_role("button", name="Export").click()
+    expect(animals.get_by_role("button", name="Export", exact=True)).to_be_focused()
     head, *lines = waiting.value.path().read_text("utf-8-sig").splitlines()
     assert head == "animal_id,Animal: born,visit,companion,companion (Animal): born"
     assert lines == ["A001,2026-01-02,1,A002,2026-01-03", "A001,2026-01-02,2,,"]
