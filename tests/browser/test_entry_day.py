@@ -179,7 +179,7 @@ def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing
 
     # unusual: the tick takes the focus, and Space and Ctrl+Enter save
     lab.field("Weight").fill("")
-    lab.type("2.5")
+    lab.type("2.50")
     lab.press("Enter")
     tick = tab.get_by_role("checkbox", name=re.compile("2.5.*far from the last values of this Animal"))
     expect(tick).to_be_focused()
