@@ -1,9 +1,11 @@
-// "Create new…" of a picker: the form of the parent in a panel over the form that needs it, and back with the row.
+// "Create new…" of a picker, in a form or in a row of one of its parts: the form of the parent in a panel over the form
+// that needs it, and back with the row.
 //
 // The form in the panel speaks through the same model. Its messages name its own table, and answers find the form
 // that asked by their number, so the two do not disturb each other.
 
 function openCreate(host, picker) {
+  const below = host.form ?? host      // a row of a part speaks for itself, and lies in a form
   const opener = picker.input
   const title = say("New {label}", {label: picker.about.label})
   const panel = make("dialog", {class: "create", "aria-label": title})
@@ -11,7 +13,7 @@ function openCreate(host, picker) {
   const head = make("div", {class: "create-head"}, make("h3", {}, title), cancel)
   const body = make("div", {class: "create-body"}, make("p", {class: "note", role: "status"}, say("Loading…")))
   panel.append(head, body)
-  host.root.append(panel)
+  below.root.append(panel)
   let form = null
   const leave = () => {
     form?.close()
@@ -37,18 +39,19 @@ function openCreate(host, picker) {
     const rest = own.length === 1 ? own : open
     if (words.length === open.length) open.forEach((name, i) => { prefill[name] = words[i] })
     else if (typed && rest.length === 1) prefill[rest[0]] = typed
-    const place = `${host.model.pin_key}/new/${about.form.table}`
+    const place = `${below.model.pin_key}/new/${about.form.table}`
     const model = {
-      form: {...about.form, custom: host.about.custom}, recent: [], prefill, pin_key: place,
-      draft_key: `${host.model.draft_key}/new/${about.form.table}`,
-      on: (...what) => host.model.on(...what), off: (...what) => host.model.off(...what),
-      send_msg: (message) => host.model.send_msg(message),
+      form: {...about.form, custom: below.about.custom}, recent: [], prefill, pin_key: place,
+      draft_key: `${below.model.draft_key}/new/${about.form.table}`,
+      on: (...what) => below.model.on(...what), off: (...what) => below.model.off(...what),
+      send_msg: (message) => below.model.send_msg(message),
     }
     form = new EntryForm(model, {onSaved: (receipt) => {
       const key = {}
       picker.about.attributes.forEach((name, i) => { key[name] = receipt.key[picker.about.parent_attributes[i]] })
       panel.close()
       picker.choose({key, label: receipt.label})
+      below.showCreated(receipt)
     }})
     body.replaceChildren(form.root)
   }, (error) => body.replaceChildren(make("p", {class: "problem", role: "alert"}, icon("error"), make("span", {}, error.message))))

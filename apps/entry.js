@@ -98,17 +98,18 @@ class EntryForm extends Replacing {
       this.bar, this.saved)
     this.root.addEventListener("keydown", (event) => this.pressed(event))
     // The bar must not cover the field that has the focus, which browsers scroll into sight as if there were no bar.
-    this.root.addEventListener("focusin", ({target}) => {
-      const covered = target.getBoundingClientRect().bottom - this.bar.getBoundingClientRect().top
-      if (covered <= 0 || this.bar.contains(target) || !this.root.contains(target) || target.closest("dialog, .saved")) return
-      target.style.scrollMarginBottom = `${this.bar.offsetHeight}px`
-      target.scrollIntoView({block: "nearest"})
-    })
+    this.root.addEventListener("focusin", ({target}) => this.keepInSight(target))
     // What the number may be is said of one key, and of no other.
     this.store.watchers.add((changes) => { if (this.counter && this.about.key.some((name) => name in changes)) this.keyChanged(changes) })
     this.showSaved(this.model.recent)
   }
   hasFocus(element) { return element.getRootNode().activeElement === element }
+  keepInSight(target) {
+    if (!target || this.bar.contains(target) || !this.root.contains(target) || target.closest("dialog, .saved")) return
+    if (target.getBoundingClientRect().bottom <= this.bar.getBoundingClientRect().top) return
+    target.style.scrollMarginBottom = `${this.bar.offsetHeight}px`
+    target.scrollIntoView({block: "nearest"})
+  }
   pressed(event) {
     if (event.isComposing || event.defaultPrevented) return
     const target = event.composedPath()[0]
@@ -279,10 +280,10 @@ class EntryForm extends Replacing {
     if (this.duplicate && control?.store === this.store && control.about.in_key) this.showSummary([])
   }
   announce(text) { this.heard.textContent = text }
-  partChanged() { this.savedAt = null; this.keepDraft(true); this.hideReceipt() }
+  partChanged() { this.savedAt = null; this.keepDraft(true); this.hideReceipt(); this.tellWrong() }
   left(control) {
     if (control.isTouched && control.hasText) this.check(control, {})
-    else if (!control.hasText && control.errorText) control.setError("")
+    else if (!control.hasText && !(control.errorText && this.missing(control))) control.setError(this.missing(control))
   }
   async check(control, {force = false} = {}) {
     const texts = control.names.map((name) => control.store.get(name)).join("\n")
@@ -294,7 +295,9 @@ class EntryForm extends Replacing {
       answer = await host.request("check", {draft: control.store.draft(), only: control.names})
     } catch { return }                 // saving will tell
     if (texts !== control.names.map((name) => control.store.get(name)).join("\n")) return
-    control.tell(control.names.map((name) => answer.errors[name]).find(Boolean) ?? "")
+    const wasRefused = this.wrong.length > 0
+    control.tell(control.names.map((name) => answer.errors[name]).find(Boolean) ?? this.missing(control))
+    if (wasRefused && this.summary.hidden) this.state.textContent = say("All of it is put right. Nothing is saved yet.")
     const reading = answer.readings?.[control.about.name]
     if (reading && !answer.errors[control.about.name]) {
       control.showReading(reading)
@@ -428,30 +431,6 @@ class EntryForm extends Replacing {
     else if (this.isPressedAgain && this.isChangedSince(message)) this.save()
     else this.refuse(answer ?? {errors: {}, part_errors: [], summary: problem}, message)
   }
-  refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}, sent) {
-    this.keepDraft(true)
-    this.banner.hidden = true
-    this.receipt.hidden = true
-    const wrong = []
-    for (const control of this.controls) {
-      const text = control.names.map((name) => errors[name]).find(Boolean) ?? ""
-      control.setError(text)
-      control.checkedText = control.names.map((name) => control.store.get(name)).join("\n")
-      if (text) wrong.push({control, where: control.about.label})
-    }
-    for (const grid of this.grids) {
-      wrong.push(...grid.setErrors(partErrors.filter((error) => error.part === grid.about.table)))
-    }
-    this.showDoubts(this.controls, doubts)
-    const unusual = this.controls.find((control) => control.tick && !control.tick.checked)
-    if (duplicate && wrong.length === 0) this.showDuplicate(duplicate, true)
-    else this.showSummary(wrong, summary)
-    const first = wrong[0]?.control
-    if (first) first.focus()
-    else if (unusual && Object.keys(doubts).length) unusual.tick.focus()
-    else this.summary.focus()
-    if (this.isChangedSince(sent)) for (const {control} of wrong) this.check(control, {force: true})
-  }
 
   // ---- afterwards
   finish({receipt, recent}, sent) {
@@ -466,7 +445,13 @@ class EntryForm extends Replacing {
     const kept = this.pinnedTexts
     const cleared = Object.keys(this.store.texts).filter((name) => !(name in kept) && !(name in since.texts))
     const toNow = this.controls.filter((control) => control.isNow && !this.isPinned(control))
-    for (const control of this.controls) { control.setError(""); control.setDoubt(""); control.checkedText = ""; control.isTouched = false }
+    for (const control of this.controls) {
+      control.setError("")
+      control.setDoubt("")
+      control.forgetReading?.()
+      control.checkedText = ""
+      control.isTouched = false
+    }
     this.store.set(Object.fromEntries(cleared.map((name) => [name, ""])))
     for (const grid of this.grids) {
       grid.clear()

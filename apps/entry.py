@@ -242,7 +242,8 @@ class EntryPage(Page):
 
     async def _compare(self, data: Mapping[str, Any]) -> dict[str, Any]:
         originals = self.visit.services.entering.originals
-        found = await originals.compare(self._form_of(data).table, texts_in(data.get("draft")))
+        draft, parts = texts_in(data.get("draft")), parts_in(data.get("parts", {}))
+        found = await originals.compare(self._form_of(data).table, draft, parts)
         return {"contrasts": [asdict(contrast) for contrast in found]}
 
     async def _check(self, data: Mapping[str, Any]) -> dict[str, Any]:

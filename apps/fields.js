@@ -170,6 +170,7 @@ class Control {
     if (this.errorText) this.input.setAttribute("aria-invalid", "true")
     else this.input.removeAttribute("aria-invalid")
     this.describe()
+    this.host.tellWrong?.()
   }
   // What is found wrong in a field that was left is heard as well, once.
   tell(text) {
@@ -191,6 +192,7 @@ class Control {
     }
     this.root.classList.toggle("unusual", this.doubtText !== "")
     this.describe()
+    this.host.tellWrong?.()
   }
   setNote(text) {
     this.note.textContent = text
@@ -226,6 +228,7 @@ class Field extends Control {
     this.refresh({[about.name]: store.get(about.name)})
   }
   get text() { return this.store.get(this.about.name) }
+  get shown() { return this.input.tagName !== "SELECT" && this.text === EMPTY ? "" : this.text }
 
   build() {
     const {kind, default: byDefault, is_nullable: nullable, is_required: required} = this.about
@@ -253,7 +256,8 @@ class Field extends Control {
         spellcheck: "false", autocapitalize: "off", class: ["uuid", "path"].includes(kind) ? "mono" : ""})
     }
     this.input.addEventListener("input", () => this.typed())
-    this.input.addEventListener("change", () => this.typed())
+    // The browser reports a change once more when a field is left: one that was told already means nothing new.
+    this.input.addEventListener("change", () => { if (this.input.value !== this.shown) this.typed() })
     this.input.addEventListener("blur", () => this.left())
     const filler = FILLERS[kind]
     const extra = []
@@ -263,6 +267,8 @@ class Field extends Control {
     if (kind === "date" && !this.inGrid) extra.unshift(this.calendar())
     this.box = make("div", {class: "box"}, this.input, ...extra)
     this.frame(this.box)
+    this.offers = make("div", {class: "offers", hidden: true})
+    this.error.after(this.offers)
     if (!this.inGrid) this.setNote(this.standingNote())
   }
   standingNote() {
@@ -355,6 +361,28 @@ class Field extends Control {
     this.setNote(note)
     this.isRead = true
   }
+  setError(text) {
+    super.setError(text)
+    if (this.offers) this.offerReadings()
+  }
+  // Numbers that a refusal names, as what may be meant, are taken with one press; the program decides on none.
+  offerReadings() {
+    const digits = (text) => text.replace(/\D/g, "")
+    const isMarked = ["integer", "decimal", "float"].includes(this.about.kind) && /\d\D*\d/.test(this.text) && /[^\d+-]/.test(this.text)
+    const words = isMarked ? this.errorText.split(/[\s;“”„]+/).map((word) => word.replace(/[.,]$/, "")) : []
+    const readings = words.filter((word) => /^[+-]?\d[\d.,]*(e[+-]?\d+)?$/i.test(word) && word !== this.text && digits(word) === digits(this.text))
+    this.offers.hidden = readings.length === 0
+    this.offers.replaceChildren(...[...new Set(readings)].map((text) => {
+      const button = make("button", {type: "button", class: "fill"}, say("Use {text}", {text}))
+      button.onclick = () => {
+        this.store.set({[this.about.name]: text})
+        this.typed()
+        this.left()
+        this.input.focus()
+      }
+      return button
+    }))
+  }
   forgetReading() {
     if (!this.isRead) return
     this.isRead = false
@@ -369,6 +397,7 @@ class Field extends Control {
     }
     this.isTouched = true
     this.store.set({[this.about.name]: text}, this)
+    if (this.stray) this.show()
     this.forgetReading()
     this.setDoubt("")
     this.grow()
@@ -380,24 +409,39 @@ class Field extends Control {
   // What the store holds once a text is typed here; of choices, the one that the text names.
   textsOf(text) {
     if (this.input.tagName === "INPUT") return {[this.about.name]: text.replace(/\s*\n\s*/g, " ")}
+    return {[this.about.name]: this.input.tagName === "SELECT" ? this.choiceOf(text) : text}
+  }
+  choiceOf(text) {
+    const options = [...this.input.options].filter((option) => option !== this.stray)
+    if (text === "" || options.some(({value}) => value === text)) return text
     const wanted = (this.about.kind === "bool" && BOOLS[text.toLowerCase()]) || text.toLowerCase()
     const same = (option) => [option.value, option.textContent].some((name) => name.toLowerCase() === wanted)
-    const chosen = this.input.tagName !== "SELECT" ? text : text && [...this.input.options].find(same)?.value
-    return {[this.about.name]: chosen ?? ""}
+    return options.find(same)?.value ?? text
+  }
+  // Text that is none of the choices stays in sight, as a choice that is refused: no default takes its place.
+  show() {
+    if (this.input.tagName === "SELECT") {
+      const chosen = this.choiceOf(this.text)
+      this.store.set({[this.about.name]: chosen}, this)
+      this.stray?.remove()
+      this.stray = [...this.input.options].some(({value}) => value === chosen) ? null : make("option", {value: chosen}, chosen)
+      if (this.stray) this.input.append(this.stray)
+    }
+    if (this.input.value !== this.shown) this.input.value = this.shown
   }
   left() {
     this.host.left(this)
   }
   scanned(text) {
-    this.input.value = text
+    if (this.input.tagName === "SELECT") this.store.set(this.textsOf(text))
+    else this.input.value = text
     this.typed()
     this.left()
     this.host.advance(this)
   }
   refresh(changes) {
     if (!(this.about.name in changes) || this.about.kind === "none") return
-    const text = this.input.tagName !== "SELECT" && this.text === EMPTY ? "" : this.text
-    if (this.input.value !== text) this.input.value = text
+    this.show()
     this.isNow = false
     this.forgetReading()
     this.setDoubt("")

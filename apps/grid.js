@@ -46,6 +46,7 @@ class Grid {
     // What a cell asks is about this part; all else is the form's.
     const {host: form, about: {table}} = this
     const host = {
+      form,
       table,
       zone: form.zone,
       maxBytes: form.maxBytes,
@@ -54,6 +55,7 @@ class Grid {
       changed: (control) => form.changed(control),
       left: (control) => form.left(control),
       announce: (text) => form.announce(text),
+      tellWrong: () => form.tellWrong(),
       hasFocus: (element) => form.hasFocus(element),
       entered: (control) => this.down(row, control),
     }
@@ -115,8 +117,9 @@ class Grid {
       event.preventDefault()
       this.removeRow(row)
     } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.defaultPrevented) {
-      const control = row.controls.find((c) => c.root.contains(event.composedPath()[0]))
-      if (!control || control.input.tagName === "BUTTON") return
+      const target = event.composedPath()[0]
+      const control = row.controls.find((c) => c.root.contains(target))
+      if (!control || target.tagName === "BUTTON") return
       event.preventDefault()
       event.stopPropagation()
       this.down(row, control)
@@ -154,7 +157,8 @@ class Grid {
       const control = rows[row]?.controls.find((c) => c.names.includes(attribute)) ?? rows[row]?.controls[0]
       if (!control) continue
       control.setError(text)
-      wrong.push({control, where: say("{label}, row {number}", {label: this.about.label, number: String(this.rows.indexOf(rows[row]) + 1)})})
+      const number = () => String(this.rows.indexOf(rows[row]) + 1)
+      wrong.push({control, where: () => say("{label}, row {number}", {label: this.about.label, number: number()})})
     }
     return wrong
   }

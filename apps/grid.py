@@ -100,17 +100,14 @@ def describe_form(info: TableInfo, table: Callable[[str], TableInfo]) -> Form:
     table
         Gives a table by its name, for the parts.
     """
-    items = tuple(
-        replace(item, can_create=_can_create(table(item.table))) if isinstance(item, Picker) else item
-        for item in _items(info, ())
-    )
+    items = _items(info, (), table)
     return Form(
         table=info.name,
         label=info.label,
         items=items,
         key=info.primary_key,
         counter=counter_of(info),
-        grids=tuple(_describe_grid(table(name)) for name in info.parts),
+        grids=tuple(_describe_grid(table(name), table) for name in info.parts),
         blocker=_blocker(items),
     )
 
@@ -136,9 +133,9 @@ def counter_of(info: TableInfo) -> str:
     return last.name if is_own and last.column_type.kind == "integer" and last.codec is None else ""
 
 
-def _describe_grid(info: TableInfo) -> Grid:
+def _describe_grid(info: TableInfo, table: Callable[[str], TableInfo]) -> Grid:
     given = given_by_master(info)
-    columns = _items(info, tuple(given))
+    columns = _items(info, tuple(given), table)
     return Grid(
         table=info.name,
         label=words_of(info.class_name.rpartition(".")[2]),
@@ -150,9 +147,14 @@ def _describe_grid(info: TableInfo) -> Grid:
     )
 
 
-def _items(info: TableInfo, given: tuple[str, ...]) -> tuple[Field | Picker, ...]:
+def _items(
+    info: TableInfo, given: tuple[str, ...], table: Callable[[str], TableInfo]
+) -> tuple[Field | Picker, ...]:
     """Return fields and pickers in order: a picker stands where its first own attribute would."""
-    pickers = describe_pickers(info, given=given)
+    pickers = [
+        replace(picker, can_create=_can_create(table(picker.table)))
+        for picker in describe_pickers(info, given=given)
+    ]
     items: list[Field | Picker] = []
     for attribute in info.attributes:
         if attribute.name in given:

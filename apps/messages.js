@@ -1,21 +1,85 @@
 // What a form says: what is wrong with it, that its key is taken, that it was saved, and what was saved before.
 
 class Messages {
+  wrong = []                           // what the summary lists
+  unusual = []                         // what it asks to tick
+
   showSummary(wrong, title = "") {
     this.duplicate = null
+    this.wrong = wrong
+    this.unusual = []
     this.summary.hidden = !title
     if (!title) return
-    const links = wrong.map(({control, where}) => {
-      const link = make("button", {type: "button", class: "link"}, where)
-      link.onclick = () => control.focus()
-      return make("li", {}, link, `: ${control.errorText}`)
-    })
-    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, title), links.length ? make("ul", {}, ...links) : ""))
+    for (const one of wrong) {
+      one.link = make("button", {type: "button", class: "link"})
+      one.link.onclick = () => one.control.focus()
+      one.words = make("span")
+      one.line = make("li", {}, one.link, one.words)
+    }
+    this.summary.replaceChildren(icon("error"), make("div", {}, make("strong", {}, title),
+      wrong.length ? make("ul", {}, ...wrong.map(({line}) => line)) : ""))
+    this.fillLines()
+  }
+  // A line goes when its field is put right; one that is wrong in another way says in which.
+  fillLines() {
+    for (const {control, where, link, words, line} of this.wrong) {
+      line.hidden = !control.errorText || !control.root.isConnected
+      link.textContent = where()
+      words.textContent = `: ${control.errorText}`
+    }
+    return this.wrong.filter(({line}) => !line.hidden).length
+  }
+  // The box counts what is left of it, and goes with the last.
+  tellWrong() {
+    this.tellPasted?.()
+    if (this.wrong.length + this.unusual.length === 0) return
+    const title = this.summary.querySelector("strong")
+    const unusual = this.unusual.filter(({doubtText}) => doubtText).length
+    if (this.wrong.length) {
+      const open = this.fillLines()
+      if (open) title.textContent = sayMany("One field needs a correction. Nothing was saved.", "{n} fields need a correction. Nothing was saved.", open)
+      else if (!this.summary.querySelector("li:not([hidden])")) this.showSummary([])
+    } else if (unusual) {
+      title.textContent = sayMany("One value is unusual. Tick it if it is right, and save again. Nothing was saved.",
+        "{n} values are unusual. Tick those that are right, and save again. Nothing was saved.", unusual)
+    } else if (this.unusual.length) this.showSummary([])
+  }
+  // What a field that was found empty still needs.
+  missing(control) {
+    const isOpen = control.isRequired && !control.hasText && this.wrong.some((one) => one.control === control)
+    return isOpen ? say("Needs a value.") : ""
+  }
+  refuse({errors, part_errors: partErrors, summary, duplicate, doubts = {}}, sent) {
+    this.keepDraft(true)
+    this.banner.hidden = true
+    this.receipt.hidden = true
+    const wrong = []
+    for (const control of this.controls) {
+      const text = control.names.map((name) => errors[name]).find(Boolean) ?? ""
+      control.setError(text)
+      control.checkedText = control.names.map((name) => control.store.get(name)).join("\n")
+      if (text) wrong.push({control, where: () => control.about.label})
+    }
+    for (const grid of this.grids) {
+      wrong.push(...grid.setErrors(partErrors.filter((error) => error.part === grid.about.table)))
+    }
+    this.showDoubts(this.controls, doubts)
+    const unusual = Object.keys(doubts).length ? this.controls.filter((control) => control.doubtText) : []
+    if (duplicate && wrong.length === 0) this.showDuplicate(duplicate, true)
+    else this.showSummary(wrong, summary)
+    if (wrong.length === 0) this.unusual = unusual
+    const first = wrong[0]?.control
+    const open = unusual.find(({tick}) => !tick.checked)
+    if (first) first.focus()
+    else if (open) open.tick.focus()
+    else this.summary.focus()
+    if (this.isChangedSince(sent)) for (const {control} of wrong) this.check(control, {force: true})
   }
   showDuplicate(found, isRefused = false) {
     // The answer to a check may come after that to saving, and does not take back what this one said.
     const duplicate = {...found, isRefused: isRefused || (this.duplicate?.isRefused && this.duplicate.label === found.label)}
     this.duplicate = duplicate
+    this.wrong = this.unusual = []
     const open = make("a", {href: duplicate.href}, say("Open"))
     const compare = make("button", {type: "button", class: "quiet", "aria-expanded": "false"}, say("Compare"))
     const differences = make("div", {class: "differences", hidden: true})
@@ -39,7 +103,7 @@ class Messages {
   async compare(button, box) {
     if (!box.hidden) { box.hidden = true; button.setAttribute("aria-expanded", "false"); return }
     try {
-      const {contrasts} = await this.request("compare", {draft: {...this.store.texts}})
+      const {contrasts} = await this.request("compare", {draft: {...this.store.texts}, parts: this.parts})
       const row = ({label, there, typed}) => make("tr", {}, make("th", {scope: "row"}, label),
         make("td", {}, there || "NULL"), make("td", {}, typed || say("nothing typed")))
       box.replaceChildren(contrasts.length === 0 ? make("p", {}, say("What is typed agrees with the row that is there."))
@@ -60,6 +124,12 @@ class Messages {
     this.receipt.hidden = false
     this.receipt.classList.remove("undone")
   }
+  // A parent that was made beside the form is taken back where it is a row of its own.
+  showCreated(receipt) {
+    this.showReceipt({...receipt, parts: []}, null)
+    this.receipt.querySelector("button")?.remove()
+    if (!this.receipt.isConnected) this.bar.prepend(this.receipt)
+  }
   hideReceipt() { if (this.receipt.classList.contains("undone")) this.receipt.hidden = true }
   showSaved(recent) {
     this.recent = recent
@@ -73,8 +143,8 @@ class Messages {
       const again = make("button", {type: "button", class: "link", "aria-label": say("New row like {label}", {label: receipt.label})},
         say("New like this"))
       again.onclick = () => this.beginLike(receipt.key, receipt.label)
-      return make("li", {}, make("time", {}, receipt.time), make("a", {href: receipt.href}, receipt.label),
-        parts ? make("span", {class: "comment"}, parts) : "", again, undo)
+      return make("li", {}, make("time", {}, receipt.time), make("span", {class: "what"}, make("a", {href: receipt.href}, receipt.label),
+        parts ? make("span", {class: "comment"}, parts) : ""), again, undo)
     })))
   }
   // What the same person has saved in another window is listed once this one is looked at again.

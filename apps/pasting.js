@@ -16,13 +16,15 @@ function cellsOf(text) {
 }
 
 // Why a block cannot be pasted there; empty if it can.
-function pasteProblem(block, columns) {
+function pasteProblem(block, columns, label) {
   if (block.length > MAX_PASTED) {
     return say("This block has {n} rows, and at most {most} are pasted at once. Nothing was pasted.", {n: block.length, most: MAX_PASTED})
   }
   const width = Math.max(...block.map((texts) => texts.length))
   if (width > columns.length) {
-    return say("This block has {n} columns, and from this cell on there are {left}. Nothing was pasted.", {n: width, left: columns.length})
+    const left = columns.length
+    return label ? say("This block has {n} columns, and a row of {label} takes {left}. Nothing was pasted.", {n: width, label, left})
+      : say("This block has {n} columns, and from this cell on there are {left}. Nothing was pasted.", {n: width, left})
   }
   const closed = columns.find(({kind}, i) => ["file", "none"].includes(kind) && block.some((texts) => texts[i]))
   return closed ? say("{label} takes no text. Nothing was pasted.", {label: closed.label}) : ""
@@ -39,20 +41,31 @@ async function pasteBlock(grid, event) {
   if (!row && target !== grid.add) return
   const from = row ? row.controls.findIndex(isIn) : width === columns.length ? 0 : Math.max(0, columns.findIndex(({name}) => name !== counter))
   event.preventDefault()
-  const problem = pasteProblem(block, columns.slice(from))
+  const problem = pasteProblem(block, columns.slice(from), row ? "" : grid.about.label)
   grid.error.textContent = problem
   grid.error.hidden = problem === ""
-  if (problem) return
+  if (problem) { grid.host.keepInSight(grid.error); return }
 
   const before = grid.host.snapshot
   const at = row ? grid.rows.indexOf(row) : grid.rows.length
   const filled = block.flatMap((texts, i) => fillRow(grid.rows[at + i] ?? grid.addRow({}, true, false), from, texts, counter))
-  grid.host.offerUndo(sayMany("{n} row was pasted.", "{n} rows were pasted.", block.length), before)
+  const words = sayMany("{n} row was pasted.", "{n} rows were pasted.", block.length)
+  grid.host.offerUndo(words, before)
+  const line = grid.host.undoing.firstChild
+  const wrong = () => filled.filter(({root, errorText}) => root.isConnected && errorText)
+  grid.host.tellPasted = () => {
+    const n = wrong().length
+    const text = n ? `${words} ${sayMany("{n} cell needs a correction.", "{n} cells need a correction.", n)}` : words
+    if (line.textContent !== text) line.textContent = text
+  }
   if (!row) filled[0]?.focus()
+  grid.host.keepInSight(row ? target : filled[0]?.input)   // the line has made the bar higher
   for (const control of filled) {
     // One after the other, so that many of them leave the server time for what is typed meanwhile.
     if (control.root.isConnected && control.hasText) await (control.settle?.() ?? grid.host.check(control))
   }
+  const focused = grid.controls.find(({hasFocus}) => hasFocus)
+  if (focused) for (const one of [...wrong().slice(0, 1), focused]) grid.host.keepInSight(one.root)
 }
 
 // Fill cells of one row as if they were typed into, and return these.
@@ -61,9 +74,9 @@ function fillRow(row, from, texts, counter) {
     .filter(({text, control}) => text !== "" || control.about.name !== counter)
   for (const {control} of cells) control.close?.()
   row.store.set(Object.assign({}, ...cells.map(({text, control}) => control.textsOf(text))))
-  for (const {text, control} of cells) {
+  for (const {control} of cells) {
     control.isTouched = true
-    control.setError(text === "" || control.hasText ? "" : say("“{text}” is none of the choices.", {text}))
+    control.setError("")
   }
   return cells.map(({control}) => control)
 }

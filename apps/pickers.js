@@ -16,7 +16,7 @@ class Picker extends Control {
     this.isOpen = false
     this.list = make("ul", {role: "listbox", id: `${this.id}-list`, "aria-label": about.label})
     this.status = make("p", {class: "none", role: "status", hidden: true})
-    this.create = about.can_create && host.about?.custom
+    this.create = about.can_create && (host.form ?? host).about?.custom
       ? make("button", {type: "button", class: "create-new", tabindex: "-1", "aria-keyshortcuts": "Alt+Enter"}, icon("add"),
         say("Create new {label}…", {label: about.label}), make("kbd", {}, "Alt Enter")) : ""
     if (this.create) this.create.onmousedown = (event) => { event.preventDefault(); this.openCreate() }
@@ -71,6 +71,10 @@ class Picker extends Control {
     this.former = null
     this.guessed = ""
     if (this.root) this.show()
+  }
+  forgetReading() {
+    this.guessed = ""
+    this.show()
   }
   show() {
     if (this.input.value !== this.label && !(this.isOpen && this.host.hasFocus(this.input))) this.input.value = this.label

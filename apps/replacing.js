@@ -17,6 +17,7 @@ class Replacing extends Messages {
       this.focusChange(before, now)
     })
     this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
+    this.receipt.hidden ||= !this.undoing.hidden   // its own Undo stands in the list of what was entered
   }
   offer(words, act, leave = () => { this.undoing.hidden = true }) {
     const undo = make("button", {type: "button", class: "quiet", "aria-keyshortcuts": "Alt+U", title: say("Undo (Alt+U)"), onclick: act}, say("Undo"))

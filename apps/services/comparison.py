@@ -13,7 +13,7 @@ from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.definition import is_server_value
 from dj_panel.core.structure import Attribute
 
-__all__ = ["agrees", "find_same", "newest_key"]
+__all__ = ["agrees", "find_same", "is_there", "newest_key", "part_restriction"]
 
 PartValues = Mapping[str, Sequence[Mapping[str, Any]]]
 """A part's name → the values of its rows."""
@@ -53,15 +53,24 @@ def find_same(
         return None
     for name in info.parts:
         part = table(name)
-        owned = {ours: key[theirs] for ours, theirs in given_by_master(part).items()}
+        owned = part_restriction(part, key)
         typed = [{**row, **owned} for row in parts.get(name, ())]
         if (rows(name) & owned).count() != len(typed):
             return None
-        for row in typed:
-            part_key = key_values(part, row)
-            if part_key is None or not _is_same(part, rows(name) & part_key, row, is_resent=is_resent):
-                return None
+        if not all(is_there(part, rows(name), row, is_resent=is_resent) for row in typed):
+            return None
     return key
+
+
+def part_restriction(part: TableInfo, key: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the rows of a part hold that belong to the row of a master's key."""
+    return {ours: key[theirs] for ours, theirs in given_by_master(part).items()}
+
+
+def is_there(info: TableInfo, rows: Any, values: Mapping[str, Any], *, is_resent: bool = False) -> bool:
+    """Return whether a row is in the table just as it is typed, its key included."""
+    key = key_values(info, values)
+    return key is not None and _is_same(info, rows & key, values, is_resent=is_resent)
 
 
 def newest_key(info: TableInfo, values: Mapping[str, Any], rows: Any) -> dict[str, Any]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dj_panel.apps.fields import describe_field, draft_text, parse_text, words_of
 from dj_panel.apps.grid import counter_of, given_by_master
-from dj_panel.apps.services.comparison import agrees
+from dj_panel.apps.services.comparison import agrees, is_there, part_restriction
 from dj_panel.apps.services.drafts import Draft
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
 from dj_panel.core.errors import OneRowError
 from dj_panel.core.structure import Attribute
-from dj_panel.core.words import say
+from dj_panel.core.words import say, say_many
 
 __all__ = ["Beginning", "Contrast", "Originals"]
 
@@ -39,14 +39,14 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Contrast:
-    """An attribute in which a row of the database and a draft differ.
+    """An attribute, or a part, in which a row of the database and a draft differ.
 
     Parameters
     ----------
     label
-        The attribute as words.
+        The attribute or the part as words.
     there, typed
-        Its value in the database and in the draft, as text; empty for no value.
+        Its value in the database and in the draft, as text, empty for no value; of a part, how many rows.
     """
 
     label: str
@@ -69,15 +69,15 @@ class Originals(Service):
         """
         return await self._services.run(self._like, self._services.table(table), key)
 
-    async def compare(self, table: str, draft: Draft) -> list[Contrast]:
-        """Return in what a draft differs from the row that has its key; files are not looked into.
+    async def compare(self, table: str, draft: Draft, parts: Mapping[str, Sequence[Draft]]) -> list[Contrast]:
+        """Return in what a draft differs from the row that has its key, with its parts; files are not looked into.
 
         Raises
         ------
         OneRowError
             If there is no such row any more.
         """
-        return await self._services.run(self._compare, self._services.table(table), draft)
+        return await self._services.run(self._compare, self._services.table(table), draft, parts)
 
     def _rows(self, info: TableInfo, key: Mapping[str, str]) -> Any:
         try:
@@ -117,7 +117,7 @@ class Originals(Service):
             ]
         return Beginning({n: text for n, text in texts.items() if text}, parts)
 
-    def _compare(self, info: TableInfo, draft: Draft) -> list[Contrast]:
+    def _compare(self, info: TableInfo, draft: Draft, parts: Mapping[str, Sequence[Draft]]) -> list[Contrast]:
         entering = self._services.entering
         typed = entering.checked(info, draft, only=info.primary_key).values
         key = {n: draft_text(info.attribute(n), typed.get(n)) for n in info.primary_key}
@@ -132,7 +132,42 @@ class Originals(Service):
             )
             for a in info.attributes
             if _is_plain(a) and not a.in_key and not agrees(a, found[0][a.name], typed.get(a.name))
+        ] + [
+            contrast
+            for name in info.parts
+            if (contrast := self._compare_part(self._services.table(name), found[0], parts.get(name, ())))
         ]
+
+    def _compare_part(
+        self, part: TableInfo, master: Mapping[str, Any], drafts: Sequence[Draft]
+    ) -> Contrast | None:
+        """Return how many rows of a part are there and were typed; ``None`` if they are the same ones."""
+        entering = self._services.entering
+        owned = part_restriction(part, master)
+        rows = self._services.pipeline[part.name]()
+        there = (rows & owned).count()
+        typed = [
+            entering.checked(part, one, given=tuple(owned))
+            for one in drafts
+            if any(text.strip() for text in one.values())
+        ]
+        is_same = there == len(typed) and all(
+            not set(row.errors) - set(owned) and is_there(part, rows, {**row.values, **owned}, is_resent=True)
+            for row in typed
+        )
+        if is_same:
+            return None
+        return Contrast(
+            words_of(part.class_name.rpartition(".")[2]),
+            _n_rows(there),
+            say("{rows}, not the same ones", rows=_n_rows(len(typed)))
+            if there == len(typed)
+            else _n_rows(len(typed)),
+        )
+
+
+def _n_rows(number: int) -> str:
+    return say_many("{n} row", "{n} rows", number)
 
 
 def _is_plain(attribute: Attribute) -> bool:

@@ -350,14 +350,13 @@ class Parents:
         return [self._choice(row) for row in same or (row for row in found if has(row, str.casefold))]
 
     def _several(self, text: str, choices: Sequence[Choice]) -> str:
-        first = ", ".join(choice.label for choice in choices[:_N_NAMED])
-        more = ", …" if len(choices) > _N_NAMED else ""
-        return say(
-            "“{text}” may mean several rows of {label}: {values}. Choose one, or type more.",
-            text=text[:_MAX_SHOWN],
-            label=self._parent.label,
-            values=first + more,
-        )
+        values = ", ".join(choice.label for choice in choices[:_N_NAMED])
+        facts = {"text": text[:_MAX_SHOWN], "label": self._parent.label, "values": values}
+        if len(choices) > _N_NAMED:
+            return say(
+                "“{text}” may mean several rows of {label}: {values}, … Choose one, or type more.", **facts
+            )
+        return say("“{text}” may mean several rows of {label}: {values}. Choose one, or type more.", **facts)
 
     def _find(self, rows: Any, attributes: Sequence[Any], texts: Sequence[str]) -> Choice | None:
         try:

@@ -122,10 +122,25 @@ def test_a_row_like_another_leaves_out_what_must_differ(lab: Doubts) -> None:
 
 def test_a_draft_is_compared_with_the_row_that_has_its_key(lab: Doubts) -> None:
     draft = {"animal": "A1", "n": "1", "day": "2026-01-01", "weight": "26", "note": "new"}
-    found = asyncio.run(lab.entering.originals.compare(lab.name("Weighing"), draft))
-    assert [(c.label, c.there, c.typed) for c in found] == [("Weight", "25.00", "26"), ("Note", "", "new")]
+    name, part = lab.name("Weighing"), lab.name("Weighing.Look")
+
+    def compare(draft: dict[str, str], *looks: dict[str, str]) -> list[tuple[str, str, str]]:
+        found = asyncio.run(lab.entering.originals.compare(name, draft, {part: looks}))
+        return [(c.label, c.there, c.typed) for c in found]
+
+    assert compare(draft) == [("Weight", "25.00", "26"), ("Note", "", "new")]
     same = {**draft, "weight": "25.0", "note": ""}
-    assert asyncio.run(lab.entering.originals.compare(lab.name("Weighing"), same)) == []
+    assert compare(same) == []
+    # Of its parts it is said how many rows there are, unless they are the same.
+    lab.rows("Weighing.Look").insert([("A1", 1, 1, "calm"), ("A1", 1, 2, "awake")])
+    calm, awake = {"look": "1", "said": "calm"}, {"look": "2", "said": "awake"}
+    assert compare(same, awake, calm, {}) == []
+    assert compare(same) == [("Look", "2 rows", "0 rows")]
+    assert compare(same, calm) == [("Look", "2 rows", "1 row")]
+    assert compare(same, calm, {**awake, "said": "asleep"}) == [
+        ("Look", "2 rows", "2 rows, not the same ones")
+    ]
+    assert compare(same, calm, {**awake, "look": "x"}) == [("Look", "2 rows", "2 rows, not the same ones")]
 
 
 def test_the_first_parents_come_from_the_index_and_never_more_than_twenty(lab: Doubts) -> None:

@@ -14,6 +14,8 @@ import dj_panel as dj
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import Site, serve
 from tests.browser.test_entry import LOST, PAGES, Lab
+from tests.browser.test_entry_kept import PASTE
+from tests.browser.test_entry_messages import is_uncovered
 from tests.entry_tables import pipeline_of
 
 on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -56,6 +58,24 @@ def declare(schema: dj.Schema) -> Any:
         trace = null : <blob>
         """
 
+    @schema
+    class Session(dj.Manual):
+        definition = """
+        -> Animal
+        session : int16
+        ---
+        quality = "unknown" : enum('good', 'poor', 'unknown')  # as whoever sat beside the animal says, not the machine
+        is_last = 0 : bool
+        """
+
+        class Operator(dj.Part):
+            definition = """
+            -> master
+            -> Rig.proj(operator="rig")
+            ---
+            duty = "records" : enum('records', 'assists')
+            """
+
     return pipeline_of(schema)
 
 
@@ -89,6 +109,8 @@ def test_twenty_weighings_are_entered_without_the_mouse_and_none_is_lost(lab: La
         lab.press("Enter")
         lab.expect_saved(f"Weighing A1 · {n} ")
     assert tab.evaluate("window.mouse") == 0
+    again = tab.get_by_role("button", name="New row like").all()
+    assert len({round(box["x"]) for one in again if (box := one.bounding_box())}) == 1
     rows = lab.rows("Weighing").to_dicts(order_by="n")
     assert [(row["n"], str(row["weight"])) for row in rows] == [(n, f"25.{n:02d}") for n in range(1, 21)]
 
@@ -165,7 +187,9 @@ def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing
     tab.get_by_role("button", name="Use next free number: 5").click()
 
     # unusual: the tick takes the focus, and Space and Ctrl+Enter save
-    lab.press("Control+Enter")
+    lab.field("Weight").fill("")
+    lab.type("2.50")
+    lab.press("Enter")
     tick = tab.get_by_role("checkbox", name=re.compile("2.5.*far from the last values of this Animal"))
     expect(tick).to_be_focused()
     expect(tab.get_by_role("alert").filter(has_text="One value is unusual")).to_be_visible()
@@ -213,6 +237,88 @@ def test_what_is_unusual_is_ticked_what_is_taken_is_compared_and_what_is_missing
     tab.get_by_role("button", name="Fill in this preset").click()
     expect(lab.field("Weight")).to_have_value("2.50")
     expect(lab.field("Animal")).to_have_value("A9")
+
+
+@on_one_server
+def test_what_is_none_of_the_choices_stays_in_sight_and_is_refused_until_one_is_made(lab: Lab) -> None:
+    lab.rows("Rig").insert1(("ruth", ""))
+    tab = lab.open("Session", "?animal=A1&quality=GOOD&is_last=perhaps")
+    expect(lab.field("Session")).to_have_value("1")
+    expect(lab.field("Quality")).to_have_value("good")
+    last = tab.get_by_role("combobox", name="Is last")
+    expect(last).to_have_value("perhaps")
+    heads = tab.locator(".head")
+    gaps = heads.evaluate_all("""(heads) => heads.map((head) => {
+      return head.querySelector(".comment").getBoundingClientRect().top - head.getBoundingClientRect().top
+    })""")
+    assert max(gaps) - min(gaps) < 2, "what is said of fields side by side begins at one height"
+
+    # pasted into a part: what is wrong is counted, in sight, and moves no column
+    tab.set_viewport_size({"width": 1000, "height": 620})
+    add = tab.get_by_role("button", name="Add row to Operator")
+    add.evaluate(PASTE, "a\tb\tc")
+    expect(tab.get_by_text("This block has 3 columns, and a row of Operator takes 2.")).to_be_visible()
+    add.evaluate(PASTE, "ruth\tfoo\nruht\tassists")
+    operator, duty = (tab.get_by_role("combobox", name=name) for name in ("Operator", "Duty"))
+    columns = [place.bounding_box() for place in (operator.first, duty.first)]
+    said = tab.locator(".undoing")
+    expect(said).to_contain_text("2 rows were pasted. 2 cells need a correction.")
+    assert [[box["x"], box["width"]] for box in columns if box] == [
+        [box["x"], box["width"]] for place in (operator.first, duty.first) if (box := place.bounding_box())
+    ]
+    expect(operator.first).to_be_focused()
+    for cell in (operator.first, duty.first):
+        expect(cell).to_be_in_viewport(ratio=1)
+        assert is_uncovered(cell)
+    expect(duty.first).to_have_value("foo")
+    expect(duty.first).to_have_accessible_description(re.compile("“foo” is not one of 'records', 'assists'"))
+
+    # saving is refused by the server; a reload keeps the text
+    lab.press("Control+Enter")
+    summary = tab.locator(".summary")
+    expect(summary).to_contain_text("3 fields need a correction. Nothing was saved.")
+    expect(summary).to_contain_text("Operator, row 1: “foo” is not one of")
+    tab.reload()
+    expect(duty.first).to_have_value("foo")
+    expect(last).to_have_value("perhaps")
+
+    # the row that is missing is made from its cell: Escape keeps what was typed
+    operator.nth(1).focus()
+    lab.press("Alt+Enter")
+    panel = tab.get_by_role("dialog", name="New Operator")
+    expect(panel.get_by_role("textbox", name=re.compile("^Rig"))).to_have_value("ruht")
+    lab.press("Escape")
+    expect(panel).to_have_count(0)
+    expect(operator.nth(1)).to_be_focused()
+    expect(operator.nth(1)).to_have_value("ruht")
+    operator.nth(1).fill("rita")
+    tab.get_by_role("button", name="Create new Operator…").click()
+    expect(panel.get_by_role("textbox", name=re.compile("^Rig"))).to_have_value("rita")
+    panel.get_by_role("button", name="Save", exact=True).click()
+    expect(operator.nth(1)).to_have_value("rita")
+    expect(operator.nth(1)).to_be_focused()
+    lab.expect_saved("Rig rita")
+    expect(tab.locator(".receipt").get_by_role("link", name="Rig rita")).to_be_visible()
+
+    last.select_option("yes")
+    expect(last.locator("option")).to_have_count(3)
+    lab.press("Control+Enter")
+    expect(summary).to_contain_text("One field needs a correction. Nothing was saved.")
+    assert len(lab.rows("Session")) == 0
+    duty.first.select_option("assists")
+    expect(summary).to_be_hidden()
+    lab.press("Control+Enter")
+    lab.expect_saved("Session A1 · 1 · 2 × Operator")
+    duties = lab.rows("Session.Operator").to_dicts(order_by="operator")
+    assert [(row["operator"], row["duty"]) for row in duties] == [("rita", "assists"), ("ruth", "assists")]
+
+    # one Undo at a time
+    add.evaluate(PASTE, "ruth\tassists")
+    expect(said).to_contain_text("1 row was pasted.")
+    expect(tab.locator(".bar").get_by_role("button", name="Undo")).to_have_count(1)
+    lab.press("Control+Enter")
+    lab.expect_saved("Session A1 · 2 · 1 × Operator")
+    expect(said).to_be_hidden()
 
 
 @pytest.mark.console_errors(LOST, "status of 401")

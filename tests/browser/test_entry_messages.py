@@ -152,6 +152,38 @@ def test_a_row_is_either_saved_or_not(lab: Lab) -> None:
     assert lab.rows("Weighing").count() == 1
 
 
+def test_what_is_wrong_is_listed_until_it_is_put_right(lab: Lab) -> None:
+    tab = lab.open("Weighing", "?animal=A1")
+    expect(lab.field("N")).to_have_value("1")
+    lab.field("Seen").fill("noon")
+    lab.field("Weight").fill("22,5")
+    lab.field("Extra").fill("{")
+    lab.press("Control+Enter")
+    summary = tab.locator(".summary")
+    expect(summary).to_contain_text("3 fields need a correction. Nothing was saved.")
+    expect(summary).to_contain_text("“22,5” has a comma; write 22.5")
+    lab.field("Weight").focus()
+    lab.press("Tab")
+    expect(tab.get_by_role("button", name="Use 22.5")).to_be_focused()
+    lab.press("Enter")
+    expect(lab.field("Weight")).to_have_value("22.5")
+    expect(lab.field("Weight")).to_be_focused()
+    expect(summary).to_contain_text("2 fields need a correction.")
+    expect(summary.get_by_role("listitem")).to_have_count(2)
+    lab.field("Extra").fill("{}")
+    expect(summary).to_contain_text("One field needs a correction.")
+    lab.field("Seen").fill("midnight")
+    expect(summary.get_by_role("listitem")).to_contain_text("Seen: “midnight” is not")
+    lab.field("Seen").fill("2026-03-31 12:00")
+    expect(summary).to_be_hidden()
+    lab.field("Weight").fill("")
+    lab.press("Control+Enter")
+    expect(summary).to_contain_text("Weight: Needs a value.")
+    lab.press("Tab")  # on to the next field, and nothing put right
+    expect(lab.field("Weight")).to_have_accessible_description("Needs a value.")
+    expect(summary).to_contain_text("One field needs a correction.")
+
+
 def test_what_was_typed_is_restored_with_the_labs_time(lab: Lab) -> None:
     tab = lab.open("Weighing")
     lab.field("Note").fill("calm")
@@ -283,8 +315,9 @@ def test_what_is_typed_while_a_row_is_on_its_way_is_neither_lost_nor_told_off(
     expect(tab.locator(".field.wrong")).to_contain_text("is not a number")
     lab.field("Weight").fill("21.5")
     may_answer.set()
-    expect(tab.get_by_role("alert").filter(has_text="Nothing was saved")).to_be_visible()
+    expect(tab.get_by_text("All of it is put right. Nothing is saved yet.")).to_be_visible()
     expect(tab.locator(".field.wrong")).to_have_count(0)
+    expect(tab.locator(".summary")).to_be_hidden()
 
     # Typed after the row was sent: it is not in the row, and stays.
     may_answer.clear()

@@ -104,6 +104,14 @@ def test_leaving_a_picker_takes_the_only_row_that_was_meant_and_names_several(la
         subject.fill(text)
         lab.press("Enter")  # faster than the list, or not
         expect(subject).to_have_value(label)
+    subject.fill("ra")
+    lab.press("Tab")
+    expect(subject).to_have_accessible_description("The only row that matches “ra”.")
+    lab.field("Day").fill("2026-07-01")
+    lab.press("Control+Enter")
+    lab.expect_saved("Weighing rat · M041 · 2026-07-01")
+    expect(subject).to_have_value("rat · M041")
+    expect(subject).to_have_accessible_description("")  # nothing was looked for in this row
     subject.fill("M041")
     lab.press("Tab")
     expect(subject).to_have_accessible_description(
