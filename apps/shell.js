@@ -17,6 +17,7 @@ window.djPanelShell = (() => {
   let port = null                    // {send(data)}: to Python
   let asked = 0                      // number of the latest navigation of this window
   let shown = null                   // page and path of the view on the screen; null before the first
+  let going = null                   // those of the view that was asked for last
   let slow = 0
 
   // ---- where we are
@@ -41,6 +42,8 @@ window.djPanelShell = (() => {
 
   function startWaiting() {
     markNavigation()
+    if (going !== place(here())) leaveNotices()
+    going = place(here())
     body.classList.add("busy")
     $("main").setAttribute("aria-busy", "true")
     clearTimeout(slow)
@@ -94,6 +97,7 @@ window.djPanelShell = (() => {
     carry()
     asked += 1
     closeDrawer()
+    if ($("notices").contains(document.activeElement)) focusHeading()  // from where the next page takes the focus
     startWaiting()
     send({type: "route", hash: here(), number: asked})
   }
@@ -106,7 +110,6 @@ window.djPanelShell = (() => {
     const first = shown === null
     const moved = shown !== place(here())
     shown = place(here())
-    if (moved) leaveNotices()
     setTitle(title || $("heading").textContent)
     body.classList.toggle("fills", fills)
     // The new view was sent just before; two frames let it be drawn under the placeholder.

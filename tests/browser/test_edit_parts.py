@@ -99,6 +99,8 @@ def test_rows_of_parts_are_changed_by_the_keyboard_survive_a_reload_and_come_bac
     assert lab.trials() == {1: 9.0, 3: 1.5, 4: 2.0}
 
     page.get_by_role("link", name="Undo…").click()
+    expect(page.locator(".form :focus")).to_have_count(1)
+    expect(page.locator(".notice")).to_have_count(0)
     told = page.locator(".restored:visible p")
     expect(told).to_have_text(
         [

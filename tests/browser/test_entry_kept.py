@@ -48,13 +48,14 @@ def test_what_was_cleared_is_brought_back_with_the_rows_of_its_parts(lab: Lab) -
     expect(tab.get_by_role("textbox", name="Note", exact=True)).to_be_focused()
     tab.get_by_role("button", name="Clear").click()
     expect(lab.field("Day")).to_have_value("")
+    expect(lab.field("Session")).to_have_value("1")  # suggested anew
     expect(author).to_have_count(0)
     expect(line).to_contain_text("Cleared.")
     expect(line).to_be_in_viewport()
     lab.field("Day").fill("2026-05-05")
     lab.press("Alt+u")
     expect(lab.field("Day")).to_have_value("2026-01-02")
-    expect(lab.field("Session")).to_be_focused()
+    expect(lab.field("Day")).to_be_focused()
     expect(author).to_have_value("ana")
     expect(tab.get_by_role("textbox", name="Note text")).to_have_value("calm")
     line.get_by_role("button", name="Undo").click()  # and what was typed meanwhile

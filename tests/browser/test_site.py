@@ -374,9 +374,9 @@ def test_a_message_is_text_with_a_link_and_an_action_that_runs_once(page: Tab, r
 
 
 def test_a_message_is_seen_on_the_page_that_it_came_with_and_not_on_the_next(
-    kept_page: Tab, running: RunningSite
+    page: Tab, running: RunningSite
 ) -> None:
-    page = open_at(kept_page, running)
+    open_at(page, running)
     page.set_viewport_size({"width": 768, "height": 1024})
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Fail", exact=True).click()
