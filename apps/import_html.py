@@ -415,7 +415,7 @@ def _mapping_table(info: TableInfo, batch: Batch) -> str:
                 for n in names
             )
         )
-        samples = ", ".join(column.samples)
+        samples = ", ".join(f"<span>{escape(text[:40])}</span>" for text in column.samples)
         about = ""
         if match.attribute:
             field = describe_field(info.attribute(match.attribute))
@@ -423,12 +423,13 @@ def _mapping_table(info: TableInfo, batch: Batch) -> str:
         sure = escape(match.reason) if match.is_sure else chip(match.reason, "partial", icon_name="partial")
         rows += (
             f'<tr data-key="{place}"><th scope="row" class="break column">{escape(column.name)}</th>'
-            f'<td class="muted small break">{escape(samples[:80])}</td><td><select data-action="map-{place}"'
+            f'<td class="muted small break samples">{samples}</td><td><select data-action="map-{place}"'
             f' aria-label="{escape(say("Attribute for the column {column}", column=column.name))}">{options}</select></td>'
             f'<td class="small muted">{sure}{" · " if about else ""}{escape(about)}</td></tr>'
         )
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{say("Columns and attributes")}"><table><thead><tr>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{say("Columns and attributes")}">'
+        '<table class="mapping"><thead><tr>'
         f'<th scope="col">{say("Column of the file")}</th><th scope="col">{say("First values")}</th>'
         f'<th scope="col">{say("Attribute")}</th>'
         f'<th scope="col">{say("Why")}</th></tr></thead><tbody>{rows}</tbody></table></div>'

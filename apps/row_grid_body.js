@@ -58,9 +58,10 @@ function gridBody(grid) {
     const lefts = []
     let left = 0
     for (const cell of cells) {
-      if (left + cell.offsetWidth > frame.clientWidth * FROZEN_SHARE) break
-      lefts.push(left)
-      left += cell.offsetWidth
+      const {width} = cell.getBoundingClientRect()
+      if (left + width > frame.clientWidth * FROZEN_SHARE) break
+      lefts.push(Math.floor(left)) // rather over its neighbour than a line apart from it
+      left += width
     }
     for (const line of [...head.children, ...body.children]) {
       for (let number = 0; number < cells.length; number += 1) {

@@ -253,7 +253,7 @@ function gridPopups(grid) {
       list.replaceChildren(...mine, ...others)
       about.textContent = found.note || (mine.length + others.length ? "" : say("No view of this table is saved yet."))
     }
-    const form = make("div", {class: "line"}, name, make("label", {}, shares, " ", say("shared with everybody")), keep)
+    const form = make("div", {class: "line"}, name, make("label", {}, shares, say("shared with everybody")), keep)
     open("views", anchor, make("div", {class: "form"}, list, about, form), say("Views"), {end: true})
     waiting.views = draw
     send({type: "view", action: "list"})

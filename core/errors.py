@@ -86,7 +86,9 @@ def did_you_mean(name: str, available: Iterable[str]) -> str:
     >>> did_you_mean("subject_di", ["subject_id", "species"])
     " Did you mean 'subject_id'?"
     """
-    near = get_close_matches(name, list(available), n=1, cutoff=0.6)
+    names = list(available)
+    near = [other for other in names if other.casefold() == name.casefold()]
+    near = near or get_close_matches(name, names, n=1, cutoff=0.6)
     return say(" Did you mean '{name}'?", name=near[0]) if near else ""
 
 

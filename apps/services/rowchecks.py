@@ -26,7 +26,7 @@ from dj_panel.apps.typed import Custom
 from dj_panel.apps.typed_times import refuse_cut, refuse_missing_time
 from dj_panel.core.columntypes import DatetimeType, TextType, TimeType
 from dj_panel.core.definition import is_server_value
-from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError
+from dj_panel.core.errors import AccessError, DataJointError, LostConnectionError, did_you_mean
 from dj_panel.core.structure import Attribute
 from dj_panel.core.validation import Problem
 from dj_panel.core.words import say
@@ -90,7 +90,12 @@ class CellReader:
         if cell in self._known:
             return self._known[cell]
         text = self._plain(cell)
-        value = parse_text(self._attribute, text, self._custom)
+        try:
+            value = parse_text(self._attribute, text, self._custom)
+        except ValueError as error:
+            if near := did_you_mean(text.strip(), self._attribute.choices):
+                raise ValueError(f"{error}.{near}") from error
+            raise
         if value is not None:
             self._refuse_losses(text, value)
         if self._kind not in ("text", "json") and len(self._known) < _MAX_KNOWN_TEXTS:

@@ -161,6 +161,13 @@ def test_a_parent_that_is_missing_is_told_as_a_form_tells_it_with_what_comes_nea
     assert two.messages(0) == {"author": "There is no Person anna. Did you mean ana?"}
 
 
+@on_one_server
+def test_a_word_that_is_not_among_the_choices_is_told_with_what_comes_near(lab: Lab) -> None:
+    batch = lab.open("Subject", "subject_id,species,sex\nA1,rat,m\nA2,rat,Q\n")
+    assert batch.messages(0)["sex"] == "“m” is not one of 'M', 'F', 'U'. Did you mean 'M'?"
+    assert batch.messages(1)["sex"] == "“Q” is not one of 'M', 'F', 'U'."
+
+
 def test_parts_can_be_imported_where_their_master_is(lab: Lab) -> None:
     lab.rows("Session").insert1({"subject_id": "M042", "session": 1, "day": "2026-01-01"})
     text = (
