@@ -7,8 +7,8 @@ class Replacing extends Messages {
     const files = this.everyControl.filter((control) => control.holdsFile).map((control) => control.about.label)
     return {...this.typedTexts(), files, ticks: this.ticks, token: this.token}
   }
-  offerUndo(words, before) {
-    this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
+  offerUndo(words, before, isAdding = false) {
+    this.undoing.hidden = !isAdding && Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
     this.receipt.hidden ||= !this.undoing.hidden   // its own Undo stands in the list of what was entered
     const undo = make("button", {type: "button", class: "quiet", "aria-keyshortcuts": "Alt+U", title: say("Undo (Alt+U)")}, say("Undo"))
     const close = make("button", {type: "button", class: "icon-button", "aria-label": say("Close")}, icon("remove"))
