@@ -50,7 +50,7 @@ async function pasteBlock(grid, event) {
   const at = row ? grid.rows.indexOf(row) : grid.rows.length
   const filled = block.flatMap((texts, i) => fillRow(grid.rows[at + i] ?? grid.addRow({}, true, false), from, texts, counter))
   const words = sayMany("{n} row was pasted.", "{n} rows were pasted.", block.length)
-  grid.host.offerUndo(words, before)
+  grid.host.offerUndo(words, before, true)
   const line = grid.host.undoing.firstChild
   const wrong = () => filled.filter(({root, errorText}) => root.isConnected && errorText)
   grid.host.tellPasted = () => {

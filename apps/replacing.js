@@ -7,7 +7,7 @@ class Replacing extends Messages {
     const files = this.everyControl.filter((control) => control.holdsFile).map((control) => control.about.label)
     return {...this.typedTexts(), files, ticks: this.ticks, token: this.token}
   }
-  offerUndo(words, before) {
+  offerUndo(words, before, isAdding = false) {
     this.offer(words, () => {
       if (this.isSaving) return
       const now = this.snapshot
@@ -16,7 +16,7 @@ class Replacing extends Messages {
       this.offerUndo(say("Brought back.") + (lost.length ? say(" Choose again: {files}.", {files: lost.join(", ")}) : ""), now)
       this.focusChange(before, now)
     })
-    this.undoing.hidden = Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
+    this.undoing.hidden = !isAdding && Object.keys(before.texts).length === 0 && Object.values(before.parts).every((rows) => rows.length === 0)
     this.receipt.hidden ||= !this.undoing.hidden   // its own Undo stands in the list of what was entered
   }
   offer(words, act, leave = () => { this.undoing.hidden = true }) {

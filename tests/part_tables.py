@@ -51,6 +51,7 @@ def declare_runs(schema: dj.Schema) -> Pipeline:
             event : int16
             ---
             kind : varchar(10)
+            mood = null : enum('calm', 'wild')
             """
 
         class Image(dj.Part):

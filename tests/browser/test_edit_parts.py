@@ -17,6 +17,7 @@ from dj_panel.apps.site import Site, serve
 from tests.browser.conftest import OpenPage
 from tests.browser.test_access import RULES, assert_no_serious_fault
 from tests.browser.test_edit import Lab
+from tests.browser.test_entry_kept import PASTE
 from tests.entry_tables import HOSTILE
 from tests.part_tables import declare_runs
 
@@ -81,11 +82,16 @@ def test_rows_of_parts_are_changed_by_the_keyboard_survive_a_reload_and_come_bac
     page.keyboard.press("Enter")
     expect(cell(page, "Trial", 3)).to_have_value("4")
     cell(page, "Outcome", 3).fill("2")
+    page.get_by_role("button", name="Add row to Event").evaluate(PASTE, "1\t1\tlick\tangry")
+    mood = page.get_by_role("combobox", name="Mood")
     page.keyboard.press("Control+Enter")
     expect(page.locator(".summary")).to_contain_text("Trial, row 1: “long” is not a number")
-    expect(cell(page, "Outcome", 1)).to_be_focused()
+    expect(page.locator(".summary")).to_contain_text("Event, row 1: “angry” is not one of 'calm', 'wild'")
+    expect(mood).to_be_focused()
     page.reload()
     expect(page.locator(".restored:visible")).to_contain_text("Restored what you had typed")
+    expect(mood).to_have_value("angry")
+    mood.press("Control+Delete")
     expect(cell(page, "Outcome", 1)).to_have_value("long")
     expect(cell(page, "Trial", 3)).to_have_value("4")
     cell(page, "Outcome", 1).fill("9")
