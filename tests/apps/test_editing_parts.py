@@ -136,6 +136,12 @@ def test_all_that_was_saved_is_noted_under_one_name_and_undone_by_the_form(lab: 
     assert (undone.n_changed, undone.n_part_rows) == (1, 3)
     assert lab.trials() == {1: 0.5, 2: 1.0, 3: 1.5}
     assert (lab.rows("Run.Trial") & KEY & {"trial": 1}).fetch1("person") == "ana"
+    alone = lab.save(lab.open(), {"remark": "third"})
+    before = asyncio.run(lab.services.editing.before(lab.name("Run"), KEY, alone.batch))
+    assert (before.has_parts, before.lost) == (False, ())
+    assert before.at == lab.history("Run")[0].time
+    unknown = asyncio.run(lab.services.editing.before(lab.name("Run"), KEY, "of no change"))
+    assert unknown.at is None
 
 
 def test_a_row_that_was_removed_with_its_file_can_be_put_back_whole(lab: Runs) -> None:
