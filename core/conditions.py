@@ -13,6 +13,7 @@ import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
@@ -339,13 +340,12 @@ def _from_keys(
     if len(keys) == 1:
         return [first]
     known = [position for position, name in enumerate(names) if str(name) in heading]
-    columns = [column for position, column in enumerate(zip(*keys, strict=True)) if position in known]
     is_plain = all("." not in str(name) for name in names) and not any(heading[names[p]].json for p in known)
     if not known and is_plain:
         return [first]  # which every row matches: nothing is said of the attributes there are
-    types: set[type] = set()
-    for column in columns:
-        types.update(map(type, column))
+    is_whole = len(known) == len(names)
+    parts = keys if is_whole else [tuple(key[position] for position in known) for key in keys]
+    types = set(map(type, chain.from_iterable(parts)))
     is_simple = all(
         issubclass(kind, (*_SCALARS, np.generic)) and not issubclass(kind, bytes) for kind in types
     )
@@ -353,12 +353,11 @@ def _from_keys(
         return [convert(dict(zip(names, key, strict=True))) for key in keys]
     used = [str(names[position]) for position in known]
     passed = tuple(str(name) for name in names if str(name) not in heading)
-    if len(used) < len(names) or any(issubclass(kind, np.generic) for kind in types):
-        columns = [tuple(map(_plain, column)) for column in columns]
-        keys = list(zip(*columns, strict=True))
+    if not is_whole or any(issubclass(kind, np.generic) for kind in types):
+        parts = [tuple(map(_plain, part)) for part in parts]
     if passed:
-        return [AllOf((AnyOf(tuple(_from_values_of(used, keys, types))), PassedOver(passed)))]
-    return _from_values_of(used, keys, types)
+        return [AllOf((AnyOf(tuple(_from_values_of(used, parts, types))), PassedOver(passed)))]
+    return _from_values_of(used, parts, types)
 
 
 def _from_values_of(used: list[str], keys: list[tuple[Any, ...]], types: set[type]) -> list[Condition]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from dj_panel.core.algebra import (
     Condition,
@@ -27,6 +28,7 @@ from dj_panel.core.algebra import (
     UnionOf,
     is_union,
 )
+from dj_panel.core.columntypes import IntegerType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.jsonplaces import json_place
@@ -181,14 +183,18 @@ class _Renderer(ConditionRenderer):
         raise QuerySyntaxError(f"{type(node).__name__} is not a query.")
 
     def joins_keys(self, select: _Select, node: Restrict) -> bool:
-        """Join a long list of keys, if the server takes less time to read it as a table than as a condition."""
+        """Join a long list of keys of whole numbers, if the server takes less time to read it as a table than as a condition."""
         condition, heading = node.condition, node.source.heading
         if not isinstance(condition, OneOf) or len(condition.values) < _MANY_KEYS:
             return False
-        by_column = self.listed_values(condition, heading)
-        # A key that is there twice, such as 1 and "1", would join each row twice.
-        is_set = by_column and len(set(zip(*by_column, strict=True))) == len(by_column[0])
-        table = self.dialect.key_table(condition.attributes, by_column) if is_set else None
+        keys, columns = condition.values, [heading[name].column_type for name in condition.attributes]
+        is_whole = all(isinstance(column, IntegerType) for column in columns)
+        # A key that is there twice would join each row twice.
+        if not is_whole or set(map(type, chain.from_iterable(keys))) != {int} or len(set(keys)) < len(keys):
+            return False
+        if len(self.listed_values(condition, heading)[0]) < len(keys):
+            return False  # some are beyond what a column can hold
+        table = self.dialect.key_table(condition.attributes, keys)
         if table is None:
             return False
         alias = self.alias()

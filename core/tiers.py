@@ -297,9 +297,12 @@ def parts_of(cls: type[Any]) -> list[Any]:
     """Return the classes of a master's parts, its own before those that it inherits."""
     found: dict[str, Any] = {}
     for each in cls.__mro__:
-        for name, member in vars(each).items():
-            found.setdefault(name, member)
+        if each not in _WITHOUT_PARTS:
+            found = {**vars(each), **found}
     return [member for member in found.values() if is_part(member)]
+
+
+_WITHOUT_PARTS = frozenset((*Part.__mro__, *UserTable.__mro__, Manual, Lookup, Imported, Computed))
 
 
 def is_part(member: Any) -> bool:

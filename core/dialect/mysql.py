@@ -347,7 +347,11 @@ class MySQL(MySQLStructure):
         if len(columns) > 1:
             left = f"({left})"
         if _are_whole(values):
-            listed = ", ".join(map(str, values[0])) if len(columns) == 1 else _written_rows(values)
+            listed = (
+                ", ".join(map(str, values[0]))
+                if len(columns) == 1
+                else _written_rows(list(zip(*values, strict=True)))
+            )
             return Statement(f"{left} IN ({listed})")
         # Whole numbers are written out at once, which takes the driver long for each.
         is_whole = [_are_whole([column]) for column in values]
@@ -360,12 +364,12 @@ class MySQL(MySQLStructure):
         listed = ", ".join(map(form.__mod__, rows))
         return Statement(f"{left} IN ({listed})", tuple(chain.from_iterable(zip(*bound, strict=True))))
 
-    def key_table(self, names: Sequence[str], values: Sequence[Sequence[Any]]) -> str | None:
+    def key_table(self, names: Sequence[str], keys: Sequence[Sequence[int]]) -> str | None:
         # MariaDB makes a table of a long list anyway, after it has read every element of it as an expression.
-        if not self.is_mariadb or not _are_whole(values):
+        if not self.is_mariadb:
             return None
-        columns, keys = ", ".join(map(self.quote, names)), self.quote("keys")
-        return f"WITH {keys} ({columns}) AS (VALUES {_written_rows(values)}) SELECT * FROM {keys}"
+        columns, name = ", ".join(map(self.quote, names)), self.quote("keys")
+        return f"WITH {name} ({columns}) AS (VALUES {_written_rows(keys)}) SELECT * FROM {name}"
 
     def is_null_safe_equal(self, left: str, right: str) -> str:
         return f"{left} <=> {right}"
@@ -396,10 +400,10 @@ def _are_whole(values: Sequence[Sequence[Any]]) -> bool:
     return all(set(map(type, column)) == {int} for column in values)
 
 
-def _written_rows(values: Sequence[Sequence[int]]) -> str:
-    """Return rows of whole numbers, given by column, as SQL."""
-    form = f"({', '.join(['%d'] * len(values))})"
-    return ", ".join([form] * len(values[0])) % tuple(chain.from_iterable(zip(*values, strict=True)))
+def _written_rows(rows: Sequence[Sequence[int]]) -> str:
+    """Return rows of whole numbers as SQL."""
+    form = f"({','.join(['%d'] * len(rows[0]))})"
+    return ",".join([form] * len(rows)) % tuple(chain.from_iterable(rows))
 
 
 def _too_large(n_bytes: int, limit: int) -> ValueRefusedError:

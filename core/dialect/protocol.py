@@ -297,8 +297,8 @@ class Dialect(ABC):
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
         """Return the condition that these columns together equal one of the rows of ``values``, given by column."""
 
-    def key_table(self, names: Sequence[str], values: Sequence[Sequence[Any]]) -> str | None:
-        """Return the SELECT of a table that holds values, given by column; ``None`` where a condition is as good."""
+    def key_table(self, names: Sequence[str], keys: Sequence[Sequence[int]]) -> str | None:
+        """Return the SELECT of a table that holds keys of whole numbers; ``None`` where a condition is as good."""
         return None
 
     @abstractmethod
