@@ -86,7 +86,7 @@ const pinned = (place, texts = null) => {
 }
 
 // A list of presets with a button to fill one in, one to add, one to remove.
-function presetBar(key, {values, apply, removed}) {
+function presetBar(key, {values, apply, lost}) {
   const all = () => stored(key) ?? {}
   const list = make("select", {"aria-label": say("Preset")})
   const name = make("input", {type: "text", "aria-label": say("Preset name"), placeholder: say("Name"), maxlength: "60"})
@@ -104,7 +104,15 @@ function presetBar(key, {values, apply, removed}) {
   const store = () => {
     const text = name.value.trim()
     if (!text) { name.focus(); return }
+    const {[text]: before} = all()
     const isKept = keep(key, {...all(), [text]: values()})
+    if (before && isKept) {
+      lost(say("The preset {name} was replaced.", {name: text}), () => {
+        keep(key, {...all(), [text]: before})
+        show(text)
+        list.focus()
+      })
+    }
     naming.hidden = true
     add.hidden = false
     show(text)
@@ -117,7 +125,7 @@ function presetBar(key, {values, apply, removed}) {
     keep(key, rest)
     show()
     ;(list.hidden ? add : list).focus()
-    removed(name, () => {
+    lost(say("The preset {name} was removed.", {name}), () => {
       keep(key, {[name]: gone, ...all()})      // what was saved under this name since then stays
       show(name)
       list.focus()

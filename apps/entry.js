@@ -87,7 +87,7 @@ class EntryForm extends Replacing {
     const scanner = make("label", {class: "scanner", for: this.scanner.id}, this.scanner, say("Enter goes to the next field"))
     this.presets = this.onSaved ? "" : presetBar(`${this.pinKey}/presets`, {
       values: () => this.presetValues(), apply: (...preset) => this.applyPreset(...preset),
-      removed: (...preset) => this.presetRemoved(...preset)})
+      lost: (...preset) => this.presetLost(...preset)})
     this.saved = make("section", {class: "saved", hidden: true})
     this.blocker = this.about.blocker
       ? make("p", {class: "summary"}, icon("error"), make("span", {}, this.about.blocker)) : ""

@@ -130,7 +130,7 @@ class Control {
     this.describe()
     if (this.inGrid) {
       this.input.setAttribute("aria-label", this.title)
-      this.root = make("div", {class: "cell"}, control, this.error)
+      this.root = make("div", {class: `cell ${this.about.kind ?? ""}`}, control, this.error)
       return
     }
     const {label, comment, unit, is_required: required} = this.about

@@ -65,10 +65,10 @@ class Replacing extends Messages {
     return Object.fromEntries(names.filter(([name, text]) => name !== this.about.counter && !isUpload(text)))
   }
   // The form is as it was, so what else could be taken back is offered again afterwards.
-  presetRemoved(name, putBack) {
+  presetLost(words, putBack) {
     const older = this.undoing.hidden ? [] : [...this.undoing.childNodes]
     const leave = () => { this.undoing.replaceChildren(...older); this.undoing.hidden = older.length === 0 }
-    this.offer(say("The preset {name} was removed.", {name}), () => { leave(); putBack() }, leave)
+    this.offer(words, () => { leave(); putBack() }, leave)
   }
   applyPreset(values, name) {
     const before = this.snapshot

@@ -97,6 +97,18 @@ def test_a_preset_is_filled_in_by_an_act_of_its_own_from_the_keyboard_and_taken_
     expect(lab.field("Full name")).to_have_value("half typed")
     assert len(lab.rows("Person")) == 2
 
+    # Under a name that is taken one preset takes the place of another, which can be put back.
+    tab.get_by_role("button", name="Save as preset…").click()
+    lab.type("c")
+    lab.press("Enter")
+    expect(line).to_contain_text("The preset c was replaced.")
+    lab.press("Alt+u")
+    expect(presets).to_be_focused()
+    lab.press("Enter")
+    expect(lab.field("Full name")).to_have_value("Preset c")
+    lab.press("Alt+u")
+    expect(lab.field("Full name")).to_have_value("half typed")
+
     for name in ("a", "b", "c"):
         presets.select_option(name)
         tab.get_by_role("button", name="Remove this preset").focus()
