@@ -183,20 +183,21 @@ class _Renderer(ConditionRenderer):
         raise QuerySyntaxError(f"{type(node).__name__} is not a query.")
 
     def joins_keys(self, select: _Select, node: Restrict) -> bool:
-        """Join a long list of keys of whole numbers, if the server takes less time to read it as a table than as a condition."""
+        """Join a long list of keys of whole numbers, if the server reads it sooner as a table than as a condition."""
         condition, heading = node.condition, node.source.heading
-        if not isinstance(condition, OneOf) or len(condition.values) < _MANY_KEYS:
+        if not self.dialect.joins_long_lists or not isinstance(condition, OneOf):
+            return False
+        if len(condition.values) < _MANY_KEYS:
             return False
         keys, columns = condition.values, [heading[name].column_type for name in condition.attributes]
         is_whole = all(isinstance(column, IntegerType) for column in columns)
         # A key that is there twice would join each row twice.
         if not is_whole or set(map(type, chain.from_iterable(keys))) != {int} or len(set(keys)) < len(keys):
             return False
-        if len(self.listed_values(condition, heading)[0]) < len(keys):
+        listed = self.listed_values(condition, heading)
+        if not listed or len(listed[0]) < len(keys):
             return False  # some are beyond what a column can hold
         table = self.dialect.key_table(condition.attributes, keys)
-        if table is None:
-            return False
         alias = self.alias()
         used = [select.columns[name] for name in condition.attributes]
         on = [

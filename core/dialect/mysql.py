@@ -33,6 +33,7 @@ from dj_panel.core.dialect.protocol import (
     Statement,
     json_text,
     needs_value,
+    written_rows,
 )
 from dj_panel.core.errors import (
     AccessError,
@@ -350,7 +351,7 @@ class MySQL(MySQLStructure):
             listed = (
                 ", ".join(map(str, values[0]))
                 if len(columns) == 1
-                else _written_rows(list(zip(*values, strict=True)))
+                else written_rows(list(zip(*values, strict=True)))
             )
             return Statement(f"{left} IN ({listed})")
         # Whole numbers are written out at once, which takes the driver long for each.
@@ -364,12 +365,10 @@ class MySQL(MySQLStructure):
         listed = ", ".join(map(form.__mod__, rows))
         return Statement(f"{left} IN ({listed})", tuple(chain.from_iterable(zip(*bound, strict=True))))
 
-    def key_table(self, names: Sequence[str], keys: Sequence[Sequence[int]]) -> str | None:
+    @property
+    def joins_long_lists(self) -> bool:
         # MariaDB makes a table of a long list anyway, after it has read every element of it as an expression.
-        if not self.is_mariadb:
-            return None
-        columns, name = ", ".join(map(self.quote, names)), self.quote("keys")
-        return f"WITH {name} ({columns}) AS (VALUES {_written_rows(keys)}) SELECT * FROM {name}"
+        return self.is_mariadb
 
     def is_null_safe_equal(self, left: str, right: str) -> str:
         return f"{left} <=> {right}"
@@ -398,12 +397,6 @@ def _no_connection(place: str, code: int, text: str) -> str:
 
 def _are_whole(values: Sequence[Sequence[Any]]) -> bool:
     return all(set(map(type, column)) == {int} for column in values)
-
-
-def _written_rows(rows: Sequence[Sequence[int]]) -> str:
-    """Return rows of whole numbers as SQL."""
-    form = f"({','.join(['%d'] * len(rows[0]))})"
-    return ",".join([form] * len(rows)) % tuple(chain.from_iterable(rows))
 
 
 def _too_large(n_bytes: int, limit: int) -> ValueRefusedError:

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from dj_panel.core.columntypes import ColumnType
@@ -297,9 +298,15 @@ class Dialect(ABC):
     def one_of(self, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> Statement:
         """Return the condition that these columns together equal one of the rows of ``values``, given by column."""
 
-    def key_table(self, names: Sequence[str], keys: Sequence[Sequence[int]]) -> str | None:
-        """Return the SELECT of a table that holds keys of whole numbers; ``None`` where a condition is as good."""
-        return None
+    @property
+    def joins_long_lists(self) -> bool:
+        """Whether a long list of keys is read sooner as a table, :meth:`key_table`, than as a condition."""
+        return False
+
+    def key_table(self, names: Sequence[str], keys: Sequence[Sequence[int]]) -> str:
+        """Return the SELECT of a table that holds keys of whole numbers."""
+        columns, name = ", ".join(map(self.quote, names)), self.quote("keys")
+        return f"WITH {name} ({columns}) AS (VALUES {written_rows(keys)}) SELECT * FROM {name}"
 
     @abstractmethod
     def is_null_safe_equal(self, left: str, right: str) -> str:
@@ -440,3 +447,13 @@ def needs_value(name: str) -> MissingAttributeError:
         attributes=(name,),
         remedy=say("Give it one."),
     )
+
+
+def written_rows(rows: Sequence[Sequence[int]]) -> str:
+    """Return rows of whole numbers as SQL.
+
+    >>> written_rows([(1, 2), (3, 4)])
+    '(1,2),(3,4)'
+    """
+    form = f"({','.join(['%d'] * len(rows[0]))})"
+    return ",".join([form] * len(rows)) % tuple(chain.from_iterable(rows))

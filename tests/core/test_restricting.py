@@ -202,6 +202,11 @@ def test_a_list_of_thousands_of_keys_means_what_a_short_one_does(schema: dj.Sche
         (key, [*pairs, *pairs[:40]]),  # one key twice is one row
         (key, [*pairs, *({n: str(v) for n, v in pair.items()} for pair in pairs[:40])]),
         (("animal",), [{"animal": i} for i in range(20, 1500)]),
+        (
+            ("animal",),
+            [{"animal": 2**40 + i} for i in range(1500)],
+        ),  # more than the attribute can hold, all of them
+        (("animal",), [{"animal": 2 ** (i // 100) + i} for i in range(2000, 6000)]),  # and some of them
         (("rate",), [{"rate": i} for i in range(7, 2000)]),  # which empty values never equal
         (("rate", "day"), [{"rate": i % 60, "day": i % 37} for i in range(2000)]),
     ):
