@@ -117,7 +117,8 @@ def measure(
     """Run the variants in turn, ``rounds`` times, so that a busy moment of the machine meets all of them.
 
     What ``prepare`` does before each is not timed; nor is the collection of what the variant before has left behind,
-    which would otherwise be counted to whichever comes next.
+    which would otherwise be counted to whichever comes next. What was asked for is there when the clock is read, and
+    given back after it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     cpu_seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -126,8 +127,9 @@ def measure(
             prepare()
             gc.collect()
             wall, cpu = timer.now()
-            run()
+            result = run()
             after = timer.now()
+            del result
             seconds[name].append(after[0] - wall)
             cpu_seconds[name].append(after[1] - cpu)
     return Row(task, seconds, cpu_seconds, limit, at_most, at_least)

@@ -76,10 +76,34 @@ class Comparison(Condition):
 
 @dataclass(frozen=True)
 class OneOf(Condition):
-    """An attribute, or several together, equal one of the listed values."""
+    """An attribute, or several together, equal one of the listed values.
+
+    Parameters
+    ----------
+    attributes
+        Their names: one or more.
+    columns
+        The values of each attribute, ``(n_attributes, n_rows)``: that is how they are checked, and written.
+    """
 
     attributes: tuple[str, ...]
-    values: tuple[tuple[Any, ...], ...]
+    columns: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of_rows(cls, attributes: Iterable[str], rows: Iterable[Iterable[Any]]) -> OneOf:
+        """Return the condition with the values given by row."""
+        names = tuple(attributes)
+        return cls(names, tuple(zip(*rows, strict=True)) or ((),) * len(names))
+
+    @property
+    def n_rows(self) -> int:
+        """How many values are listed, or how many together."""
+        return len(self.columns[0])
+
+    @cached_property
+    def types(self) -> tuple[frozenset[type], ...]:
+        """The types of the values of each attribute; kept, for a long list takes long to look at."""
+        return tuple(frozenset(map(type, column)) for column in self.columns)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import datetime as dt
 import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
-from itertools import chain
 from operator import itemgetter
 from typing import Any, Protocol, runtime_checkable
 
@@ -292,8 +292,8 @@ def _from_values(name: str, values: Iterable[Any], heading: Heading) -> Conditio
     plain = [_plain(value, may_be_missing=True) for value in values]
     for value in {type(value): value for value in plain}.values():
         _require_comparable(name, value, heading)
-    filled = tuple((value,) for value in plain if value is not None)
-    parts: list[Condition] = [OneOf((name,), filled)] if filled else []
+    filled = tuple(value for value in plain if value is not None)
+    parts: list[Condition] = [OneOf((name,), (filled,))] if filled else []
     if len(filled) < len(plain):
         parts.append(Comparison(name, None))
     return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
@@ -301,83 +301,77 @@ def _from_values(name: str, values: Iterable[Any], heading: Heading) -> Conditio
 
 def _from_rows(rows: list[Any], convert: Callable[[Any], Condition], heading: Heading) -> Condition:
     """Return the condition that one of the rows matches; keys of the same attributes become one list."""
-    conditions: list[Condition] = []
+    columns = _columns_of_keys(rows)
+    if columns is not None:
+        conditions = _from_keys(tuple(rows[0]), columns, convert, heading)
+        return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
+    conditions = []
     alike: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    keys = _uniform_keys(rows)
-    if keys is not None:
-        alike[tuple(rows[0])] = keys
-        rows = []
     for row in rows:
         if type(row) is dict or isinstance(row, Mapping):
             alike.setdefault(tuple(row), []).append(tuple(row.values()))
         else:
             conditions.append(convert(row))
-    for names, values in alike.items():
-        conditions += _from_keys(names, values, convert, heading)
+    for names, keys in alike.items():
+        conditions += _from_keys(names, list(zip(*keys, strict=True)), convert, heading)
     return conditions[0] if len(conditions) == 1 else AnyOf(tuple(conditions))
 
 
-def _uniform_keys(rows: list[Any]) -> list[tuple[Any, ...]] | None:
-    """Return the values of dicts that all have the same names, as they have in a long list of keys; else None."""
-    if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1 or not rows[0]:
+def _columns_of_keys(rows: list[Any]) -> list[tuple[Any, ...]] | None:
+    """Return the values by name of dicts that all have the same names, as in a long list of keys; else None."""
+    if set(map(type, rows)) != {dict} or len(set(map(len, rows))) != 1:
         return None
-    names = list(rows[0])
     try:
-        # Of one name the getter returns the value itself.
-        return list(map(itemgetter(*names), rows)) if len(names) > 1 else [(row[names[0]],) for row in rows]
+        return [tuple(map(itemgetter(name), rows)) for name in rows[0]]
     except KeyError:
         return None
 
 
 def _from_keys(
     names: tuple[Any, ...],
-    keys: list[tuple[Any, ...]],
+    columns: list[tuple[Any, ...]],
     convert: Callable[[Any], Condition],
     heading: Heading,
 ) -> list[Condition]:
-    """Return conditions of which one holds where one of the keys, all of the same attributes, matches."""
-    first = convert(dict(zip(names, keys[0], strict=True)))
-    if len(keys) == 1:
+    """Return conditions of which one holds where one of the keys, given by name, matches."""
+    first = convert({name: column[0] for name, column in zip(names, columns, strict=True)})
+    if not names or len(columns[0]) == 1:
         return [first]
     known = [position for position, name in enumerate(names) if str(name) in heading]
     is_plain = all("." not in str(name) for name in names) and not any(heading[names[p]].json for p in known)
     if not known and is_plain:
         return [first]  # which every row matches: nothing is said of the attributes there are
-    is_whole = len(known) == len(names)
-    parts = keys if is_whole else [tuple(key[position] for position in known) for key in keys]
-    types = set(map(type, chain.from_iterable(parts)))
+    listed = OneOf(tuple(str(names[p]) for p in known), tuple(columns[p] for p in known))
+    kinds = frozenset[type]().union(*listed.types)
     is_simple = all(
-        issubclass(kind, (*_SCALARS, np.generic)) and not issubclass(kind, bytes) for kind in types
+        issubclass(kind, (*_SCALARS, np.generic)) and not issubclass(kind, bytes) for kind in kinds
     )
     if not is_plain or not is_simple or any(heading[names[p]].codec is not None for p in known):
-        return [convert(dict(zip(names, key, strict=True))) for key in keys]
-    used = [str(names[position]) for position in known]
+        return [convert(dict(zip(names, key, strict=True))) for key in zip(*columns, strict=True)]
+    if any(issubclass(kind, np.generic) for kind in kinds):
+        listed = replace(listed, columns=tuple(tuple(map(_plain, column)) for column in listed.columns))
+    is_filled = all(type(None) not in types for types in listed.types)
+    conditions: list[Condition] = [listed] if is_filled else _filled_or_empty(listed)
     passed = tuple(str(name) for name in names if str(name) not in heading)
-    if not is_whole or any(issubclass(kind, np.generic) for kind in types):
-        parts = [tuple(map(_plain, part)) for part in parts]
-    if passed:
-        return [AllOf((AnyOf(tuple(_from_values_of(used, parts, types))), PassedOver(passed)))]
-    return _from_values_of(used, parts, types)
+    return [AllOf((AnyOf(tuple(conditions)), PassedOver(passed)))] if passed else conditions
 
 
-def _from_values_of(used: list[str], keys: list[tuple[Any, ...]], types: set[type]) -> list[Condition]:
-    """Return conditions of which one holds where the attributes have the values of one of the keys."""
-    if type(None) not in types:
-        return [OneOf(tuple(used), tuple(keys))]
+def _filled_or_empty(listed: OneOf) -> list[Condition]:
+    """Return conditions of which one holds where one of the keys matches, of which some are partly empty."""
     gaps: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}
-    for key in keys:
+    for key in zip(*listed.columns, strict=True):
         gaps.setdefault(tuple(value is None for value in key), []).append(key)
-    return [_with_gaps(used, is_empty, some) for is_empty, some in gaps.items()]
+    return [_with_gaps(listed.attributes, is_empty, some) for is_empty, some in gaps.items()]
 
 
-def _with_gaps(names: list[str], is_empty: tuple[bool, ...], keys: list[tuple[Any, ...]]) -> Condition:
+def _with_gaps(names: tuple[str, ...], is_empty: tuple[bool, ...], keys: list[tuple[Any, ...]]) -> Condition:
     """Return the condition that one of the keys matches, which are empty in the same attributes."""
     empty = [Comparison(name, None) for name, gap in zip(names, is_empty, strict=True) if gap]
     filled = [position for position, gap in enumerate(is_empty) if not gap]
     if not filled:
         return AllOf(tuple(empty))
-    values = tuple(tuple(key[position] for position in filled) for key in keys)
-    return AllOf((*empty, OneOf(tuple(names[position] for position in filled), values)))
+    columns = tuple(zip(*keys, strict=True))
+    return AllOf((*empty, OneOf(tuple(names[p] for p in filled), tuple(columns[p] for p in filled))))
 
 
 def frame_rows(frame: Any) -> list[dict[str, Any]]:

@@ -180,7 +180,7 @@ class Deletion:
             relation = Relation(name, self.graph.tables[name].heading)
             size = max(1, _MAX_VALUES // max(len(names), 1))
             for i in range(0, len(values), size):
-                rows = Restrict(relation, OneOf(names, values[i : i + size])) if names else relation
+                rows = Restrict(relation, OneOf.of_rows(names, values[i : i + size])) if names else relation
                 yield _Spread(self.graph, {name: rows}).nodes
 
     def _keys(

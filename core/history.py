@@ -256,7 +256,7 @@ class History:
         if not self.is_there:
             return []
         first = int(since.timestamp() * 1_000_000)
-        written = OneOf(("entry_action",), (("insert",), ("delete",)))
+        written = OneOf(("entry_action",), (("insert", "delete"),))
         rows = self._table(ENTRIES) & {"entry_table": table.table, "entry_source": "form"} & written
         rows &= Ordering("entry_id", ">", f"{first:014x}")
         found: list[Entry] = []
@@ -277,7 +277,7 @@ class History:
 
     def counts(self, batches: Sequence[str]) -> dict[str, dict[str, int]]:
         """Return how many rows of each table were written in each of some batches."""
-        rows = self._table(ENTRIES) & OneOf(("entry_batch",), tuple((batch,) for batch in batches))
+        rows = self._table(ENTRIES) & OneOf(("entry_batch",), (tuple(batches),))
         counted = U("entry_batch", "entry_table").aggr(rows & {"entry_action": "insert"}, number="count(*)")
         found: dict[str, dict[str, int]] = {}
         for row in counted.to_dicts():
@@ -346,7 +346,7 @@ class History:
 
     def _last_deletions(self, digests: Sequence[str]) -> dict[str, str]:
         """Return the last entry that tells of each row's deletion, by the digests of rows that were deleted."""
-        rows = OneOf(("entry_row",), tuple((digest,) for digest in digests))
+        rows = OneOf(("entry_row",), (tuple(digests),))
         deleted = self._table(ENTRIES) & rows & {"entry_action": "delete"}
         last = U("entry_row").aggr(deleted, entry_last="max(entry_id)").to_dicts()
         return {row["entry_row"]: row["entry_last"] for row in last}

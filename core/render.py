@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
+from typing import Any
 
 from dj_panel.core.algebra import (
     Condition,
@@ -32,6 +32,7 @@ from dj_panel.core.columntypes import IntegerType
 from dj_panel.core.dialect.protocol import Dialect, Statement
 from dj_panel.core.errors import QuerySyntaxError
 from dj_panel.core.jsonplaces import json_place
+from dj_panel.core.lazy import np
 from dj_panel.core.sqltext import read_over
 from dj_panel.core.structure import Heading
 from dj_panel.core.where import TRUE, ConditionRenderer, joined, parenthesized
@@ -138,6 +139,25 @@ def delete_statement(node: Node, relation: Relation, dialect: Dialect) -> Statem
     return Statement(f"DELETE FROM {target}{clause}", condition.parameters)
 
 
+def _are_distinct_whole_numbers(listed: OneOf, heading: Heading) -> bool:
+    """Tell of keys, without looking at each, whether columns of whole numbers can hold them and none is there twice."""
+    places: Any = np.zeros(listed.n_rows, dtype=np.uint64)
+    for name, values, types in zip(listed.attributes, listed.columns, listed.types, strict=True):
+        column = heading[name].column_type
+        if not isinstance(column, IntegerType) or types != {int}:
+            return False
+        try:
+            numbers = np.fromiter(values, np.int64 if column.low < 0 else np.uint64, listed.n_rows)
+        except OverflowError:
+            return False
+        low, high = int(numbers.min()), int(numbers.max())
+        if low < column.low or high > column.high:
+            return False
+        # The place of a key among all in these ranges. Beyond 64 bits two keys may share one: then they are not joined.
+        places = places * np.uint64((high - low + 1) % 2**64) + (numbers - numbers.min()).astype(np.uint64)
+    return len(set(places.tolist())) == listed.n_rows
+
+
 def _replaced(select: _Select, columns: dict[str, Statement]) -> _Select:
     return _Select(columns, select.source, select.where)
 
@@ -187,17 +207,13 @@ class _Renderer(ConditionRenderer):
         condition, heading = node.condition, node.source.heading
         if not self.dialect.joins_long_lists or not isinstance(condition, OneOf):
             return False
-        if len(condition.values) < _MANY_KEYS:
+        if condition.n_rows < _MANY_KEYS:
             return False
-        keys, columns = condition.values, [heading[name].column_type for name in condition.attributes]
-        is_whole = all(isinstance(column, IntegerType) for column in columns)
-        # A key that is there twice would join each row twice.
-        if not is_whole or set(map(type, chain.from_iterable(keys))) != {int} or len(set(keys)) < len(keys):
+        # Keys of other types, or beyond what a column can hold, are left out, or refused, by a condition; and a key
+        # that is there twice would join each row twice.
+        if not _are_distinct_whole_numbers(condition, heading):
             return False
-        listed = self.listed_values(condition, heading)
-        if not listed or len(listed[0]) < len(keys):
-            return False  # some are beyond what a column can hold
-        table = self.dialect.key_table(condition.attributes, keys)
+        table = self.dialect.key_table(condition.attributes, condition.columns)
         alias = self.alias()
         used = [select.columns[name] for name in condition.attributes]
         on = [

@@ -157,8 +157,8 @@ def stored_blocks(
     formats = [structure.heading[name].column_type for name in names]
     lock = connection.dialect.lock_clause if connection.in_transaction else ""
     for keys in key_blocks(connection, table, node, _MAX_ROWS, lock if locks_arrivals else ""):
-        chosen = tuple(tuple(row.values()) for row in keys)
-        rows = Restrict(relation, OneOf(tuple(key), chosen)) if key else relation
+        chosen = OneOf.of_rows(key, (row.values() for row in keys)) if key else None
+        rows = relation if chosen is None else Restrict(relation, chosen)
         order = [(name, False) for name in key]
         statement = select_statement(rows, connection.dialect, names, order)
         found = decoder.dicts(connection.fetch(Statement(statement.sql + lock, statement.parameters), list))

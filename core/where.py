@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from typing import Any
 
@@ -140,9 +140,7 @@ class ConditionRenderer(ABC):
         if isinstance(column_type, EnumType):
             # Sorted by the position of its choices, which a comparison with text would not see.
             words = _choices(column_type.choices, condition.operator, condition.value)
-            return self.one_of(
-                OneOf((condition.attribute,), tuple((word,) for word in words)), columns, heading
-            )
+            return self.one_of(OneOf((condition.attribute,), (words,)), columns, heading)
         fits, value = self.bound(condition.value, column_type)
         if not fits:
             return FALSE
@@ -171,21 +169,23 @@ class ConditionRenderer(ABC):
 
     def listed_values(self, condition: OneOf, heading: Heading) -> list[list[Any]]:
         """Return values as the driver takes them, by column; those that a column cannot hold are left out."""
-        if not condition.values:
+        if not condition.n_rows:
             return []
         by_column = [
-            self.all_bound(values, heading[name].column_type)
-            for name, values in zip(condition.attributes, zip(*condition.values, strict=True), strict=True)
+            self.all_bound(values, types, heading[name].column_type)
+            for name, values, types in zip(
+                condition.attributes, condition.columns, condition.types, strict=True
+            )
         ]
         if any(_UNFIT in values for values in by_column):
             rows = [r for r in zip(*by_column, strict=True) if not any(value is _UNFIT for value in r)]
             by_column = list(map(list, zip(*rows, strict=True)))
         return by_column
 
-    def all_bound(self, values: Sequence[Any], column: ColumnType) -> list[Any]:
-        """Return values as the driver takes them; :data:`_UNFIT` for those that the column cannot hold."""
+    def all_bound(self, values: Sequence[Any], types: Set[type], column: ColumnType) -> list[Any]:
+        """Return values of some types as the driver takes them; :data:`_UNFIT` for those the column cannot hold."""
         encode = self.dialect.encoder(column)
-        if encode is None and _are_fit(values, column):
+        if encode is None and _are_fit(values, types, column):
             return list(values)
         found = []
         for value in values:
@@ -240,9 +240,8 @@ class ConditionRenderer(ABC):
         return value if fits else slot.word
 
 
-def _are_fit(values: Sequence[Any], column: ColumnType) -> bool:
-    """Tell at one look whether a column can hold all the values as they are."""
-    types = set(map(type, values))
+def _are_fit(values: Sequence[Any], types: Set[type], column: ColumnType) -> bool:
+    """Tell at one look whether a column can hold all the values, which are of these types, as they are."""
     if isinstance(column, IntegerType) and types == {int}:
         return bool(column.low <= min(values) and max(values) <= column.high)
     if isinstance(column, TextType) and types == {str} and column.name != "char":

@@ -50,7 +50,7 @@ def keys_condition(info: TableInfo, keys: Sequence[Mapping[str, str]]) -> Condit
     """Return the condition of the rows with these primary keys, given as texts."""
     parsed = [parse_key(info, key) for key in keys]
     names = info.primary_key
-    return OneOf(names, tuple(tuple(key[name] for name in names) for key in parsed))
+    return OneOf(names, tuple(tuple(key[name] for key in parsed) for name in names))
 
 
 def _facts(stored: Any) -> Any:

@@ -54,7 +54,8 @@ class WrittenRows(Service):
         changed = [] if keys else history.written(batch, table.name, MAX_WRITTEN + 1, "update")
         keys = keys or changed
         is_cut = len(keys) > MAX_WRITTEN
-        values = tuple(tuple(key[name] for name in info.primary_key) for key in keys[:MAX_WRITTEN])
+        shown = keys[:MAX_WRITTEN]
+        columns = tuple(tuple(key[name] for key in shown) for name in info.primary_key)
         # A table without a key has one row, or none.
-        chosen = OneOf(info.primary_key, values) if info.primary_key else Constant(value=bool(values))
-        return Written(batch, chosen, len(values), is_cut, bool(changed))
+        chosen = OneOf(info.primary_key, columns) if info.primary_key else Constant(value=bool(shown))
+        return Written(batch, chosen, len(shown), is_cut, bool(changed))

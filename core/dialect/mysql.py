@@ -348,11 +348,7 @@ class MySQL(MySQLStructure):
         if len(columns) > 1:
             left = f"({left})"
         if _are_whole(values):
-            listed = (
-                ", ".join(map(str, values[0]))
-                if len(columns) == 1
-                else written_rows(list(zip(*values, strict=True)))
-            )
+            listed = ", ".join(map(str, values[0])) if len(columns) == 1 else written_rows(values)
             return Statement(f"{left} IN ({listed})")
         # Whole numbers are written out at once, which takes the driver long for each.
         is_whole = [_are_whole([column]) for column in values]

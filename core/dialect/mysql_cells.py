@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pymysql.constants import FIELD_TYPE
 
 from dj_panel.core.dialect.columns import Column, EncodedText, ListColumn, TypedValues
+from dj_panel.core.dialect.digits import Letters, decimals, whole_numbers
 from dj_panel.core.lazy import np
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ __all__ = ["Cells", "column", "located"]
 NO_VALUE, TWO_BYTES, THREE_BYTES, EIGHT_BYTES = 0xFB, 0xFC, 0xFD, 0xFE
 WIDTHS = {TWO_BYTES: 2, THREE_BYTES: 3, EIGHT_BYTES: 8}
 """How many bytes of length follow such a first byte."""
+
+_FEW_NUMBERS = 256
+"""So many decimals are read sooner one by one."""
 
 _INTEGERS = (
     FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG, FIELD_TYPE.LONGLONG, FIELD_TYPE.YEAR,
@@ -38,7 +42,15 @@ class Cells:
         self.data = data
         self.bytes: Bytes = np.frombuffer(data, dtype=np.uint8)
         self._letters: str | None = None
+        self._words: Letters | None = None
         self._n_beyond_ascii: NDArray[np.int32] | None = None
+
+    @property
+    def words(self) -> Letters:
+        """Any eight neighbouring bytes as a number."""
+        if self._words is None:
+            self._words = Letters(self.data)
+        return self._words
 
     @property
     def letters(self) -> str:
@@ -63,13 +75,15 @@ class Place:
         self.starts, self.lengths, self.is_empty = starts, lengths, is_empty
         self.ends: Positions = starts + lengths
 
-    def matrix(self, cells: Bytes, width: int) -> Bytes:
-        """Return the first bytes of each cell, ``(n_rows, width)``; beyond its end they mean nothing."""
-        places = self.starts[:, None] + np.arange(width)
-        if places[-1, -1] >= len(cells):
-            np.minimum(places, len(cells) - 1, out=places)
-        found: Bytes = cells[places]
-        return found
+    def begin_with(self, cells: Bytes, letter: str) -> NDArray[np.bool_]:
+        """Tell of each cell whether it begins with a letter."""
+        found: NDArray[np.bool_] = cells[np.minimum(self.starts, len(cells) - 1)] == ord(letter)
+        return found if self.is_empty is None else found & ~self.is_empty
+
+    def all_have(self, n_letters: int) -> bool:
+        """Tell whether all cells have as many letters, but for those without a value."""
+        has = self.lengths == n_letters
+        return bool((has if self.is_empty is None else has | self.is_empty).all())
 
 
 def located(cells: Bytes, position: Positions) -> tuple[Place, Positions]:
@@ -161,58 +175,50 @@ class _TypedColumn(Column):
         return None if self._values is None else TypedValues(self._values, self._place.is_empty)
 
 
-def _integers(cells: Cells, place: Place) -> NDArray[Any] | None:
-    width = int(place.lengths.max())
-    digits = place.matrix(cells.bytes, max(width, 1))
-    is_negative = digits[:, 0] == ord("-")
-    if place.is_empty is not None:
-        is_negative &= ~place.is_empty
-    some_negative = bool(is_negative.any())
-    total = np.zeros(len(digits), dtype=np.uint64 if width > 18 else np.int64)
-    shortest = int(place.lengths.min())
-    first = is_negative.astype(np.int64)
-    for place_of_digit in range(width):
-        digit = (digits[:, place_of_digit] - np.uint8(48)).astype(total.dtype)
-        if place_of_digit >= shortest or (some_negative and not place_of_digit):
-            has_digit = (place_of_digit < place.lengths) & (place_of_digit >= first)
-            total = np.where(has_digit, total * 10 + digit, total)
-        else:
-            total = total * 10 + digit
-    if width > 18:
-        if not some_negative and int(total.max()) >= 2**63:
-            return total
-        total = total.astype(np.int64)
-    return np.where(is_negative, -total, total) if some_negative else total
+def _integers(cells: Cells, place: Place) -> NDArray[Any]:
+    is_negative = place.begin_with(cells.bytes, "-")
+    digits, _ = whole_numbers(cells.words, place.ends, place.lengths - is_negative)
+    if not is_negative.any():
+        # Only a column without a sign has more than the other kind can hold.
+        return digits if int(digits.max()) >= 2**63 else digits.astype(np.int64)
+    found = digits.astype(np.int64)
+    return np.where(is_negative, -found, found)
 
 
-def _floats(cells: Cells, place: Place) -> NDArray[Any] | None:
-    data = cells.data
-    spans = zip(place.starts.tolist(), place.ends.tolist(), strict=True)
-    if place.is_empty is None:
-        found = [float(data[start:end]) for start, end in spans]
+def _floats(cells: Cells, place: Place) -> NDArray[np.float64]:
+    if len(place.starts) < _FEW_NUMBERS:
+        found, others = np.empty(len(place.starts)), np.arange(len(place.starts))
     else:
-        found = [float(data[start:end] or b"nan") for start, end in spans]
-    return np.array(found, dtype=np.float64)
+        found, is_other = decimals(cells.words, place.starts, place.lengths)
+        others = np.flatnonzero(is_other)
+    for row, start, end in zip(
+        others.tolist(), place.starts[others].tolist(), place.ends[others].tolist(), strict=True
+    ):
+        found[row] = float(cells.data[start:end] or b"nan")
+    if place.is_empty is not None:
+        found[place.is_empty] = np.nan
+    return found
 
 
 def _days(cells: Cells, place: Place) -> NDArray[Any] | None:
     """Return ``YYYY-MM-DD`` as days, or None if any is something else."""
-    is_day = place.lengths == 10
-    if place.is_empty is not None:
-        is_day |= place.is_empty
-    if not is_day.all():
-        return None
-    return _calendar(place.matrix(cells.bytes, 10), place.is_empty)
+    return _calendar(_pairs(cells, place, 10), place.is_empty) if place.all_have(10) else None
 
 
-def _calendar(letters: Bytes, is_empty: NDArray[np.bool_] | None) -> NDArray[Any] | None:
-    digits = letters.astype(np.int64) - 48
+def _pairs(cells: Cells, place: Place, n_letters: int) -> Bytes:
+    """Return the number that each digit makes with the one after it, at its place, in all words of eight letters."""
+    starts = range(0, n_letters, 8)
+    words = np.stack([cells.words.after(place.starts + start) for start in starts], axis=1)
+    words &= np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (words * np.uint64(10) + (words >> np.uint64(8))).view(np.uint8)
+
+
+def _calendar(pairs: Bytes, is_empty: NDArray[np.bool_] | None) -> NDArray[Any] | None:
+    years = pairs[:, 0].astype(np.int64) * 100 + pairs[:, 2]
+    months, days = pairs[:, 5].astype(np.int64), pairs[:, 8].astype(np.int64)
     if is_empty is not None:
-        digits[is_empty, :10] = (1, 9, 7, 0, -3, 0, 1, -3, 0, 1)
-    years = digits[:, 0] * 1000 + digits[:, 1] * 100 + digits[:, 2] * 10 + digits[:, 3]
-    months = digits[:, 5] * 10 + digits[:, 6]
-    days = digits[:, 8] * 10 + digits[:, 9]
-    if (years < 1).any() or (months < 1).any() or (days < 1).any():
+        years[is_empty], months[is_empty], days[is_empty] = 1970, 1, 1
+    if not (years.all() and months.all() and days.all()):
         return None  # such as 0000-00-00, which is no day of the calendar
     first = ((years - 1970) * 12 + months - 1).astype("datetime64[M]").astype("datetime64[D]")
     found: NDArray[Any] = first + (days - 1).astype("timedelta64[D]")
@@ -222,21 +228,18 @@ def _calendar(letters: Bytes, is_empty: NDArray[np.bool_] | None) -> NDArray[Any
 def _moments(cells: Cells, place: Place) -> NDArray[Any] | None:
     """Return ``YYYY-MM-DD HH:MM:SS`` with all digits of the second there are, or None if any is something else."""
     width = int(place.lengths.max())
-    is_moment = place.lengths == width
-    if place.is_empty is not None:
-        is_moment |= place.is_empty
-    if width not in (19, *range(21, 27)) or not is_moment.all():
+    if width not in (19, *range(21, 27)) or not place.all_have(width):
         return None
-    letters = place.matrix(cells.bytes, width)
-    days = _calendar(letters, place.is_empty)
+    pairs = _pairs(cells, place, 19)
+    days = _calendar(pairs, place.is_empty)
     if days is None:
         return None
-    digits = letters.astype(np.int64) - 48
-    seconds = (digits[:, 11] * 10 + digits[:, 12]) * 3600
-    seconds += (digits[:, 14] * 10 + digits[:, 15]) * 60 + digits[:, 17] * 10 + digits[:, 18]
-    microseconds = seconds * 1_000_000
-    for position in range(20, width):
-        microseconds += digits[:, position] * 10 ** (25 - position)
+    microseconds = (
+        pairs[:, 11].astype(np.int64) * 3600 + pairs[:, 14].astype(np.int64) * 60 + pairs[:, 17]
+    ) * 1_000_000
+    if width > 19:
+        fraction, _ = whole_numbers(cells.words, place.starts + width, np.full(len(pairs), width - 20))
+        microseconds += fraction.astype(np.int64) * 10 ** (26 - width)
     if place.is_empty is not None:
         microseconds[place.is_empty] = 0
     found: NDArray[Any] = days.astype("datetime64[us]") + microseconds.astype("timedelta64[us]")

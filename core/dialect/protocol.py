@@ -303,10 +303,10 @@ class Dialect(ABC):
         """Whether a long list of keys is read sooner as a table, :meth:`key_table`, than as a condition."""
         return False
 
-    def key_table(self, names: Sequence[str], keys: Sequence[Sequence[int]]) -> str:
-        """Return the SELECT of a table that holds keys of whole numbers."""
-        columns, name = ", ".join(map(self.quote, names)), self.quote("keys")
-        return f"WITH {name} ({columns}) AS (VALUES {written_rows(keys)}) SELECT * FROM {name}"
+    def key_table(self, names: Sequence[str], columns: Sequence[Sequence[int]]) -> str:
+        """Return the SELECT of a table that holds keys of whole numbers, which are given by column."""
+        quoted, name = ", ".join(map(self.quote, names)), self.quote("keys")
+        return f"WITH {name} ({quoted}) AS (VALUES {written_rows(columns)}) SELECT * FROM {name}"
 
     @abstractmethod
     def is_null_safe_equal(self, left: str, right: str) -> str:
@@ -449,11 +449,12 @@ def needs_value(name: str) -> MissingAttributeError:
     )
 
 
-def written_rows(rows: Sequence[Sequence[int]]) -> str:
-    """Return rows of whole numbers as SQL.
+def written_rows(columns: Sequence[Sequence[int]]) -> str:
+    """Return rows of whole numbers, which are given by column, as SQL.
 
-    >>> written_rows([(1, 2), (3, 4)])
+    >>> written_rows([(1, 3), (2, 4)])
     '(1,2),(3,4)'
     """
-    form = f"({','.join(['%d'] * len(rows[0]))})"
-    return ",".join([form] * len(rows)) % tuple(chain.from_iterable(rows))
+    form = f"({','.join(['%d'] * len(columns))}),"
+    rows = (form * len(columns[0])) % tuple(chain.from_iterable(zip(*columns, strict=True)))
+    return rows.removesuffix(",")
