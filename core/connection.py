@@ -211,22 +211,31 @@ class Connection(ManualTransactions):
         rows: list[Sequence[Any]] = self.query(sql, parameters).fetchall()
         return rows
 
+    def rows_ahead(self) -> int:
+        """Return how many rows are best inserted at once, while the next ones are made."""
+        return self.dialect.rows_ahead(self._session().raw)
+
     def packer(self) -> Pack:
         """Return what makes an INSERT, written for one row, and many rows' values into :meth:`write_packed`'s pieces.
 
-        What it returns asks nothing of the server, and may be called in any thread.
+        What it returns asks nothing of the server.
         """
         return self.dialect.packer(self._session().raw)
 
-    def write_packed(self, pieces: Iterable[Any]) -> None:
-        """Run the pieces of an INSERT, in a transaction, for there may be several statements."""
+    def write_packed(self, pieces: Iterable[Any], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Run the pieces of an INSERT, in a transaction, for there may be several statements.
+
+        While a server is at the last of them, ``meanwhile`` is done, which asks nothing of it.
+        """
         session = self._session()
         if self._is_deferred and not session.depth:
             session = self._begun()
 
         def run(cursor: Any) -> None:
-            for piece in pieces:
-                self.dialect.run_piece(cursor, piece)
+            *first, last = pieces
+            for piece in first:
+                self.dialect.run_piece(cursor, piece, lambda: None)
+            self.dialect.run_piece(cursor, last, meanwhile)
 
         self._guarded(session, run)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -24,9 +23,6 @@ from dj_panel.core.words import say
 __all__ = ["Inserter"]
 
 _MAX_ROWS = 5000
-_FIRST_ROWS = 500
-_GROWTH = 2.5
-"""The server takes about twice as long over a row as we do, so it waits little while the next, larger block is made."""
 _BLOCK_BYTES = 8_000_000
 _HELD_BYTES = 64_000_000
 _CELL_BYTES = 64
@@ -35,6 +31,8 @@ _LARGE = ("bytes", "json", "other")
 _Columns = Mapping[str, list[Any]]
 _Rows = tuple[Block, list[Block]]
 """Rows as they were given, and as the driver takes them."""
+_Packed = tuple[Block, list[tuple[_Columns, list[Any]]]]
+"""Rows as they were given, and, of those with the same attributes, their values and pieces of INSERTs."""
 
 
 class Inserter:
@@ -172,7 +170,8 @@ class Inserter:
     def _read(self, reader: RowReader, most: int) -> Iterator[_Rows]:
         """Yield blocks; of fewer rows where rows are large, so that a block holds few megabytes."""
         may_be_large = any(a.column_type.kind in _LARGE for a in self._table.heading.attributes.values())
-        reader.n_rows = min(most, 50 if may_be_large else _FIRST_ROWS if self._overlaps else most)
+        at_once = self._connection.rows_ahead() if self._overlaps else most
+        reader.n_rows = min(most, 50 if may_be_large else at_once)
         for block in reader:
             given = self._encoder.known(block, ignore_extra_fields=self._ignore_extra_fields)
             encoded = self._encoder.encode_block(given)
@@ -183,8 +182,6 @@ class Inserter:
             if may_be_large:
                 per_row = sum(map(_n_bytes, encoded)) / block.n_rows
                 reader.n_rows = max(1, min(most, round(_BLOCK_BYTES / max(per_row, 1))))
-            else:
-                reader.n_rows = min(most, round(_GROWTH * reader.n_rows))
 
     def _explained(
         self,
@@ -225,10 +222,10 @@ class Inserter:
             self._refused = None
 
     def _write_ahead(self, blocks: Iterator[_Rows]) -> None:
-        """Write rows: while the server works on a block, a thread reads, checks and packs the next one."""
+        """Write rows: while the server works on a block, the next one is read, checked and packed."""
         pack = self._connection.packer()
 
-        def ready() -> tuple[Block, list[tuple[_Columns, list[Any]]]] | None:
+        def ready() -> _Packed | None:
             given, encoded = next(blocks, (None, []))
             if given is None:
                 return None
@@ -241,14 +238,22 @@ class Inserter:
                     raise self._located(error, columns) from error
             return given, found
 
-        with ThreadPoolExecutor(1, "dj_panel-insert") as pool:
-            coming = pool.submit(ready)
-            while (block := coming.result()) is not None:
-                coming = pool.submit(ready)
-                self._refused, pieces_of_blocks = block
-                for columns, pieces in pieces_of_blocks:
-                    self._run(columns, pieces)
-                self._refused = None
+        coming: list[_Packed | Exception | None] = [ready()]
+
+        def make_next() -> None:
+            try:
+                coming.append(ready())
+            except Exception as error:  # noqa: BLE001  # raised when the server has answered, as what it is
+                coming.append(error)
+
+        while (block := coming.pop()) is not None:
+            if isinstance(block, Exception):
+                raise block
+            self._refused, (*first, last) = block
+            for columns, pieces in first:
+                self._run(columns, pieces)
+            self._run(*last, make_next)
+            self._refused = None
 
     @property
     def _looks_first(self) -> bool:
@@ -281,9 +286,11 @@ class Inserter:
         sql = dialect.insert(self._table.name, list(columns), f"VALUES ({marks})", on_duplicate, self._key)
         return sql, columns
 
-    def _run(self, columns: _Columns, pieces: Iterable[Any]) -> None:
+    def _run(
+        self, columns: _Columns, pieces: Iterable[Any], meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         try:
-            self._connection.write_packed(pieces)
+            self._connection.write_packed(pieces, meanwhile)
         except ValueRefusedError as error:
             raise self._located(error, columns) from error
 

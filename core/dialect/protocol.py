@@ -177,6 +177,10 @@ class Dialect(ABC):
     def check_size(self, raw: RawConnection, sql: str, parameters: Sequence[Any]) -> None:  # noqa: B027
         """Raise :class:`ValueRefusedError` for a statement that the server would cut the connection for."""
 
+    def rows_ahead(self, raw: RawConnection) -> int:
+        """Return how many rows are best inserted at once, while the next ones are made."""
+        return 1000
+
     def packer(self, raw: RawConnection) -> Pack:
         """Return what makes pieces to be run of an INSERT, written for one row, and of many rows' values by column.
 
@@ -184,10 +188,11 @@ class Dialect(ABC):
         """
         return lambda sql, columns: iter([(sql, columns)])
 
-    def run_piece(self, cursor: Any, piece: Any) -> None:
-        """Run a piece that a :meth:`packer` has made."""
+    def run_piece(self, cursor: Any, piece: Any, meanwhile: Callable[[], None]) -> None:
+        """Run a piece that a :meth:`packer` has made; and do something else, while a server is at it."""
         sql, columns = piece
         cursor.executemany(sql, zip(*columns, strict=True))
+        meanwhile()
 
     @abstractmethod
     def connection_id(self, raw: RawConnection) -> int:
