@@ -44,16 +44,6 @@ class Timer:
             used += (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
         return time.perf_counter(), used
 
-    def settle(self) -> None:
-        """Wait until the server has nothing left to do of what was asked of it before, or for two seconds."""
-        begin = idle_since = time.perf_counter()
-        used = self.now()[1]
-        while self._stat is not None and time.perf_counter() < min(begin + 2, idle_since + 0.1):
-            time.sleep(0.02)
-            now = self.now()[1]
-            if now - used > 0.005:  # more than this loop takes
-                used, idle_since = now, time.perf_counter()
-
 
 @dataclass(frozen=True)
 class Row:
@@ -126,9 +116,9 @@ def measure(
 ) -> Row:
     """Run the variants in turn, ``rounds`` times, so that a busy moment of the machine meets all of them.
 
-    What ``prepare`` does before each is not timed; nor is what the variant before has left behind, for this process to
-    collect and for the server to put in order: that would otherwise be counted to whichever comes next. What was
-    asked for is there when the clock is read, and given back after it.
+    What ``prepare`` does before each is not timed; nor is the collection of what the variant before has left behind,
+    which would otherwise be counted to whichever comes next. What was asked for is there when the clock is read, and
+    given back after it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     cpu_seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -136,7 +126,6 @@ def measure(
         for name, run in variants.items():
             prepare()
             gc.collect()
-            timer.settle()
             wall, cpu = timer.now()
             result = run()
             after = timer.now()

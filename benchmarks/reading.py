@@ -127,6 +127,7 @@ def restrict_by_keys(timer: Timer, connection: Connection, execute: Execute) -> 
             },
             at_most=1.3,
             at_least=40,
+            rounds=11,  # of what takes so short, a few are soon disturbed
         )
         for table, keys, ours, theirs in (
             ("single", single, ours_single, their_single),
