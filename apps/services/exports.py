@@ -25,7 +25,7 @@ from dj_panel.apps.services.rows import Order, parse_key
 from dj_panel.apps.services.selection import unused_name
 from dj_panel.apps.services.service import Service
 from dj_panel.apps.services.structure import TableInfo
-from dj_panel.core.algebra import Condition, OneOf
+from dj_panel.core.algebra import Condition, Constant, OneOf
 from dj_panel.core.errors import QueryTimeoutError, ValueRefusedError
 from dj_panel.core.expression import U
 from dj_panel.core.structure import Attribute
@@ -49,8 +49,10 @@ def _is_inline(attribute: Attribute) -> bool:
 def keys_condition(info: TableInfo, keys: Sequence[Mapping[str, str]]) -> Condition:
     """Return the condition of the rows with these primary keys, given as texts."""
     parsed = [parse_key(info, key) for key in keys]
-    names = info.primary_key
-    return OneOf(names, tuple(tuple(key[name] for key in parsed) for name in names))
+    # A table without a key has one row, or none.
+    if not info.primary_key:
+        return Constant(value=bool(parsed))
+    return OneOf.of_rows(info.primary_key, ([key[name] for name in info.primary_key] for key in parsed))
 
 
 def _facts(stored: Any) -> Any:

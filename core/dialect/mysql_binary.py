@@ -134,7 +134,10 @@ def _cells(values: Sequence[Any]) -> _Cells | None:
         numbers = np.array(filled)
         return _numbers(numbers, FIELD_TYPE.DOUBLE, is_there) if np.isfinite(numbers).all() else None
     if kinds == {Decimal}:
-        filled, kinds = [f"{value:f}" for value in filled], {str}
+        digits = [f"{value:f}" for value in filled]
+        return _texts(
+            "".join(digits).encode("ascii"), list(map(len, digits)), FIELD_TYPE.NEWDECIMAL, is_there
+        )
     if kinds == {str}:
         text = "".join(filled)
         if text.isascii():

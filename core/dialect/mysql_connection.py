@@ -1,4 +1,4 @@
-"""The driver's connection, and two things that it cannot do by itself: quick TLS, and values in binary form."""
+"""The driver's connection, and what it cannot do by itself: quick TLS, values in binary form, and to be interrupted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import math
 import ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pymysql
-from pymysql.constants import COMMAND, ER
+from pymysql.constants import COMMAND, CR, ER
 
 from dj_panel.core.errors import QueryError
 
@@ -25,12 +26,15 @@ _NOT_PREPARED = (ER.UNKNOWN_COM_ERROR, ER.UNSUPPORTED_PS, ER.MAX_PREPARED_STMT_C
 _ONCE_WITHOUT_CURSOR = struct.pack("<BI", 0, 1)
 
 
-class CannotPrepareError(Exception):
+class CannotPrepareError(pymysql.err.MySQLError):
     """The server, or what stands before it, prepares no statement, or no more of them."""
 
 
 class MySQLConnection(_PlainConnection):
     """A connection that can send the values of a statement in binary form.
+
+    Of a statement that was interrupted nobody may have read the answer, and the next one would take it for its own:
+    such a connection is closed.
 
     Where TLS is neither asked for nor refused, it uses what the server has. Nobody's certificate is checked then,
     yet PyMySQL loads those of all authorities that the system trusts for every connection: 46 of the 48 ms that one
@@ -40,7 +44,8 @@ class MySQLConnection(_PlainConnection):
     """
 
     _prepared: tuple[str, bytes] | None = None  # the statement, and the server's number of it
-    _is_answering = False
+    _is_owed = False  # whether an answer is to come that nobody has read
+    _is_waiting = False  # whether something else is done until it comes
     quickest_answer = math.inf
     """In how many seconds a statement was answered that took least: about what the way to the server takes."""
 
@@ -53,11 +58,17 @@ class MySQLConnection(_PlainConnection):
         context.verify_mode = ssl.CERT_NONE
         return context
 
+    def ping(self, reconnect: Any = False) -> None:
+        """Ask whether the server is there."""
+        with self._asking():
+            super().ping(reconnect)
+
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a statement written as text."""
-        self._make_ready()
         begin = time.perf_counter()
-        n_rows = super().query(sql, unbuffered)
+        with self._asking():
+            self._give_back()
+            n_rows = super().query(sql, unbuffered)
         self.quickest_answer = min(self.quickest_answer, time.perf_counter() - begin)
         return n_rows
 
@@ -71,9 +82,10 @@ class MySQLConnection(_PlainConnection):
         meanwhile
             What asks nothing of this connection.
         """
-        self._make_ready()
-        self._command(COMMAND.COM_QUERY, statement)
-        self._answered(meanwhile)
+        with self._asking():
+            self._give_back()
+            self._command(COMMAND.COM_QUERY, statement)
+            self._answered(meanwhile)
 
     def run_prepared(self, sql: str, values: bytes, meanwhile: Callable[[], None]) -> None:
         """Run a statement that gives no rows with values in binary form; it stays prepared until another comes.
@@ -92,25 +104,49 @@ class MySQLConnection(_PlainConnection):
         CannotPrepareError
             If the server does not prepare it, for whatever it may be; then nothing was done meanwhile.
         """
-        if self._prepared is None or self._prepared[0] != sql:
-            self._make_ready()
-            self._prepared = (sql, self._prepare(sql))
-        self._command(COMMAND.COM_STMT_EXECUTE, self._prepared[1] + _ONCE_WITHOUT_CURSOR + values)
-        self._answered(meanwhile)
+        with self._asking():
+            if self._prepared is None or self._prepared[0] != sql:
+                self._give_back()
+                self._prepared = (sql, self._prepare(sql))
+            number = self._prepared[1]
+            self._command(COMMAND.COM_STMT_EXECUTE, number + _ONCE_WITHOUT_CURSOR + values)
+            self._answered(meanwhile)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask something, and read the answer, within the block."""
+        if self._is_waiting:
+            raise QueryError("Another query was asked while rows were being inserted by this thread.")
+        if self._is_owed:
+            self._force_close()  # type: ignore[attr-defined]  # private
+            raise pymysql.err.OperationalError(
+                CR.CR_SERVER_LOST, "A statement before this one was interrupted"
+            )
+        self._is_owed = True
+        try:
+            yield
+        except pymysql.err.MySQLError:
+            self._is_owed = False  # that was the answer, or the driver has closed the connection
+            raise
+        self._is_owed = False
 
     def _answered(self, meanwhile: Callable[[], None]) -> None:
-        self._is_answering = True
+        self._is_waiting = True
         try:
             meanwhile()
-        finally:
-            self._is_answering = False
-            self._affected_rows = self._read_query_result()  # type: ignore[attr-defined]  # private
+        except BaseException:
+            # What is wrong with these rows is told before what the server says of those before them.
+            self._is_waiting = False
+            with suppress(pymysql.err.MySQLError):
+                self._read_query_result()  # type: ignore[attr-defined]  # private
+            self._is_owed = False
+            raise
+        self._is_waiting = False
+        self._affected_rows = self._read_query_result()  # type: ignore[attr-defined]  # private
 
-    def _make_ready(self) -> None:
-        if self._is_answering:
-            raise QueryError("Another query was asked while rows were being inserted by this thread.")
+    def _give_back(self) -> None:
+        """Give back what is prepared; it takes megabytes of the server, and the next of its kind would have come now."""
         if self._prepared is not None:
-            # It takes megabytes of the server, and the next of its kind would have come at once.
             _, number = self._prepared
             self._prepared = None
             self._command(COMMAND.COM_STMT_CLOSE, number)  # which is not answered

@@ -347,6 +347,29 @@ def test_selected_rows_are_exported_in_any_format(lab: Any) -> None:
         export("csv", keys=[{"number": "1 OR 1=1"}])
 
 
+@pytest.mark.parametrize(
+    ("keys", "lines"), [([{}], ["volume", "7"]), (None, ["volume", "7"]), ([], ["volume"])]
+)
+def test_the_row_of_a_table_without_a_key_is_exported_when_it_is_selected(
+    schema: dj.Schema, connection: Connection, keys: Any, lines: list[str]
+) -> None:
+    @schema
+    class Setting(dj.Manual):
+        definition = """
+        ---
+        volume : int32
+        """
+
+    Setting.insert1({"volume": 7})
+    name = app_name(Setting().name)
+    services = Services(Pipeline("lab", connection, MappingProxyType({name: Setting})))
+
+    async def export() -> bytes:
+        return b"".join([piece async for piece in services.exports.file(name, "csv", keys=keys)])
+
+    assert asyncio.run(export()).decode("utf-8-sig").split() == lines
+
+
 def test_files_are_sent_in_chunks_in_bounded_memory_and_can_be_given_up(schema: dj.Schema) -> None:
     @schema
     class Place(dj.Lookup):

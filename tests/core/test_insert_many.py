@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+import pymysql
 import pytest
 
 import dj_panel as dj
+from dj_panel.core.dialect.mysql_connection import MySQLConnection
 from dj_panel.core.errors import DuplicateError, IntegrityError
 from tests.conftest import Backend
 from tests.counting import counted_statements
@@ -175,3 +178,89 @@ def test_a_wrong_value_far_behind_is_named_and_nothing_is_kept(reading: Any) -> 
     with counted_statements(reading.connection) as count:
         reading.insert1({"reading": 1})
     assert count.n == 1
+
+
+def test_a_decimal_is_a_number_in_a_column_of_any_type(schema: dj.Schema, backend: Backend) -> None:
+    if backend.name == "sqlite":
+        return  # which has no column of bits
+    name = f"`{schema.database}`.`bits`"
+    schema.connection.query(f"CREATE TABLE {name} (a int NOT NULL PRIMARY KEY, v bit(8) NOT NULL)")
+    table = dj.FreeTable(schema.connection, name)
+    table.insert([{"a": i, "v": Decimal(200)} for i in range(N_ROWS)])
+    assert schema.connection.query(f"SELECT DISTINCT v + 0 FROM {name}").fetchall() == [(200,)]
+
+
+class Interrupting(Mapping[str, Any]):
+    """A row at which the program is interrupted when it is read first."""
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        self.row, self.is_new = row, True
+
+    def __getitem__(self, name: str) -> Any:
+        return self.row[name]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __iter__(self) -> Iterator[str]:
+        if self.is_new:
+            self.is_new = False
+            raise KeyboardInterrupt
+        return iter(self.row)
+
+
+@pytest.mark.parametrize("sent", [b"\x03INSERT", b"\x16", b"\x17"], ids=["text", "preparing", "binary"])
+def test_after_an_interruption_no_answer_is_taken_for_another(
+    reading: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    if backend.name == "sqlite":
+        return  # which answers at once
+    driver: Any = pymysql.connections.Connection
+    connection, write = reading.connection, driver._write_bytes
+
+    def interrupted(raw: Any, data: bytes) -> None:
+        write(raw, data)
+        if data[4:].startswith(sent):
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(driver, "_write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reading.insert([{"reading": i, "small": 1} for i in range(N_ROWS)])
+    assert [connection.query(f"SELECT {n}").fetchone() for n in range(3)] == [(0,), (1,), (2,)]
+    assert len(reading) == 0
+
+
+@pytest.mark.parametrize("n_read", [1, 255, 256, 257, 1000])
+def test_after_an_interruption_while_a_statement_is_prepared(
+    reading: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch, n_read: int
+) -> None:
+    if backend.name == "sqlite":
+        return  # which answers at once
+    read, left = MySQLConnection._packet, iter(range(n_read))
+
+    def interrupted(raw: Any) -> Any:
+        if next(left, None) is None:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+        return read(raw)
+
+    monkeypatch.setattr(MySQLConnection, "_packet", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reading.insert([{"reading": i, "small": 1} for i in range(N_ROWS)])
+    assert [reading.connection.query(f"SELECT {n}").fetchone() for n in range(3)] == [(0,), (1,), (2,)]
+    assert len(reading) == 0
+
+
+@pytest.mark.parametrize("place", [2500, 8500])
+def test_an_interruption_comes_before_what_the_server_says_meanwhile(
+    reading: Any, backend: Backend, place: int
+) -> None:
+    if backend.name == "sqlite":
+        return  # which answers at once
+    reading.insert1({"reading": place - 1000})
+    rows: list[Any] = [{"reading": i, "small": 1} for i in range(N_ROWS)]
+    rows[place] = Interrupting(rows[place])
+    with pytest.raises(KeyboardInterrupt):
+        reading.insert(rows)
+    assert len(reading) == 1
