@@ -35,6 +35,10 @@ Taken = TypeVar("Taken")
 _MAX_ATTEMPTS = 8
 
 
+def _nothing() -> None:
+    """Do nothing while a server works."""
+
+
 class Connection(ManualTransactions):
     """A database, as reached with some settings.
 
@@ -222,7 +226,7 @@ class Connection(ManualTransactions):
         """
         return self.dialect.packer(self._session().raw)
 
-    def write_packed(self, pieces: Iterable[Any], meanwhile: Callable[[], None] = lambda: None) -> None:
+    def write_packed(self, pieces: Iterable[Any], meanwhile: Callable[[], None] | None = None) -> None:
         """Run the pieces of an INSERT, in a transaction, for there may be several statements.
 
         While a server is at the last of them, ``meanwhile`` is done, which asks nothing of it.
@@ -234,8 +238,8 @@ class Connection(ManualTransactions):
         def run(cursor: Any) -> None:
             *first, last = pieces
             for piece in first:
-                self.dialect.run_piece(cursor, piece, lambda: None)
-            self.dialect.run_piece(cursor, last, meanwhile)
+                self.dialect.run_piece(cursor, piece, _nothing)
+            self.dialect.run_piece(cursor, last, meanwhile or _nothing)
 
         self._guarded(session, run)
 

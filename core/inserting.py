@@ -287,7 +287,7 @@ class Inserter:
         return sql, columns
 
     def _run(
-        self, columns: _Columns, pieces: Iterable[Any], meanwhile: Callable[[], None] = lambda: None
+        self, columns: _Columns, pieces: Iterable[Any], meanwhile: Callable[[], None] | None = None
     ) -> None:
         try:
             self._connection.write_packed(pieces, meanwhile)
