@@ -43,7 +43,7 @@ class MySQLConnection(_PlainConnection):
     Source: MySQL internals, "Prepared Statements".
     """
 
-    _prepared: tuple[str, bytes] | None = None  # the statement, and the server's number of it
+    _prepared: tuple[bytes, bytes] | None = None  # the statement, and the server's number of it
     _is_owed = False  # whether an answer is to come that nobody has read
     _is_waiting = False  # whether something else is done until it comes
     quickest_answer = math.inf
@@ -65,10 +65,12 @@ class MySQLConnection(_PlainConnection):
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
         """Run a statement written as text."""
+        # Text that cannot be encoded is refused before anything is sent.
+        statement = _encoded(sql) if isinstance(sql, str) else sql
         begin = time.perf_counter()
         with self._asking():
             self._give_back()
-            n_rows = super().query(sql, unbuffered)
+            n_rows = super().query(statement, unbuffered)
         self.quickest_answer = min(self.quickest_answer, time.perf_counter() - begin)
         return n_rows
 
@@ -104,10 +106,11 @@ class MySQLConnection(_PlainConnection):
         CannotPrepareError
             If the server does not prepare it, for whatever it may be; then nothing was done meanwhile.
         """
+        statement = _encoded(sql)
         with self._asking():
-            if self._prepared is None or self._prepared[0] != sql:
+            if self._prepared is None or self._prepared[0] != statement:
                 self._give_back()
-                self._prepared = (sql, self._prepare(sql))
+                self._prepared = (statement, self._prepare(statement))
             number = self._prepared[1]
             self._command(COMMAND.COM_STMT_EXECUTE, number + _ONCE_WITHOUT_CURSOR + values)
             self._answered(meanwhile)
@@ -151,9 +154,9 @@ class MySQLConnection(_PlainConnection):
             self._prepared = None
             self._command(COMMAND.COM_STMT_CLOSE, number)  # which is not answered
 
-    def _prepare(self, sql: str) -> bytes:
+    def _prepare(self, statement: bytes) -> bytes:
         """Return the server's number of a statement."""
-        self._command(COMMAND.COM_STMT_PREPARE, sql.encode("utf-8", "surrogateescape"))
+        self._command(COMMAND.COM_STMT_PREPARE, statement)
         try:
             answer = self._packet()
         except pymysql.err.MySQLError as error:
@@ -172,3 +175,7 @@ class MySQLConnection(_PlainConnection):
 
     def _packet(self) -> Any:
         return self._read_packet()  # type: ignore[no-untyped-call]  # private
+
+
+def _encoded(sql: str) -> bytes:
+    return sql.encode("utf-8", "surrogateescape")

@@ -391,3 +391,13 @@ def test_a_change_that_came_after_the_transaction_began_is_not_overwritten(
             lab.Subject.update1({**key, "sex": "M"}, expected={"sex": "U"})
     assert (lab.Subject & key).fetch1("sex") == "F"
     other.close()
+
+
+def test_text_that_cannot_be_sent_ends_no_transaction(numbers: Any) -> None:
+    connection = numbers.connection
+    with connection.transaction:
+        numbers.insert1({"number": 77})
+        with pytest.raises(UnicodeEncodeError):
+            connection.query("SELECT '\ud800'")
+        assert connection.query("SELECT 5").fetchone()[0] == 5
+    assert numbers & {"number": 77}
