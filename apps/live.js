@@ -138,7 +138,8 @@ export function render({model}) {
     menu.querySelector("summary").focus()
   })
 
-  // A heading with `data-arrival` is where a visitor goes on when its value is another one, unless they are elsewhere.
+  // A heading with `data-arrival` is where a visitor goes on when its value is another one, unless they are elsewhere,
+  // or at a field, which they have just changed.
   // While a window is being set up its parts are moved, and what is moved loses the focus again: so the focus is given
   // until it has stayed for half a second.
   let arrived = ""
@@ -156,7 +157,7 @@ export function render({model}) {
     const isFree = active === null || active === document.body || active.id === "heading"
     if (document.body.classList.contains("waiting")) stayed = 0
     else if (inner === heading) stayed += 1
-    else if (isFree || (stayed === 0 && root.contains(inner))) heading.focus({preventScroll: true})
+    else if (isFree || (stayed === 0 && root.contains(inner) && !isField(inner))) heading.focus({preventScroll: true})
     else return
     requestAnimationFrame(() => focusArrival(heading, place, tries + 1, stayed))
   }

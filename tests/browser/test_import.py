@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from dj_panel.apps.markup import html_pane
 from dj_panel.apps.page import Page
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.mapping import REASON_HEADER
+from dj_panel.apps.services.rowchecks import RowChecker
 from dj_panel.apps.site import RunningSite, Site, serve
 from tests.entry_tables import HOSTILE, declare
 
@@ -244,7 +246,17 @@ def test_what_is_left_out_is_found_with_f8_from_anywhere_corrected_and_imported_
 
 
 @on_one_server
-def test_days_without_a_time_and_fractions_of_a_second_come_in_only_if_that_is_chosen(lab: Lab) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 0.7], ids=["at once", "slowly"])
+def test_days_without_a_time_and_fractions_of_a_second_come_in_only_if_that_is_chosen(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    check = RowChecker.check
+
+    def slowly(*args: Any) -> None:
+        time.sleep(seconds)
+        check(*args)
+
+    monkeypatch.setattr(RowChecker, "check", slowly)
     tab = lab.open("Subject")
     rows = [("A", "2026-03-31"), ("B", "2026-03-31 12:30:00.6"), ("C", "2026-03-31 12:30:00.000")]
     lab.paste("subject_id\tspecies\tcreated\n" + "".join(f"{name}\trat\t{text}\n" for name, text in rows))
