@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dj_panel.core.dialect.protocol import RawConnection
-from dj_panel.core.errors import TransactionError
 
-__all__ = ["ManualTransactions", "Result", "Session", "only_reads"]
+__all__ = ["Result", "Session", "only_reads"]
 
 
 class Result:
@@ -62,47 +59,3 @@ class Session:
 def only_reads(sql: str) -> bool:
     """Tell whether a statement changes nothing and holds no lock."""
     return sql.lstrip()[:6].upper() == "SELECT" and not sql.rstrip().endswith("FOR UPDATE")
-
-
-class ManualTransactions:
-    """Transactions that a program begins and ends itself, where a ``with`` block does not fit."""
-
-    _local: threading.local
-
-    if TYPE_CHECKING:
-
-        @property
-        def in_transaction(self) -> bool: ...  # noqa: D102
-
-        @property
-        def transaction(self) -> AbstractContextManager[Any]: ...  # noqa: D102
-
-    def start_transaction(self) -> None:
-        """Begin a transaction that ends with :meth:`commit_transaction` or :meth:`cancel_transaction`."""
-        if self.in_transaction:
-            raise TransactionError("A transaction is open already; transactions do not nest this way.")
-        context = self.transaction
-        context.__enter__()
-        self._local.manual = context
-
-    def _manual(self) -> AbstractContextManager[Any]:
-        context: AbstractContextManager[Any] | None = getattr(self._local, "manual", None)
-        if context is None:
-            raise TransactionError(
-                "There is no transaction to end: none is open that start_transaction() began."
-            )
-        self._local.manual = None
-        return context
-
-    def commit_transaction(self) -> None:
-        """Keep what was done since :meth:`start_transaction`."""
-        self._manual().__exit__(None, None, None)
-
-    def cancel_transaction(self) -> None:
-        """Undo what was done since :meth:`start_transaction`."""
-        with suppress(_CancelledError):
-            self._manual().__exit__(_CancelledError, _CancelledError(), None)
-
-
-class _CancelledError(Exception):
-    """Ends a transaction that the caller cancelled."""
