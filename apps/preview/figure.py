@@ -7,9 +7,19 @@ from typing import Any
 
 import holoviews as hv
 import panel as pn
-from bokeh.models import NumeralTickFormatter, TickFormatter
+from bokeh.models import (
+    BoxZoomTool,
+    HoverTool,
+    NumeralTickFormatter,
+    PanTool,
+    SaveTool,
+    TickFormatter,
+    Tool,
+    WheelZoomTool,
+)
 
 from dj_panel.apps.theme import BOKEH_THEME
+from dj_panel.core.words import say
 
 hv.extension("bokeh")
 # Drawing with WebGL takes many seconds where there is no graphics card: virtual machines, remote desktops.
@@ -21,6 +31,17 @@ Range = tuple[float, float]
 def plain_numbers() -> TickFormatter:
     """Return a formatter that writes positions out, with thousands marked: 1,000,000 rather than 1.000e+6."""
     return NumeralTickFormatter(format="0,0.[000000]")
+
+
+def tool_names() -> dict[type[Tool], str]:
+    """Return what each tool of a plot does, in the visitor's language; by itself Bokeh says it in English."""
+    return {
+        PanTool: say("Move by dragging"),
+        BoxZoomTool: say("Drag over a part to enlarge it"),
+        WheelZoomTool: say("Zoom with the mouse wheel"),
+        SaveTool: say("Save as an image"),
+        HoverTool: say("Show the value under the pointer"),
+    }
 
 
 class Frame:
@@ -40,6 +61,8 @@ class Frame:
         self.x = first_x
         self.y = first_y
         self._after = after
+        # Taken now: the drawing may happen where the visitor's language is not known.
+        self._tool_names = tool_names()
         self._handles: dict[str, Any] | None = None
 
     def hook(self, plot: Any, _element: Any) -> None:
@@ -47,7 +70,11 @@ class Frame:
         is_new = self._handles is not plot.handles
         self._handles = plot.handles
         if is_new:
-            plot.handles["plot"].toolbar.stylesheets = [".bk-logo{display:none}"]
+            toolbar = plot.handles["plot"].toolbar
+            # With no logo at all Bokeh takes the toolbar for too narrow and puts its last tool behind a menu.
+            toolbar.stylesheets = [".bk-logo{display:none}"]
+            for tool in toolbar.tools:
+                tool.description = self._tool_names.get(type(tool))
             self.set(self.x, self.y)
         if self._after is not None:
             self._after(plot.handles)

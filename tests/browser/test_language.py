@@ -19,6 +19,8 @@ expect.set_options(timeout=30_000)
 
 # The field says these in every language.
 TIERS = {"Lookup", "Manual", "Imported", "Computed", "Part"}
+# A button of a plot's toolbar.
+TOOL = ".bk-Toolbar [title][tabindex]"
 # What is written on the page and what a screen reader says of it, shadow roots included.
 SAID = """() => {
   const found = new Set()
@@ -73,6 +75,8 @@ def test_a_browser_that_prefers_german_gets_every_page_in_german(
     tab = open_page(locale="de-DE")
     for place in PLACES:
         opened(tab, demo, place)
+        if place.startswith("#/object/"):
+            expect(tab.locator("canvas").first).to_be_visible()
         assert tab.evaluate("document.documentElement.lang") == "de"
         said = tab.evaluate(SAID)
         assert len(said) > 20
@@ -81,6 +85,31 @@ def test_a_browser_that_prefers_german_gets_every_page_in_german(
         expect(tab.get_by_role("main")).to_be_visible()
         tab.wait_for_function(f"() => JSON.stringify(({CUT_OFF})()) === '[0,[]]'")
         tab.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_the_tools_of_a_plot_are_named_in_german(open_page: OpenPage, demo: Demo) -> None:
+    tab = open_page(locale="de-DE")
+    opened(tab, demo, PLACES[-1])
+    expect(tab.locator(TOOL)).to_have_count(4)
+    assert titles(tab) == [
+        "Durch Ziehen verschieben",
+        "Über einen Ausschnitt ziehen, um ihn zu vergrößern",
+        "Mit dem Mausrad vergrößern und verkleinern",
+        "Als Bild speichern",
+    ]
+    opened(tab, demo, "#/table/lab_acquisition.Photograph")
+    tab.get_by_role("grid").locator('td[data-name="image"] a').first.click()
+    expect(tab.locator(TOOL)).to_have_count(4)
+    assert titles(tab) == [
+        "Durch Ziehen verschieben",
+        "Mit dem Mausrad vergrößern und verkleinern",
+        "Als Bild speichern",
+        "Den Wert unter dem Zeiger anzeigen",
+    ]
+
+
+def titles(tab: Tab) -> list[str | None]:
+    return [tool.get_attribute("title") for tool in tab.locator(TOOL).all()]
 
 
 def test_the_language_that_a_visitor_chooses_stays(open_page: OpenPage, demo: Demo) -> None:
