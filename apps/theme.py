@@ -277,19 +277,6 @@ THEME_CONFIG: Final[dict[str, dict[str, Any]]] = {
     "dark": theme_config(dark=True),
 }
 
-#: `pmui.Page(sx=PAGE_SX)`: a quiet header in the surface colour. This pair of palette colours is the one that
-#: keeps panel-material-ui from inverting the colours of whatever stands in the header.
-PAGE_SX: Final[dict[str, Any]] = {
-    ".MuiAppBar-root": {
-        "bgcolor": "primary.contrastText",
-        "color": "primary.main",
-        "backgroundColor": "var(--dj-surface)",
-        "borderBottom": "1px solid var(--dj-border)",
-        "boxShadow": "none",
-    },
-    ".MuiAppBar-root .title": {"color": "var(--dj-text)"},
-}
-
 
 def _bokeh_theme(*, dark: bool) -> Theme:
     c = scheme(dark=dark)

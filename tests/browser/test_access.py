@@ -42,6 +42,16 @@ PLACES = (
     "#/populate/lab_analysis.WindowTuning",
     format_route(Route("object", ("lab_acquisition.PulseTrace",), {**PULSE, "attribute": "pulse"})),
 )
+# What is animated now, shadow roots included: a tablet draws it as long as the page is open, seen or not.
+MOVING = """() => {
+  const found = []
+  const look = root => {
+    found.push(...root.getAnimations().filter(a => a.playState === "running").map(a => a.animationName))
+    for (const element of root.querySelectorAll("*")) if (element.shadowRoot) look(element.shadowRoot)
+  }
+  look(document)
+  return found
+}"""
 NARROW: ViewportSize = {"width": 320, "height": 640}
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 # What reaches beyond the right edge and only the whole page can be scrolled to it, shadow roots included.
@@ -106,6 +116,15 @@ def test_a_page_has_no_serious_fault_of_access_and_fits_into_320_pixels(
     with suppress(TooLate):
         page.wait_for_function(fits, timeout=5_000)
     assert page.evaluate(CUT_OFF) == [0, []]
+
+
+def test_nothing_moves_on_a_page_at_rest(open_page: OpenPage, demo: Demo) -> None:
+    tab = open_page(color_scheme="light")
+    for place in PLACES:
+        opened(tab, demo, place)
+        with suppress(TooLate):
+            tab.wait_for_function(f"() => ({MOVING})().length === 0", timeout=10_000)
+        assert tab.evaluate(MOVING) == [], place
 
 
 def test_dark_pages_have_contrast(open_page: OpenPage, demo: Demo) -> None:

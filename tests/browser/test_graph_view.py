@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,13 +12,13 @@ from typing import Any
 import panel as pn
 import pytest
 from bokeh.document import Document
-from bokeh.io import curdoc
 from panel.viewable import Viewable
-from panel_material_ui.template.base import Page as Shell
 from playwright.sync_api import Locator, Page, expect
 
 from dj_panel.apps.graph_view import Edge, GraphView, Node, arrange
-from dj_panel.apps.theme import DARK, LIGHT, PAGE_SX, THEME_CONFIG, css_variables
+from dj_panel.apps.page import Page as SitePage
+from dj_panel.apps.site import Site, serve
+from dj_panel.apps.theme import DARK, LIGHT
 
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
 
@@ -69,7 +68,6 @@ class Served:
     url: str = ""
     view: GraphView = field(default_factory=GraphView)
     shown: list[tuple[GraphView, Document]] = field(default_factory=list)
-    ready: list[Document] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
     def change(self, **params: Any) -> None:
@@ -82,45 +80,44 @@ class Served:
             document.add_next_tick_callback(partial(update, view))
 
 
+class Diagram(SitePage):
+    """A page of the site that has nothing but a diagram."""
+
+    title = "Diagram"
+    served: Served
+
+    async def load(self) -> Viewable:
+        view = GraphView(**arrange(NODES, EDGES), status=STATUS)
+        self.served.view = view
+        self.served.shown.append((view, pn.state.curdoc))
+        self.served.opened.clear()
+        view.param.watch(lambda event: self.served.opened.append(event.new), "opened", onlychanged=False)
+        return pn.Column(view, sizing_mode="stretch_both")
+
+
+class Services:
+    """What the shell asks of the services."""
+
+    async def table_names(self) -> list[str]:
+        return []
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     expect.set_options(timeout=30_000)  # what must happen may take its time on a busy machine
-    served = Served()
-
-    def app() -> Viewable:
-        served.view = GraphView(**arrange(NODES, EDGES), status=STATUS)
-        document = curdoc()
-        served.shown.append((served.view, document))
-        # Bokeh loses changes to a view that it is still building.
-        document.on_event("document_ready", lambda _event: served.ready.append(document))
-        served.opened.clear()
-        served.view.param.watch(lambda event: served.opened.append(event.new), "opened", onlychanged=False)
-        main = pn.Column(served.view, sizing_mode="stretch_both")
-        return Shell(main=[main], raw_css=[css_variables()], theme_config=THEME_CONFIG, sx=PAGE_SX)
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    served.url = f"http://127.0.0.1:{port}/"
-    server = pn.serve(app, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False)
-    eventually(lambda: answers(port), "the server did not start")
-    yield served
-    server.stop()
-    server.join()
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+    Diagram.served = Served()
+    running = serve(Site({"home": Diagram}, Services(), title="Lab", user="ana"), threaded=True)
+    Diagram.served.url = running.url
+    yield Diagram.served
+    running.stop()
 
 
 @pytest.fixture
 def graph(served: Served, page: Page) -> Page:
     served.shown.clear()
-    served.ready.clear()
     page.goto(served.url)
+    expect(page.get_by_role("main")).to_have_attribute("aria-busy", "false")
     expect(node(page, "Session")).to_be_visible()
-    eventually(lambda: served.ready, "the page was not ready")
     return page
 
 
@@ -375,7 +372,7 @@ def test_the_diagram_follows_light_and_dark(graph: Page) -> None:
 
     frame = graph.locator(".graph")
     expect(frame).to_have_css("background-color", rgb(LIGHT.surface))
-    graph.get_by_role("button", name="Toggle theme").click()
+    graph.get_by_role("button", name="Dark colours").click()
     expect(frame).to_have_css("background-color", rgb(DARK.surface))
     expect(node(graph, "Session").locator(".label")).to_have_css("fill", rgb(DARK.text))
 

@@ -279,6 +279,10 @@ def test_leaving_a_page_that_is_still_loading_cancels_it(kept_page: Tab, running
     kept_page.get_by_role("link", name="Tables").click()
     expect(kept_page.locator("#skeleton")).to_be_visible()
     expect(heading(kept_page)).to_have_text("Tables")
+    running_bar = (
+        "() => document.getAnimations().some(a => a.animationName === 'slide' && a.playState === 'running')"
+    )
+    kept_page.wait_for_function(running_bar)
     kept_page.get_by_role("link", name="Home").click()
     expect(kept_page.get_by_text("Welcome")).to_be_visible()
     expect(kept_page.locator("#skeleton")).to_be_hidden()
