@@ -89,7 +89,9 @@ class Diagram(SitePage):
     async def load(self) -> Viewable:
         view = GraphView(**arrange(NODES, EDGES), status=STATUS)
         self.served.view = view
-        self.served.shown.append((view, pn.state.curdoc))
+        document = pn.state.curdoc
+        assert document is not None
+        self.served.shown.append((view, document))
         self.served.opened.clear()
         view.param.watch(lambda event: self.served.opened.append(event.new), "opened", onlychanged=False)
         return pn.Column(view, sizing_mode="stretch_both")
