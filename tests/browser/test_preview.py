@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import pathlib
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import panel as pn
 import pytest
 import zarr
+from panel.viewable import Viewable
 from playwright.sync_api import Locator, Page, expect
 from zarr.storage import LocalStore
 
+from dj_panel.apps.markup import html_pane
+from dj_panel.apps.page import Page as SitePage
 from dj_panel.apps.preview import Preview, preview
 from dj_panel.apps.preview.lines import LinesView
 from dj_panel.apps.preview.stack import StackView
-from dj_panel.apps.theme import css_variables
-
-# Of a part that came after the page, the browser sends all properties with the first message about it, and
-# Bokeh's server warns that it knows the part already. The shell of the site mends that; these pages are bare.
-pytestmark = pytest.mark.filterwarnings("ignore:reference already known:bokeh.util.warnings.BokehUserWarning")
+from dj_panel.apps.site import Site, serve
 
 MARKUP = "<img src=x onerror=\"document.title='run'\">"
 RATE_HZ = 1000.0
@@ -100,16 +97,38 @@ class Lab:
             "tree": lambda: preview({"waveform": np.sin(np.arange(500) / 9), "rate": 30}),
         }
 
-    def pages(self) -> dict[str, Callable[[], Any]]:
-        return {name: self._page(name) for name in self._values}
+    def show(self, name: str) -> Preview:
+        """Return a new preview of the value of that name."""
+        self.shown[name] = self._values[name]()
+        return self.shown[name]
 
-    def _page(self, name: str) -> Callable[[], Any]:
-        def make() -> Any:
-            self.shown[name] = self._values[name]()
-            style = f"<style>{css_variables()}</style>"
-            return pn.Column(pn.pane.HTML(style), self.shown[name], sizing_mode="stretch_width")
 
-        return make
+class Value(SitePage):
+    """A page of the site that has nothing but a preview: ``#/object/signal``."""
+
+    title = "Value"
+    lab: Lab
+
+    async def load(self) -> Viewable:
+        self.preview = self.lab.show(self.visit.route.path[0])
+        return self.preview
+
+    def close(self) -> None:
+        self.preview.close()
+
+
+class Home(SitePage):
+    title = "Home"
+
+    async def load(self) -> Viewable:
+        return html_pane("<p>Welcome</p>")
+
+
+class Services:
+    """What the shell asks of the services."""
+
+    async def table_names(self) -> list[str]:
+        return []
 
 
 @pytest.fixture(scope="module")
@@ -119,21 +138,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 @pytest.fixture(scope="module")
 def address(lab: Lab) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = pn.serve(
-        lab.pages(),
-        port=port,
-        address="127.0.0.1",
-        threaded=True,
-        show=False,
-        verbose=False,
-        websocket_origin=f"127.0.0.1:{port}",
-    )
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-    server.join(10)
+    """Give the address that the name of a value completes."""
+    Value.lab = lab
+    running = serve(Site({"home": Home, "object": Value}, Services(), title="Lab", user="ana"), threaded=True)
+    yield f"{running.url}#/object/"
+    running.stop()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -147,7 +156,7 @@ def patience() -> Iterator[None]:
 @pytest.fixture
 def look(page: Page, address: str) -> Callable[[str], Page]:
     def look(name: str) -> Page:
-        page.goto(f"{address}/{name}")
+        page.goto(address + name)
         return page
 
     return look
@@ -326,8 +335,8 @@ def test_markup_in_a_value_is_never_run(look: Callable[[str], Page]) -> None:
 
 def test_a_missing_file_says_why(look: Callable[[str], Page]) -> None:
     page = look("missing")
-    expect(page.get_by_role("alert")).to_contain_text("does not exist")
-    expect(page.get_by_role("alert")).not_to_contain_text("Traceback")
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("does not exist")
+    expect(page.get_by_role("main").get_by_role("alert")).not_to_contain_text("Traceback")
 
 
 def test_rows_are_turned_a_page_at_a_time(look: Callable[[str], Page]) -> None:
@@ -353,7 +362,7 @@ def test_a_slow_store_holds_up_nobody_else(
     expect(page.get_by_text("Reading…")).to_be_visible()
     assert lab.slow.is_asked.wait(30)
     other = open_page()
-    other.goto(f"{address}/stack")
+    other.goto(f"{address}stack")
     expect(words(other)).to_contain_text("at 29")
     expect(page.get_by_text("Reading…")).to_be_visible()
     lab.slow.may_arrive.set()

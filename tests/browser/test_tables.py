@@ -60,7 +60,9 @@ class Lab:
 
 
 @pytest.fixture(scope="module", params=["sqlite"])
-def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kept_tab: Tab
+) -> Iterator[Lab]:
     """Give a served lab; on SQLite, unless a test asks for it on each server."""
     folder = tmp_path_factory.mktemp("tables")
     settings = Settings()
@@ -88,6 +90,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     }
     running = serve(Site(pages, services, "Test lab"), threaded=True)
     yield Lab(running, services, tables)
+    kept_tab.goto("about:blank")  # it would miss its server, and say so to the test that follows
     running.stop()
     schema.drop(prompt=False)
     services.close()
