@@ -96,7 +96,7 @@ _TONE_RULES: Final = "".join(
 )
 
 #: Rules for the classes that the builders below use. A pane has a shadow root of its own, which the rules of
-#: the document do not enter: give this to each pane or Tabulator that shows such HTML (`html_pane` does).
+#: the document do not enter: give this to each pane that shows such HTML (`html_pane` does).
 COMPONENT_CSS: Final = _TONE_RULES + asset("markup.css")
 
 

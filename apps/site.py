@@ -37,7 +37,7 @@ TOKEN_LIFETIME_S = 7 * 24 * 3600
 """How long a window may come back; once its session is gone it gets a new one at the same address."""
 
 # Loaded once, here: a page that is shown later finds its libraries in the window.
-pn.extension("tabulator", notifications=False)
+pn.extension(notifications=False)
 
 
 class Site:
