@@ -19,6 +19,7 @@ from dj_panel.apps.graph_view import Edge, GraphView, Node, arrange
 from dj_panel.apps.page import Page as SitePage
 from dj_panel.apps.site import Site, serve
 from dj_panel.apps.theme import DARK, LIGHT
+from tests.browser.shell_services import ShellServices
 
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
 
@@ -97,18 +98,11 @@ class Diagram(SitePage):
         return pn.Column(view, sizing_mode="stretch_both")
 
 
-class Services:
-    """What the shell asks of the services."""
-
-    async def table_names(self) -> list[str]:
-        return []
-
-
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     expect.set_options(timeout=30_000)  # what must happen may take its time on a busy machine
     Diagram.served = Served()
-    running = serve(Site({"home": Diagram}, Services(), title="Lab", user="ana"), threaded=True)
+    running = serve(Site({"home": Diagram}, ShellServices(), title="Lab", user="ana"), threaded=True)
     Diagram.served.url = running.url
     yield Diagram.served
     running.stop()

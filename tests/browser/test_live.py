@@ -13,14 +13,10 @@ from dj_panel.apps.live import Action, LiveHtml, button
 from dj_panel.apps.markup import escape
 from dj_panel.apps.page import Page
 from dj_panel.apps.site import RunningSite, Site, serve
+from tests.browser.shell_services import ShellServices
 
 LONG_MS = 60_000
 HOSTILE = "<img src=x onerror=\"document.title='broken in'\">"
-
-
-class Services:
-    async def table_names(self) -> list[str]:
-        return []
 
 
 class Rows(Page):
@@ -69,7 +65,7 @@ class Rows(Page):
 @pytest.fixture
 def rows(page: Tab, port: int) -> Iterator[Tab]:
     running: RunningSite = serve(
-        Site({"home": Rows}, Services(), "Live", user="ana"), port=port, threaded=True
+        Site({"home": Rows}, ShellServices(), "Live", user="ana"), port=port, threaded=True
     )
     page.goto(running.url)
     expect(page.get_by_role("button", name="Add")).to_be_visible(timeout=LONG_MS)

@@ -22,6 +22,7 @@ from dj_panel.apps.preview import Preview, preview
 from dj_panel.apps.preview.lines import LinesView
 from dj_panel.apps.preview.stack import StackView
 from dj_panel.apps.site import Site, serve
+from tests.browser.shell_services import ShellServices
 
 MARKUP = "<img src=x onerror=\"document.title='run'\">"
 RATE_HZ = 1000.0
@@ -124,13 +125,6 @@ class Home(SitePage):
         return html_pane("<p>Welcome</p>")
 
 
-class Services:
-    """What the shell asks of the services."""
-
-    async def table_names(self) -> list[str]:
-        return []
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab(tmp_path_factory.mktemp("lab"))
@@ -140,7 +134,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def address(lab: Lab) -> Iterator[str]:
     """Give the address that the name of a value completes."""
     Value.lab = lab
-    running = serve(Site({"home": Home, "object": Value}, Services(), title="Lab", user="ana"), threaded=True)
+    running = serve(
+        Site({"home": Home, "object": Value}, ShellServices(), title="Lab", user="ana"), threaded=True
+    )
     yield f"{running.url}#/object/"
     running.stop()
 
@@ -156,6 +152,7 @@ def patience() -> Iterator[None]:
 @pytest.fixture
 def look(page: Page, address: str) -> Callable[[str], Page]:
     def look(name: str) -> Page:
+        page.goto("about:blank")  # so that nothing of a value that was looked at before is in sight
         page.goto(address + name)
         return page
 

@@ -39,6 +39,7 @@ from dj_panel.apps.routes import Route
 from dj_panel.apps.shell import Bridge
 from dj_panel.apps.site import RunningSite, Site, serve
 from dj_panel.core.errors import AccessError, MissingTableError
+from tests.browser.shell_services import ShellServices
 
 SECRET = "SELECT password FROM mysql.user"
 LOST = "WebSocket connection to|Failed to connect to Bokeh|net::ERR_|not connected so cannot send"
@@ -47,12 +48,7 @@ LOST = "WebSocket connection to|Failed to connect to Bokeh|net::ERR_|not connect
 # Eight browsers may share two cores: nothing here is about how long a page takes.
 expect.set_options(timeout=30_000)
 
-
-class Services:
-    """What the shell asks of the services."""
-
-    async def table_names(self) -> list[str]:
-        return ["lab_subject.Subject", "lab_session.Session", "lab_session.Session.Experimenter"]
+SERVICES = ShellServices("lab_subject.Subject", "lab_session.Session", "lab_session.Session.Experimenter")
 
 
 class ArraySum(JSComponent):
@@ -196,7 +192,7 @@ PAGES: dict[str, type[Page]] = {
 
 
 def make_site() -> Site:
-    return Site(PAGES, Services(), title="Sound <lab>", user="ana")
+    return Site(PAGES, SERVICES, title="Sound <lab>", user="ana")
 
 
 @pytest.fixture(scope="module")
@@ -774,7 +770,13 @@ def test_a_message_that_makes_no_sense_is_ignored(message: object) -> None:
     received: list[object] = []
     bridge = Bridge(received.append, "window")
     bridge._handle_msg(message)
-    frame = Frame(PAGES, Services(), user="ana", dark=False, document=Document())
+    frame = Frame(
+        PAGES,
+        SERVICES,
+        user="ana",
+        dark=False,
+        document=Document(),
+    )
     for understood in received:
         frame._receive(understood)  # type: ignore[arg-type]
     assert frame.visit.route == Route()
@@ -819,4 +821,7 @@ def test_a_taken_port_is_named(running: RunningSite) -> None:
 
 def test_a_site_without_a_home_page_is_refused() -> None:
     with pytest.raises(ValueError, match="'home'"):
-        Site({"table": Table}, Services())
+        Site(
+            {"table": Table},
+            SERVICES,
+        )
