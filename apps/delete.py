@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
+import param
+from panel.custom import JSComponent
 from panel.viewable import Viewable
 
-from dj_panel.apps.assets import asset
+from dj_panel.apps.assets import asset, script
 from dj_panel.apps.chosen_rows import chosen_keys
 from dj_panel.apps.delete_graph import GoingGraph
 from dj_panel.apps.live_html import LiveHtml
-from dj_panel.apps.markup import escape, html_pane, tier_chip
+from dj_panel.apps.markup import COMPONENT_CSS, escape, html_pane, tier_chip
 from dj_panel.apps.page import Page, empty_state
 from dj_panel.apps.record import no_such_row
 from dj_panel.apps.routes import format_route
@@ -37,13 +41,53 @@ _PICTURE = {"flex": "2 1 min(380px, 100%)", "min-width": "0", "width": "auto"}
 _CAPTION = marked("Where they go from. Tables in grey keep all their rows.")
 
 
+class DeleteForm(JSComponent):
+    """The question before a deletion, in the browser.
+
+    Parameters
+    ----------
+    press
+        Called with the number of a press, and with what was typed to confirm and as the reason. Its answer has this
+        number.
+    draft_key
+        Name under which the browser keeps the reason while the window lives.
+    """
+
+    question = param.Dict(default={}, doc="`confirmation`, `action`, `is_refused` and `back` (an address).")
+    answer = param.Dict(
+        default={"number": 0, "problem": "", "is_done": False}, doc="What became of the last press."
+    )
+    draft_key = param.String(doc="Where the reason is kept.")
+
+    _esm = script("delete.js")
+    _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, asset("delete_form.css")]
+
+    def __init__(self, press: Callable[[int, str, str], None], draft_key: str) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            draft_key=draft_key, sizing_mode="stretch_width", max_width=640, margin=(16, 0, 8, 0)
+        )
+        self._press = press
+
+    def _handle_msg(self, data: Any) -> None:
+        if not isinstance(data, Mapping):
+            return
+        number, typed, reason = data.get("number"), data.get("typed"), data.get("reason")
+        if isinstance(number, int) and isinstance(typed, str) and isinstance(reason, str):
+            self._press(number, typed, reason)
+
+
 class DeletePage(Page):
     """Rows to delete: ``#/delete/<schema>.<Class>?<key>``, or ``?select=…`` as on the page of the table."""
 
     def __init__(self, visit: Visit) -> None:
         super().__init__(visit)
-        self._is_busy = False
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
         self._graph: GoingGraph | None = None
+
+    def close(self) -> None:
+        """Stay where the visitor has gone: what is being deleted goes on, and a message says what became of it."""
+        self._is_closed = True
 
     async def load(self) -> Viewable:
         """Count what would go, and ask."""
@@ -65,27 +109,13 @@ class DeletePage(Page):
         self.title = say("Delete {label}", label=self._preview.label)
         self._counts = LiveHtml("", stylesheets=[asset("delete.css")])
         self._picture = pn.Column(sizing_mode="stretch_width", margin=0, styles=_PICTURE)
-        self._problem = LiveHtml("", stylesheets=[asset("delete.css")])
-        self._reason = pmui.TextInput(
-            label=say("Reason"), sizing_mode="stretch_width", max_width=640, margin=0
+        self._form = DeleteForm(
+            self._pressed,
+            draft_key=f"dj-panel-delete/{services.pipeline.title}/{self.visit.user}/{format_route(route)}",
         )
-        self._typed = pmui.TextInput(label="", sizing_mode="stretch_width", max_width=640, margin=0)
-        self._typed.param.watch(self.guard(self._delete), "enter_pressed")
-        self._button = pmui.Button(label=say("Delete"), color="error", variant="contained", margin=0)
-        self._button.on_click(self.guard(self._delete))
-        back = record_route(info.name, self._keys[0]) if len(self._keys) == 1 else table_route(info.name)
-        cancel = pmui.Button(label=say("Cancel"), href=format_route(back), variant="outlined", margin=0)
-        self._form = pn.Column(
-            self._reason, self._typed, self._problem, sizing_mode="stretch_width", margin=(16, 0, 8, 0)
-        )
-        self._form.styles = {"gap": "16px"}
         await self._show()
-        buttons = pn.Row(self._button, cancel, margin=(8, 0))
-        buttons.styles = {"gap": "12px"}
         # The question stands right below the list of what goes, and not below the picture, which may be large.
-        asked = pn.Column(
-            self._counts, self._form, buttons, sizing_mode="stretch_width", margin=0, styles=_LIST
-        )
+        asked = pn.Column(self._counts, self._form, sizing_mode="stretch_width", margin=0, styles=_LIST)
         shown = pn.Row(asked, self._picture, sizing_mode="stretch_width", margin=0)
         shown.styles = {"flex-wrap": "wrap", "gap": "20px"}
         return shown
@@ -94,13 +124,17 @@ class DeletePage(Page):
         preview = self._preview
         await self._draw(preview)
         self._counts.html = preview_html(preview)
-        self._typed.visible = bool(preview.must_type)
-        self._typed.label = say(
-            "Type {number} to confirm that {n} rows go", number=str(preview.must_type), n=preview.total
+        confirmation = say(
+            "Type {number} to confirm that {n} rows go", number=preview.must_type, n=preview.total
         )
-        self._button.label = say_many("Delete {n} row", "Delete {n} rows", preview.total)
-        self._button.disabled = bool(preview.refusal)
-        self._reason.visible = not preview.refusal
+        name, keys = self._info.name, self._keys
+        back = record_route(name, keys[0]) if len(keys) == 1 else table_route(name)
+        self._form.question = {
+            "confirmation": confirmation if preview.must_type else "",
+            "action": say_many("Delete {n} row", "Delete {n} rows", preview.total),
+            "is_refused": bool(preview.refusal),
+            "back": format_route(back),
+        }
 
     async def _draw(self, preview: Preview) -> None:
         """Draw the part of the diagram that loses rows, if that is more than one table."""
@@ -115,45 +149,35 @@ class DeletePage(Page):
         totals = await services.counting.totals(self._graph.shown(preview))
         self._graph.show(preview, totals)
 
-    def _say(self, text: str) -> None:
-        self._problem.html = f'<p class="problem" role="alert">{escape(text)}</p>' if text else ""
+    def _pressed(self, number: int, typed: str, reason: str) -> None:
+        # Of two presses the second comes after the rows are gone, or from a page that was connected again meanwhile.
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self.guard(self._delete)(number, typed, reason))
 
-    async def _delete(self, _event: Any) -> None:
-        # Of two clicks on the button the second comes after the rows are gone.
-        if self._is_busy or self._button.disabled:
-            return
-        self._is_busy = True
-        self._button.disabled = True
-        self._say("")
+    async def _delete(self, number: int, typed: str, reason: str) -> None:
+        problem, is_done = "", False
         try:
             deleted = await self.visit.services.deleting.delete(
-                self._info.name,
-                self._keys,
-                self._preview.agreement,
-                typed=self._typed.value_input or self._typed.value or "",
-                reason=self._reason.value_input or self._reason.value or "",
+                self._info.name, self._keys, self._preview.agreement, typed=typed, reason=reason
             )
+            is_done = True
         except IntegrityError as error:
-            await self._count_again(error)
+            problem = await self._count_again(error)
         except DataJointError as error:
-            self._say(str(error))
-        else:
-            self._leave(deleted)
-            return
+            problem = str(error)
         finally:
-            self._is_busy = False
-        self._button.disabled = bool(self._preview.refusal)
+            self._form.answer = {"number": number, "problem": problem, "is_done": is_done}
+        if is_done:
+            self._leave(deleted)
 
-    async def _count_again(self, error: IntegrityError) -> None:
-        """Show the counts as they are now: what was agreed to is not what would go."""
+    async def _count_again(self, error: IntegrityError) -> str:
+        """Show the counts as they are now, since what was agreed to is not what would go, and return what to say."""
         try:
             self._preview = await self.visit.services.deleting.preview(self._info.name, self._keys)
         except OneRowError as gone:
-            self._say(str(gone))
-            return
-        self._typed.value = self._typed.value_input = ""
+            return str(gone)
         await self._show()
-        self._say(str(error))
+        return str(error)
 
     def _leave(self, deleted: Deleted) -> None:
         services, visit = self.visit.services, self.visit
@@ -186,7 +210,8 @@ class DeletePage(Page):
             "success",
             action=(say("Undo"), restore) if deleted.n_kept else None,
         )
-        visit.go(table_route(deleted.table))
+        if not self._is_closed:
+            visit.go(table_route(deleted.table))
 
 
 def preview_html(preview: Preview) -> str:

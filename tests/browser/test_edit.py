@@ -264,6 +264,71 @@ def test_a_row_that_arrives_before_the_confirmation_stops_the_deletion(
 
 
 @on_one_server
+def test_a_deletion_that_is_refused_on_a_slow_machine_can_be_confirmed_again(
+    lab: Lab, leaving: list[Tab], page: Tab
+) -> None:
+    leaving.append(page)
+    lab.go(page, "delete")
+    reason, alert = page.get_by_label("Reason"), page.get_by_role("alert")
+    reason.fill(HOSTILE)
+    reason.press("Enter")
+    expect(page.get_by_label(re.compile("^Type 12 to confirm"))).to_be_focused()
+    # A button that was shut and opened again within two frames once stayed shut.
+    slow = page.context.new_cdp_session(page)
+    slow.send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    for number in range(12, 24):
+        lab.rows("Session").insert1({"subject_id": "M042", "session": 50 + number, "day": "2026-03-01"})
+        page.keyboard.type(f"{number}")
+        page.keyboard.press("Enter")
+        expect(alert).to_contain_text(f"became {number} instead of {number - 1}")
+        expect(page.get_by_role("button", name=f"Delete {number + 1} rows")).to_be_enabled()
+        expect(page.get_by_label(re.compile(f"^Type {number + 1} to confirm"))).to_be_focused()
+    slow.detach()
+    page.keyboard.type("23")
+    page.keyboard.press("Enter")
+    expect(alert).to_contain_text("Type 24 to confirm that 24 rows go")
+    assert len(lab.rows("Session")) == 23
+    page.reload()
+    expect(reason).to_have_value(HOSTILE)
+    page.get_by_label(re.compile("^Type 24 to confirm")).fill("24")
+    page.get_by_role("button", name="Delete 24 rows").dblclick()
+    expect(page.get_by_text("Deleted: Subject M042, 24 rows in all.")).to_be_visible()
+    assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (0, 0)
+
+
+@on_one_server
+def test_who_leaves_while_rows_are_deleted_stays_where_they_went_and_is_told(
+    lab: Lab, leaving: list[Tab], page: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving.append(page)
+    begun, delete = threading.Event(), lab.services.deleting.delete
+    go_on = threading.Event()
+
+    async def slowly(*args: Any, **kwargs: Any) -> Any:
+        assert not begun.is_set()  # two presses delete once
+        begun.set()
+        await asyncio.to_thread(go_on.wait, 60)
+        return await delete(*args, **kwargs)
+
+    monkeypatch.setattr(lab.services.deleting, "delete", slowly)
+    lab.go(page, "delete")
+    page.get_by_label(re.compile("^Type 12 to confirm")).fill("12")
+    button = page.get_by_role("button", name="Delete 12 rows")
+    button.dblclick()
+    expect(button).to_be_disabled()
+    expect(button).to_be_focused()
+    assert begun.wait(60)
+    page.get_by_role("link", name="Tables", exact=True).click()
+    expect(page.get_by_role("heading", name="Tables", exact=True)).to_be_visible()
+    go_on.set()
+    expect(page.get_by_text("Deleted: Subject M042, 12 rows in all.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Tables", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Put back: Subject M042, 12 rows in all.")).to_be_visible()
+    assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (1, 11)
+
+
+@on_one_server
 def test_computed_rows_say_why_nobody_changes_them(lab: Lab, leaving: list[Tab], page: Tab) -> None:
     leaving.append(page)
     lab.go(page, "edit", "Total", "?subject_id=M042&session=1")

@@ -1,0 +1,61 @@
+// The question before a deletion: why, and the number that confirms it. What was typed and the press arrive together.
+//
+// Python sets the question and the answer, and nothing here sets them: a button that waits is a matter of this page,
+// so that no late message can leave it shut.
+
+export function render({model}) {
+  const form = document.createElement("form")
+  form.noValidate = true
+  form.autocomplete = "off"
+  form.innerHTML = `<div class="field"><label for="reason"></label><input id="reason" maxlength="1000"></div>
+    <div class="field"><label for="typed"></label><input id="typed" inputmode="numeric"></div>
+    <p class="problem" role="alert"></p>
+    <div class="buttons"><button class="button delete"></button><a class="button"></a></div>`
+  const [reason, typed] = form.querySelectorAll("input")
+  const [button, cancel] = form.querySelectorAll(".buttons > *")
+  const problem = form.querySelector(".problem")
+  form.querySelector("label").textContent = say("Reason")
+  cancel.textContent = say("Cancel")
+  const next = () => (typed.parentElement.hidden ? button : typed)
+  let sent = 0                       // number of the press that has no answer yet
+
+  function ask() {
+    const {confirmation, action, is_refused: isRefused, back} = model.question
+    for (const part of [reason.parentElement, button]) part.hidden = isRefused
+    typed.parentElement.hidden = isRefused || !confirmation
+    typed.previousElementSibling.textContent = confirmation
+    typed.value = ""                 // what was agreed to is not what is asked now
+    button.textContent = action
+    cancel.href = back
+  }
+  function answered() {
+    problem.textContent = model.answer.problem
+    if (model.answer.number < sent) return
+    sent = 0
+    button.removeAttribute("aria-disabled")
+    if (model.answer.is_done) sessionStorage.removeItem(model.draft_key)
+    else if (!model.question.is_refused) next().focus()
+  }
+  form.addEventListener("submit", event => {
+    event.preventDefault()
+    if (sent) return
+    sent = model.answer.number + 1
+    button.setAttribute("aria-disabled", "true")
+    problem.textContent = ""
+    model.send_msg({number: sent, typed: typed.value, reason: reason.value})
+  })
+  // Enter after the reason, which a scanner sends by itself, asks for the number and deletes nothing yet.
+  reason.addEventListener("keydown", event => {
+    if (event.key !== "Enter" || event.isComposing) return
+    event.preventDefault()
+    next().focus()
+  })
+  // The reason outlives a reload and a lost connection, as what is typed into a form does.
+  reason.value = sessionStorage.getItem(model.draft_key) ?? ""
+  reason.addEventListener("input", () => sessionStorage.setItem(model.draft_key, reason.value))
+  model.on("question", ask)
+  model.on("answer", answered)
+  ask()
+  problem.textContent = model.answer.problem
+  return form
+}
