@@ -5,8 +5,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --prefer-binary
-# Each worker may hold a browser, so more than four crowd even a large machine.
-WORKERS ?= auto --maxprocesses 4
+# A browser's tests wait a part of their time: one worker more than processors takes a tenth less. Each may hold a
+# browser, so more than four crowd even a large machine.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((n < 4 ? n + 1 : 4)))
 
 # Tests start many programs, and each would compile the same modules again if it were not to keep them.
 test: export PYTHONDONTWRITEBYTECODE :=

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -21,26 +16,15 @@ from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
 import dj_panel as dj
-from dj_panel.apps.entry import EnterPage
-from dj_panel.apps.markup import html_pane
-from dj_panel.apps.page import Page
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.entering import Entering
 from dj_panel.apps.site import RunningSite, Site, serve
+from tests.browser.entry_server import Server, Starter
+from tests.browser.entry_site import PAGES
 from tests.conftest import Backend
 from tests.entry_tables import declare
-from tests.servers import free_port
 
 LOST = r"WebSocket connection to|Failed to connect to Bokeh|net::ERR_|Lost websocket|Failed to repull|not connected"
-
-
-class Plain(Page):
-    """Stands for the pages that links lead to."""
-
-    title = "Elsewhere"
-
-    async def load(self) -> Any:
-        return html_pane("<p>elsewhere</p>")
 
 
 # A busy machine makes a page slow, and no promise false.
@@ -48,8 +32,6 @@ expect.set_options(timeout=60_000)
 
 # What the page alone decides is tried on one server; whatever the server decides, on both.
 on_one_server = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
-PAGES: dict[str, type[Page]] = {"home": Plain, "table": Plain, "enter": EnterPage}
 
 
 class Lab:
@@ -386,68 +368,16 @@ def test_a_draft_belongs_to_its_table(lab: Lab) -> None:
     expect(lab.field("Person")).to_have_value("carla")
 
 
-SERVER = """
-    import sys
-    import dj_panel as dj
-    from dj_panel.apps.services import Services
-    from dj_panel.apps.services.entering import Entering
-    from dj_panel.apps.site import Site, serve
-    from tests.browser.test_entry import PAGES
-    from tests.entry_tables import declare
-
-    name, port, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    services = Services(declare(dj.Schema(name)))
-    if mode == "dies":
-        write = services.entering._write
-        def write_and_die(*row):
-            import os
-            write(*row)
-            os._exit(9)
-        services.entering._write = write_and_die
-    serve(Site(PAGES, services, title="Test lab", user="ana"), port=port)
-"""
-
-
-class Server:
-    """A server in a process of its own, at one port, that can be killed and started again."""
-
-    def __init__(self, backend: Backend, folder: Path) -> None:
-        self.name = backend.prefix + "lab"
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self._script = folder / "serve_lab.py"
-        self._script.write_text(textwrap.dedent(SERVER))
-        root = Path(__file__).parents[2]
-        self._environment = {**os.environ, **backend.environment, "PYTHONPATH": str(root)}
-        self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
-
-    def start(self, mode: str = "lives") -> None:
-        command = [sys.executable, str(self._script), self.name, str(self.port), mode]
-        self._process = subprocess.Popen(
-            command, cwd=self._folder, env=self._environment, stdout=subprocess.PIPE, text=True
-        )
-        assert self._process.stdout is not None
-        assert "dj_panel is at" in self._process.stdout.readline()
-
-    def kill(self) -> None:
-        if self._process is not None:
-            if self._process.poll() is None:
-                self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
-            self._process = None
-
-    def wait(self) -> None:
-        assert self._process is not None
-        self._process.wait(timeout=120)
-        self.kill()
+@pytest.fixture(scope="module")
+def starter() -> Iterator[Starter]:
+    starter = Starter()
+    yield starter
+    starter.close()
 
 
 @pytest.fixture
-def server(backend: Backend, tmp_path: Path) -> Iterator[Server]:
-    server = Server(backend, tmp_path)
+def server(starter: Starter, backend: Backend, tmp_path: Path) -> Iterator[Server]:
+    server = Server(starter, backend.prefix + "lab", backend.environment, tmp_path)
     yield server
     server.kill()
 
@@ -507,7 +437,7 @@ def test_what_was_sent_to_a_dead_server_is_sent_again_when_it_is_back(
 
 @pytest.mark.console_errors(LOST)
 def test_a_server_that_died_while_saving_has_saved_once(server: Server, page: Tab, backend: Backend) -> None:
-    server.start("dies")
+    server.start(dies=True)
     open_form(page, server, "Person")
     page.keyboard.type("carla")
     page.keyboard.press("Control+Enter")
@@ -523,7 +453,7 @@ def test_a_server_that_died_while_saving_has_saved_once(server: Server, page: Ta
 def test_a_window_that_was_left_while_saving_asks_to_save_again(
     server: Server, page: Tab, backend: Backend
 ) -> None:
-    server.start("dies")
+    server.start(dies=True)
     open_form(page, server, "Person")
     page.keyboard.type("carla")
     page.keyboard.press("Control+Enter")

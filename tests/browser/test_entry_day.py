@@ -13,7 +13,8 @@ from playwright.sync_api import WebSocketRoute, expect
 import dj_panel as dj
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import Site, serve
-from tests.browser.test_entry import LOST, PAGES, Lab
+from tests.browser.entry_site import PAGES
+from tests.browser.test_entry import LOST, Lab
 from tests.browser.test_entry_kept import PASTE
 from tests.browser.test_entry_messages import is_uncovered
 from tests.entry_tables import pipeline_of

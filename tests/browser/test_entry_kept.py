@@ -12,7 +12,8 @@ from playwright.sync_api import Page as Tab
 import dj_panel as dj
 from dj_panel.apps.services import Services
 from dj_panel.apps.site import Site, serve
-from tests.browser.test_entry import PAGES, Lab
+from tests.browser.entry_site import PAGES
+from tests.browser.test_entry import Lab
 from tests.entry_tables import declare
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -20,7 +20,8 @@ from dj_panel.apps.services import Services
 from dj_panel.apps.services.importing import Importing
 from dj_panel.apps.site import Site, serve
 from dj_panel.apps.typed import Custom
-from tests.browser.test_entry import PAGES, Lab, Plain
+from tests.browser.entry_site import PAGES, Plain
+from tests.browser.test_entry import Lab
 from tests.entry_tables import pipeline_of
 
 FAR = zoneinfo.ZoneInfo("Pacific/Kiritimati")

@@ -16,7 +16,8 @@ import dj_panel as dj
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.entering import Entering
 from dj_panel.apps.site import Site, serve
-from tests.browser.test_entry import PAGES, Lab
+from tests.browser.entry_site import PAGES
+from tests.browser.test_entry import Lab
 from tests.composite_tables import declare_composite
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
