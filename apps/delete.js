@@ -34,7 +34,10 @@ export function render({model}) {
     sent = 0
     button.removeAttribute("aria-disabled")
     if (model.answer.is_done) sessionStorage.removeItem(model.draft_key)
-    else if (!model.question.is_refused) next().focus()
+    else if (!model.question.is_refused) {
+      next().focus()
+      typed.select()                 // typing replaces a wrong number
+    }
   }
   form.addEventListener("submit", event => {
     event.preventDefault()

@@ -288,6 +288,8 @@ def test_a_deletion_that_is_refused_on_a_slow_machine_can_be_confirmed_again(
     page.keyboard.press("Enter")
     expect(alert).to_contain_text("Type 24 to confirm that 24 rows go")
     assert len(lab.rows("Session")) == 23
+    page.keyboard.type("2")  # in place of the wrong number
+    expect(page.get_by_label(re.compile("^Type 24 to confirm"))).to_have_value("2")
     page.reload()
     expect(reason).to_have_value(HOSTILE)
     page.get_by_label(re.compile("^Type 24 to confirm")).fill("24")
