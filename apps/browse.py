@@ -400,7 +400,7 @@ class TablePage(Page):
 
     # ------------------------------------------------------------------ what happens meanwhile
     def _take_snapshot(self, snapshot: Snapshot) -> None:
-        """Follow the counts; called in the watcher's thread."""
+        """Follow the counts."""
         status = snapshot.tables.get(self._info.name)
         n_rows = None if status is None else status.n_rows
         has_changed = n_rows is not None and n_rows != self._n_rows

@@ -217,7 +217,7 @@ class Frame:
                     raise
                 if is_done:
                     self._is_sound = True
-                    self._under_lock(partial(self._settle, page))
+                    self._under_lock(partial(self._settle_if_last, page, asyncio.current_task()))
                     return
             self._leave_page()
             self._page = page = page_class(self.visit)
@@ -242,6 +242,11 @@ class Frame:
             self._stage.sizing_mode = "stretch_both" if fills else "stretch_width"
             self._stage[:] = [view]
         self._settle(page, is_new=True)
+
+    def _settle_if_last(self, page: Page, task: asyncio.Task[None] | None) -> None:
+        # Of two places asked for at once the window shows the first, and is not at the second yet.
+        if task is self._task:
+            self._settle(page)
 
     def _settle(self, page: Page | None, *, is_new: bool = False) -> None:
         self.bridge.send(

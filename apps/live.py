@@ -155,7 +155,7 @@ class LivePage(Page):
 
     # ------------------------------------------------------------------ following
     def _receive(self, snapshot: Snapshot) -> None:
-        # In the watcher's thread. Snapshots that come before the last one was shown are shown as one.
+        # Snapshots that come before the last one was shown are shown as one.
         self.snapshot = snapshot
         if not self._is_told:
             self._is_told = True

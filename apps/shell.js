@@ -102,7 +102,20 @@ window.djPanelShell = (() => {
     send({type: "route", hash: here(), number: asked})
   }
 
+  // The Material page within brings a landmark of its own, when it is drawn and no sooner; a window has one.
+  const watched = new WeakSet()
+  function keepOneLandmark() {
+    for (const {shadowRoot} of document.querySelectorAll("#stage > div > *")) {
+      if (shadowRoot === null || watched.has(shadowRoot)) continue
+      watched.add(shadowRoot)
+      const mark = () => shadowRoot.querySelector("main:not([role])")?.setAttribute("role", "none")
+      new MutationObserver(mark).observe(shadowRoot, {childList: true, subtree: true})
+      mark()
+    }
+  }
+
   function settled({number, title, focus, is_new: isNew, fills, restricted}) {
+    keepOneLandmark()
     if (number < asked) return
     carried = parameters(here()).filter(isRestriction)
     drawRestrictions(restricted ?? {})
@@ -115,9 +128,6 @@ window.djPanelShell = (() => {
     // The new view was sent just before; two frames let it be drawn under the placeholder.
     requestAnimationFrame(() => requestAnimationFrame(() => {
       if (number < asked) return
-      // The Material page within brings a landmark of its own; a window has one.
-      for (const root of document.querySelectorAll("#stage > div > *"))
-        root.shadowRoot?.querySelector("main")?.setAttribute("role", "none")
       body.classList.remove("busy", "waiting")
       $("main").setAttribute("aria-busy", "false")
       if (moved) $("main").scrollTop = 0

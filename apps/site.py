@@ -23,6 +23,7 @@ from dj_panel.apps import language, people, security, shell
 from dj_panel.apps.downloads import DownloadHandler
 from dj_panel.apps.frame import Frame
 from dj_panel.apps.page import Page
+from dj_panel.apps.panel_mends import mend_dispatch
 
 SLEEPING_SESSION_MS = 30 * 60 * 1000
 """How long the session of a window that stopped answering is kept: a tablet that sleeps comes back to it."""
@@ -71,6 +72,7 @@ class Site:
     ) -> None:
         if "home" not in pages:
             raise ValueError(f"a site needs a page named 'home'; its pages are {', '.join(pages) or 'none'}")
+        mend_dispatch()
         self.pages = dict(pages)
         self.services = services
         self.title = title

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import contextvars
 import logging
 import threading
@@ -122,8 +124,8 @@ class Snapshot:
 class Watcher:
     """Reads the status now and then, and calls the watchers with it whenever it has changed.
 
-    Watchers are called in the watcher's thread. A page hands the snapshot to its own document with
-    ``document.add_next_tick_callback``.
+    A watcher is called on the event loop that it subscribed on: a document that is told of a change by another thread
+    may lose it. Without an event loop it is called in the thread that reads.
 
     Parameters
     ----------
@@ -149,9 +151,25 @@ class Watcher:
         page that subscribes, so that what it says and begins is in the language and the name of that visitor.
         """
         context = contextvars.copy_context()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+
+        def tell(snapshot: Snapshot) -> None:
+            if number not in self._watchers:  # gone, while this was on its way
+                return
+            try:
+                context.run(watcher, snapshot)
+            except Exception:
+                logger.exception("a page failed to take a status")
 
         def told(snapshot: Snapshot) -> None:
-            context.run(watcher, snapshot)
+            if loop is None:
+                tell(snapshot)
+                return
+            with contextlib.suppress(RuntimeError):  # the event loop is closed: the server is stopping
+                loop.call_soon_threadsafe(tell, snapshot)
 
         with self._lock:
             number = self._next_number
@@ -235,11 +253,8 @@ class Watcher:
             return
         with self._lock:
             watchers = list(self._watchers.values())
-        for watcher in watchers:
-            try:
-                watcher(snapshot)
-            except Exception:
-                logger.exception("a page failed to take a status")
+        for told in watchers:
+            told(snapshot)
 
 
 def _status(table: UserTable) -> TableStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from dj_panel.apps.pipeline import Pipeline
 from dj_panel.apps.services import Services
 from dj_panel.apps.services.pace import FEWEST_SAMPLES, Pace
-from dj_panel.apps.services.watching import TableStatus
+from dj_panel.apps.services.watching import Snapshot, TableStatus
 from dj_panel.apps.services.working import MAX_WORKERS, Working, without_particulars, worker_environment
 from dj_panel.core.errors import MakeError, MissingTableError
 from dj_panel.core.settings import Settings
@@ -229,6 +230,32 @@ def test_what_is_computed_is_followed_closely_and_the_rest_now_and_then(
         assert watcher.snapshot.tables[item].n_rows == N
         watcher.poke()
         assert waiting.result() is True
+
+
+def test_a_page_is_told_on_its_own_event_loop_until_it_leaves(lab: ModuleType, services: Services) -> None:
+    item = f"{lab.schema.name}.Item"
+    told: list[tuple[int, int]] = []
+
+    async def told_of(n_rows: int) -> None:
+        while not told or told[-1][1] != n_rows:
+            await asyncio.sleep(0.01)
+
+    async def visit() -> None:
+        # Panel may lose what another thread than that of the event loop tells a document.
+        leave = services.watcher.subscribe(
+            lambda snapshot: told.append((threading.get_ident(), snapshot.tables[item].n_rows))
+        )
+        await asyncio.wait_for(told_of(N), 60)
+        lab.Item.insert1({"item": 1000})
+        services.watcher.poke()
+        await asyncio.wait_for(told_of(N + 1), 60)
+        services.watcher._tell(Snapshot({item: TableStatus(7)}, 1.0))  # is on its way when the page leaves
+        leave()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(visit())
+    assert {thread for thread, _ in told} == {threading.get_ident()}
+    assert told[-1][1] == N + 1
 
 
 def test_a_key_source_that_fails_spoils_no_other_table(

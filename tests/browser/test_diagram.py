@@ -138,6 +138,7 @@ def test_restrictions_of_the_visitor_count_the_rows_that_match(lab: Served, page
     page.get_by_role("button", name="List", exact=True).click()
     expect(page.get_by_role("navigation", name="Tables").get_by_text("6 of 22 rows")).to_be_visible()
     page.get_by_role("button", name="Diagram", exact=True).click()
+    expect(node(page, "Item")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Remove item")).click()
     expect(node(page, "Item")).to_have_accessible_name("Item, Manual, 22 rows")
     expect(node(page, "Result")).to_have_accessible_name(re.compile("0 of 22 done"))

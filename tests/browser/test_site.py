@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -290,6 +291,41 @@ def test_an_address_of_no_page_says_so(kept_page: Tab, running: RunningSite, fra
     open_at(kept_page, running, fragment)
     expect(heading(kept_page)).to_have_text("No such page")
     expect(kept_page.get_by_text("leads nowhere on this site")).to_be_visible()
+
+
+def test_a_place_that_was_asked_for_just_before_does_not_pass_for_the_next(page: Tab) -> None:
+    running = serve(make_site(), threaded=True)
+    try:
+        open_at(page, running, "#/table/lab_subject.Subject")
+        [frame] = running.site.frames.values()
+        loop, send = running._server.io_loop.asyncio_loop, frame.bridge.send  # type: ignore[attr-defined]
+        settled: list[tuple[int, str]] = []
+
+        def listen(kind: str, **data: Any) -> None:
+            if kind == "settled":
+                settled.append((data["number"], data["title"]))
+            send(kind, **data)
+
+        frame.bridge.send = listen  # type: ignore[method-assign]
+
+        def ask() -> None:
+            frame._receive({"type": "route", "hash": "#/table/lab_subject.Subject?sort=age", "number": 101})
+            loop.call_soon(go_on)
+
+        def go_on() -> None:
+            # The first place is ready, and its message is not under way yet.
+            if frame._task is not None and frame._task.done():
+                frame._receive({"type": "route", "hash": "#/", "number": 102})
+            else:
+                loop.call_soon(go_on)
+
+        loop.call_soon_threadsafe(ask)
+        expect(page.get_by_text("Welcome")).to_be_visible()
+        expect(heading(page)).to_have_text("Home")
+        assert settled == [(102, "Home")]
+        page.goto("about:blank")
+    finally:
+        running.stop()
 
 
 def test_the_navigation_marks_where_the_visitor_is(kept_page: Tab, running: RunningSite) -> None:
