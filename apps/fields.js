@@ -180,6 +180,8 @@ class Control {
   }
   // What is unusual is saved once it is ticked; another text is another question.
   setDoubt(text, isTicked = false) {
+    // A check that comes late asks the same again: the box, which may have the focus, stays.
+    if (text && text === this.doubtText) { this.tick.checked = isTicked; return }
     this.doubtText = text ?? ""
     this.doubt.hidden = this.doubtText === ""
     this.tick = this.doubtText ? make("input", {type: "checkbox", id: `${this.id}-tick`}) : null
