@@ -17,7 +17,9 @@ export function render({model}) {
   form.querySelector("label").textContent = say("Reason")
   cancel.textContent = say("Cancel")
   const next = () => (typed.parentElement.hidden ? button : typed)
-  let sent = 0                       // number of the press that has no answer yet
+  // The reason outlives a reload and a lost connection, as what is typed into a form does; storage may be forbidden.
+  const kept = (act) => { try { return act(sessionStorage) } catch { return null } }
+  let isWaiting = false              // for the answer to a press
 
   function ask() {
     const {confirmation, action, is_refused: isRefused, back} = model.question
@@ -29,11 +31,10 @@ export function render({model}) {
     cancel.href = back
   }
   function answered() {
-    problem.textContent = model.answer.problem
-    if (model.answer.number < sent) return
-    sent = 0
+    isWaiting = false
     button.removeAttribute("aria-disabled")
-    if (model.answer.is_done) sessionStorage.removeItem(model.draft_key)
+    problem.textContent = model.answer.problem
+    if (model.answer.is_done) kept((storage) => storage.removeItem(model.draft_key))
     else if (!model.question.is_refused) {
       next().focus()
       typed.select()                 // typing replaces a wrong number
@@ -41,11 +42,11 @@ export function render({model}) {
   }
   form.addEventListener("submit", event => {
     event.preventDefault()
-    if (sent) return
-    sent = model.answer.number + 1
+    if (isWaiting) return
+    isWaiting = true
     button.setAttribute("aria-disabled", "true")
     problem.textContent = ""
-    model.send_msg({number: sent, typed: typed.value, reason: reason.value})
+    model.send_msg({typed: typed.value, reason: reason.value})
   })
   // Enter after the reason, which a scanner sends by itself, asks for the number and deletes nothing yet.
   reason.addEventListener("keydown", event => {
@@ -53,9 +54,8 @@ export function render({model}) {
     event.preventDefault()
     next().focus()
   })
-  // The reason outlives a reload and a lost connection, as what is typed into a form does.
-  reason.value = sessionStorage.getItem(model.draft_key) ?? ""
-  reason.addEventListener("input", () => sessionStorage.setItem(model.draft_key, reason.value))
+  reason.value = kept((storage) => storage.getItem(model.draft_key)) ?? ""
+  reason.addEventListener("input", () => kept((storage) => storage.setItem(model.draft_key, reason.value)))
   model.on("question", ask)
   model.on("answer", answered)
   ask()

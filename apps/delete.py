@@ -47,33 +47,37 @@ class DeleteForm(JSComponent):
     Parameters
     ----------
     press
-        Called with the number of a press, and with what was typed to confirm and as the reason. Its answer has this
-        number.
+        Called with what was typed to confirm and as the reason. The form waits for `answered`.
     draft_key
         Name under which the browser keeps the reason while the window lives.
     """
 
     question = param.Dict(default={}, doc="`confirmation`, `action`, `is_refused` and `back` (an address).")
     answer = param.Dict(
-        default={"number": 0, "problem": "", "is_done": False}, doc="What became of the last press."
+        default={"number": 0, "problem": "", "is_done": False},
+        doc="The last one; another each time by its number.",
     )
     draft_key = param.String(doc="Where the reason is kept.")
 
     _esm = script("delete.js")
-    _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, asset("delete_form.css")]
+    _stylesheets: ClassVar[list[str]] = [COMPONENT_CSS, asset("delete.css")]
 
-    def __init__(self, press: Callable[[int, str, str], None], draft_key: str) -> None:
+    def __init__(self, press: Callable[[str, str], None], draft_key: str) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
             draft_key=draft_key, sizing_mode="stretch_width", max_width=640, margin=(16, 0, 8, 0)
         )
         self._press = press
 
+    def answered(self, problem: str, *, is_done: bool) -> None:
+        """Say what became of a press."""
+        self.answer = {"number": self.answer["number"] + 1, "problem": problem, "is_done": is_done}
+
     def _handle_msg(self, data: Any) -> None:
         if not isinstance(data, Mapping):
             return
-        number, typed, reason = data.get("number"), data.get("typed"), data.get("reason")
-        if isinstance(number, int) and isinstance(typed, str) and isinstance(reason, str):
-            self._press(number, typed, reason)
+        typed, reason = data.get("typed"), data.get("reason")
+        if isinstance(typed, str) and isinstance(reason, str):
+            self._press(typed, reason)
 
 
 class DeletePage(Page):
@@ -149,12 +153,12 @@ class DeletePage(Page):
         totals = await services.counting.totals(self._graph.shown(preview))
         self._graph.show(preview, totals)
 
-    def _pressed(self, number: int, typed: str, reason: str) -> None:
+    def _pressed(self, typed: str, reason: str) -> None:
         # Of two presses the second comes after the rows are gone, or from a page that was connected again meanwhile.
         if self._task is None or self._task.done():
-            self._task = asyncio.ensure_future(self.guard(self._delete)(number, typed, reason))
+            self._task = asyncio.ensure_future(self.guard(self._delete)(typed, reason))
 
-    async def _delete(self, number: int, typed: str, reason: str) -> None:
+    async def _delete(self, typed: str, reason: str) -> None:
         problem, is_done = "", False
         try:
             deleted = await self.visit.services.deleting.delete(
@@ -166,9 +170,11 @@ class DeletePage(Page):
         except DataJointError as error:
             problem = str(error)
         finally:
-            self._form.answer = {"number": number, "problem": problem, "is_done": is_done}
+            self._form.answered(problem, is_done=is_done)
         if is_done:
             self._leave(deleted)
+        elif self._is_closed:
+            self.visit.notify(problem, "error")
 
     async def _count_again(self, error: IntegrityError) -> str:
         """Show the counts as they are now, since what was agreed to is not what would go, and return what to say."""

@@ -217,7 +217,7 @@ class Frame:
                     raise
                 if is_done:
                     self._is_sound = True
-                    self._under_lock(partial(self._settle_if_last, page, asyncio.current_task()))
+                    self._under_lock(partial(self._settle, page))
                     return
             self._leave_page()
             self._page = page = page_class(self.visit)
@@ -228,25 +228,25 @@ class Frame:
             page = self._page
             self._is_sound = False
         await self._is_drawn.wait()
-        self._under_lock(partial(self._display, view, page, asyncio.current_task()))
+        self._under_lock(partial(self._display, view, page))
 
     def _under_lock(self, change: Callable[[], None]) -> None:
-        if not self._is_closed:
-            self._document.add_next_tick_callback(change)
+        """Show what became of the task that is running, unless another place was asked for meanwhile."""
+        task = asyncio.current_task()
 
-    def _display(self, view: Viewable, page: Page | None, task: asyncio.Task[None] | None) -> None:
-        if task is not self._task or self._is_closed:
-            return
+        def show() -> None:
+            if task is self._task and not self._is_closed:
+                change()
+
+        if not self._is_closed:
+            self._document.add_next_tick_callback(show)
+
+    def _display(self, view: Viewable, page: Page | None) -> None:
         fills = page is not None and page.fills_window and self._is_sound
         with pn.io.hold():
             self._stage.sizing_mode = "stretch_both" if fills else "stretch_width"
             self._stage[:] = [view]
         self._settle(page, is_new=True)
-
-    def _settle_if_last(self, page: Page, task: asyncio.Task[None] | None) -> None:
-        # Of two places asked for at once the window shows the first, and is not at the second yet.
-        if task is self._task:
-            self._settle(page)
 
     def _settle(self, page: Page | None, *, is_new: bool = False) -> None:
         self.bridge.send(

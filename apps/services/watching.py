@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 
 from dj_panel.apps.pipeline import Pipeline
@@ -125,7 +126,7 @@ class Watcher:
     """Reads the status now and then, and calls the watchers with it whenever it has changed.
 
     A watcher is called on the event loop that it subscribed on: a document that is told of a change by another thread
-    may lose it. Without an event loop it is called in the thread that reads.
+    may lose it.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ class Watcher:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._watchers: dict[int, Callable[[Snapshot], None]] = {}
+        self._watchers: dict[int, Callable[[Snapshot], object]] = {}
         self._next_number = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -150,31 +151,22 @@ class Watcher:
         If a snapshot is at hand the watcher is called with it at once. It is always called in the context of the
         page that subscribes, so that what it says and begins is in the language and the name of that visitor.
         """
-        context = contextvars.copy_context()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
 
         def tell(snapshot: Snapshot) -> None:
             if number not in self._watchers:  # gone, while this was on its way
                 return
             try:
-                context.run(watcher, snapshot)
+                watcher(snapshot)
             except Exception:
                 logger.exception("a page failed to take a status")
-
-        def told(snapshot: Snapshot) -> None:
-            if loop is None:
-                tell(snapshot)
-                return
-            with contextlib.suppress(RuntimeError):  # the event loop is closed: the server is stopping
-                loop.call_soon_threadsafe(tell, snapshot)
 
         with self._lock:
             number = self._next_number
             self._next_number += 1
-            self._watchers[number] = told
+            self._watchers[number] = lambda snapshot: loop.call_soon_threadsafe(
+                partial(tell, snapshot), context=context
+            )
             if self._thread is None and not self._stopped:
                 self._thread = threading.Thread(target=self._run, name="dj-panel watcher", daemon=True)
                 self._thread.start()
@@ -253,8 +245,9 @@ class Watcher:
             return
         with self._lock:
             watchers = list(self._watchers.values())
-        for told in watchers:
-            told(snapshot)
+        for tell in watchers:
+            with contextlib.suppress(RuntimeError):  # its event loop is closed: the server is stopping
+                tell(snapshot)
 
 
 def _status(table: UserTable) -> TableStatus:

@@ -329,6 +329,66 @@ def test_who_leaves_while_rows_are_deleted_stays_where_they_went_and_is_told(
     expect(page.get_by_text("Put back: Subject M042, 12 rows in all.")).to_be_visible()
     assert (len(lab.rows("Subject")), len(lab.rows("Session"))) == (1, 11)
 
+    begun.clear()
+    go_on.clear()
+    lab.go(page, "delete")
+    lab.rows("Session").insert1({"subject_id": "M042", "session": 50, "day": "2026-03-01"})
+    page.get_by_label(re.compile("^Type 12 to confirm")).fill("12")
+    button.click()
+    assert begun.wait(60)
+    page.get_by_role("link", name="Tables", exact=True).click()
+    expect(page.get_by_role("heading", name="Tables", exact=True)).to_be_visible()
+    go_on.set()
+    expect(page.get_by_text(re.compile("Nothing was deleted: meanwhile"))).to_be_visible()
+    assert len(lab.rows("Session")) == 12
+
+
+@on_one_server
+def test_rows_are_deleted_in_a_browser_that_keeps_nothing(lab: Lab, leaving: list[Tab], page: Tab) -> None:
+    leaving.append(page)
+    page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', {get: () => { throw new Error('forbidden') }})"
+    )
+    lab.go(page, "delete")
+    page.get_by_label("Reason").fill("wrong animal")
+    page.get_by_label(re.compile("^Type 12 to confirm")).fill("12")
+    page.get_by_role("button", name="Delete 12 rows").click()
+    expect(page.get_by_text("Deleted: Subject M042, 12 rows in all.")).to_be_visible()
+
+
+@on_one_server
+def test_a_check_that_comes_late_leaves_the_box_of_an_unusual_value_as_it_is(
+    lab: Lab, leaving: list[Tab], page: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaving.append(page)
+    lab.rows("Subject").insert(
+        {"subject_id": f"N{n:03d}", "species": "mouse", "weight": 20 + n % 3} for n in range(12)
+    )
+    may_answer, answered = threading.Event(), threading.Event()
+    check_now = EditPage._handlers["check"]
+
+    async def check_late(edit: EditPage, data: Any) -> Any:
+        await asyncio.to_thread(may_answer.wait, 60)
+        try:
+            return await check_now(edit, data)
+        finally:
+            answered.set()
+
+    monkeypatch.setattr(EditPage, "_handlers", {**EditPage._handlers, "check": check_late})
+    lab.go(page, "edit")
+    review(page, "Weight", "80")
+    tick = page.get_by_role("checkbox", name=re.compile("Yes, save this value."))
+    expect(tick).to_be_focused()
+    tick.evaluate("box => { window.box = box }")
+    may_answer.set()
+    assert answered.wait(60)
+    page.wait_for_timeout(1000)  # the answer comes to the page
+    assert tick.evaluate("box => box === window.box")
+    expect(tick).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".revision").get_by_role("heading")).to_have_text("1 value will change")
+
 
 @on_one_server
 def test_computed_rows_say_why_nobody_changes_them(lab: Lab, leaving: list[Tab], page: Tab) -> None:

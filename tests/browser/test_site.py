@@ -328,6 +328,22 @@ def test_a_place_that_was_asked_for_just_before_does_not_pass_for_the_next(page:
         running.stop()
 
 
+def test_a_window_has_one_main_landmark_even_if_its_page_is_drawn_late(
+    page: Tab, running: RunningSite
+) -> None:
+    open_at(page, running)
+    main = page.get_by_role("main")
+    expect(main).to_have_count(1)
+    page.evaluate("""() => {
+        const root = [...document.querySelectorAll("#stage > div > *")].find(e => e.shadowRoot?.querySelector("main"))
+        const old = root.shadowRoot.querySelector("main")
+        const late = old.cloneNode(true)
+        late.removeAttribute("role")
+        old.replaceWith(late)
+    }""")
+    expect(main).to_have_count(1)
+
+
 def test_the_navigation_marks_where_the_visitor_is(kept_page: Tab, running: RunningSite) -> None:
     open_at(kept_page, running, "#/table/lab_subject.Subject")
     current = kept_page.get_by_role("navigation").locator("[aria-current=page]")
@@ -806,13 +822,7 @@ def test_a_message_that_makes_no_sense_is_ignored(message: object) -> None:
     received: list[object] = []
     bridge = Bridge(received.append, "window")
     bridge._handle_msg(message)
-    frame = Frame(
-        PAGES,
-        SERVICES,
-        user="ana",
-        dark=False,
-        document=Document(),
-    )
+    frame = Frame(PAGES, SERVICES, user="ana", dark=False, document=Document())
     for understood in received:
         frame._receive(understood)  # type: ignore[arg-type]
     assert frame.visit.route == Route()
@@ -857,7 +867,4 @@ def test_a_taken_port_is_named(running: RunningSite) -> None:
 
 def test_a_site_without_a_home_page_is_refused() -> None:
     with pytest.raises(ValueError, match="'home'"):
-        Site(
-            {"table": Table},
-            SERVICES,
-        )
+        Site({"table": Table}, SERVICES)
