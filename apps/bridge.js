@@ -13,7 +13,9 @@ export function render({model, view}) {
   document_.djPanelWatched = true
   forgetModelsOfServer(document_)
   document_.on_event("connection_lost", (_, event) => {
-    keepArraysOnReturn(document_, event.connection.deref())
+    const connection = event.connection.deref()
+    keepArraysOnReturn(document_, connection)
+    beginAgain(connection)
     shell.lost(() => event.reconnect())
   })
   document_.on_event("client_reconnected", () => shell.back())
@@ -52,5 +54,21 @@ function keepArraysOnReturn(document_, connection) {
       delete this.add_root
       this._new_models?.clear()
     }
+  }
+}
+
+// BokehJS keeps the half of a message that a cut left of it, and takes what the server says first for the rest: all
+// that comes is out of step from then on, and the window never comes back.
+//
+// A server at work may also send a change before it has greeted a window that comes back. BokehJS takes that for
+// another protocol, and closes the connection with a code that browsers refuse. The change is in the document that is
+// fetched after the greeting.
+function beginAgain(connection) {
+  if (connection === undefined) return
+  connection._receiver = new connection._receiver.constructor()
+  if (Object.hasOwn(connection, "_awaiting_ack_handler")) return
+  const greeted = connection._awaiting_ack_handler
+  connection._awaiting_ack_handler = function (message, ...settle) {
+    if (message.msgtype() === "ACK") greeted.call(this, message, ...settle)
   }
 }

@@ -670,6 +670,61 @@ def test_a_window_that_was_cut_off_comes_back_to_its_own_session(page: Tab, runn
     assert len(sockets) == 2
 
 
+def test_a_window_comes_back_though_a_change_overtakes_the_servers_greeting(
+    page: Tab, running: RunningSite
+) -> None:
+    sockets: list[WebSocketRoute] = []
+
+    def through(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+        early = (
+            ['{"msgid": "1", "msgtype": "PATCH-DOC"}', "{}", '{"events": []}'] if len(sockets) == 2 else []
+        )
+
+        def forward(message: str | bytes) -> None:
+            while early:
+                socket.send(early.pop(0))
+            socket.send(message)
+
+        server.on_message(forward)
+
+    page.route_web_socket("**/ws", through)
+    open_at(page, running)
+    sockets[-1].close(code=4000)
+    expect(page.get_by_text("Connected again.")).to_be_visible()
+    page.get_by_role("button", name="Count").click()
+    expect(page.get_by_text("Clicked 1")).to_be_visible()
+    assert len(sockets) == 2
+
+
+def test_a_window_that_was_cut_off_within_a_message_comes_back(page: Tab, running: RunningSite) -> None:
+    sockets: list[WebSocketRoute] = []
+    is_to_be_cut = threading.Event()
+
+    def through(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+
+        def forward(message: str | bytes) -> None:
+            socket.send(message)
+            if is_to_be_cut.is_set():
+                is_to_be_cut.clear()
+                socket.close(code=4000)  # after the first of the three parts that a message has
+
+        server.on_message(forward)
+
+    page.route_web_socket("**/ws", through)
+    open_at(page, running)
+    is_to_be_cut.set()
+    page.get_by_role("button", name="Count").click()
+    expect(page.get_by_text("Connected again.")).to_be_visible()
+    expect(page.get_by_text("Clicked 1")).to_be_visible()
+    page.get_by_role("button", name="Count").click()
+    expect(page.get_by_text("Clicked 2")).to_be_visible()
+    assert len(sockets) == 2
+
+
 def test_windows_that_were_closed_leave_nothing_behind(
     page: Tab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
