@@ -4,6 +4,7 @@ const receive = (data) => window.djPanelShell.receive(data)
 export function render({model, view}) {
   const shell = window.djPanelShell
   const document_ = view.model.document
+  showLateParts(view)
   model.off("msg:custom", receive)   // this may run again on the same view
   model.on("msg:custom", receive)
   shell.attach({send: (data) => model.send_msg(data)}, model.window_id)
@@ -19,6 +20,33 @@ export function render({model, view}) {
     shell.lost(() => event.reconnect())
   })
   document_.on_event("client_reconnected", () => shell.back())
+}
+
+// BokehJS listens to which parts a view has once that view and all beside it are made, some of which load their scripts
+// first. Parts that come in place of others meanwhile were never shown: here it is looked for them when the view is.
+function showLateParts(view) {
+  let base = view
+  for (let proto = view; proto !== null; proto = Object.getPrototypeOf(proto)) {
+    if (Object.hasOwn(proto, "update_children")) base = proto
+  }
+  if (base === view || base.djPanelMended) return
+  base.djPanelMended = true
+  const {lazy_initialize: make, connect_signals: listen, render} = base
+  const made = new WeakMap()           // view -> the parts it began with
+  const late = new WeakSet()
+  base.lazy_initialize = async function () {
+    made.set(this, [...this.child_models])
+    await make.call(this)
+  }
+  base.connect_signals = function () {
+    listen.call(this)
+    const parts = this.child_models, before = made.get(this) ?? parts
+    if (parts.length !== before.length || parts.some((part, i) => part !== before[i])) late.add(this)
+  }
+  base.render = function () {
+    render.call(this)
+    if (late.delete(this)) void this.update_children()
+  }
 }
 
 // BokehJS takes the models that a patch of the server brought for models of its own making, and sends the first of

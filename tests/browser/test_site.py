@@ -168,6 +168,27 @@ class Slow(Page):
         return empty_state("Never")
 
 
+class Held(JSComponent):
+    """What takes its time to load in the browser, until it is let go."""
+
+    _esm = """
+    await new Promise(done => { window.letGo = done })
+    export function render() { return document.createElement("p") }
+    """
+
+
+class Growing(Page):
+    """A page whose parts come while its other parts are still made in the browser."""
+
+    title = "Growing"
+    shown: list[Growing] = []
+
+    async def load(self) -> Viewable:
+        Growing.shown.append(self)
+        self.part = pn.Column(html_pane("<p>Reading</p>"))
+        return pn.Column(self.part, Held())  # type: ignore[no-untyped-call]
+
+
 class Form(Page):
     """Takes the focus itself."""
 
@@ -342,6 +363,30 @@ def test_a_window_has_one_main_landmark_even_if_its_page_is_drawn_late(
         old.replaceWith(late)
     }""")
     expect(main).to_have_count(1)
+
+
+def test_a_part_that_comes_while_its_page_is_made_in_the_browser_is_shown(page: Tab) -> None:
+    Growing.shown.clear()
+    running = serve(Site({"home": Home, "table": Growing}, SERVICES, user="ana"), threaded=True)
+    try:
+        page.goto(running.url + "#/table")
+        page.wait_for_function("() => window.letGo !== undefined")
+        [frame] = running.site.frames.values()
+        part, told = Growing.shown[0].part, threading.Event()
+
+        def come() -> None:
+            part[:] = [html_pane("<p>Here it is</p>")]
+            told.set()
+
+        frame._document.add_next_tick_callback(come)
+        assert told.wait(30)
+        page.wait_for_timeout(300)  # the message comes to the browser
+        page.evaluate("() => { window.letGo() }")
+        expect(page.get_by_text("Here it is")).to_be_visible()
+        expect(page.get_by_text("Reading")).to_have_count(0)
+        page.goto("about:blank")
+    finally:
+        running.stop()
 
 
 def test_the_navigation_marks_where_the_visitor_is(kept_page: Tab, running: RunningSite) -> None:
