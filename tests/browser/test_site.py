@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -181,7 +181,7 @@ class Growing(Page):
     """A page whose parts come while its other parts are still made in the browser."""
 
     title = "Growing"
-    shown: list[Growing] = []
+    shown: ClassVar[list[Growing]] = []
 
     async def load(self) -> Viewable:
         Growing.shown.append(self)
